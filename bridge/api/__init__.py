@@ -1,0 +1,22 @@
+"""The bridge's REST API: thin routes by noun over the steps of `settlement` and `centralbank`.
+
+    services        what the routes need, built by the composition root
+    assembly        the application: routes by role, limits, trace ids, error answers
+    authentication  who is asking: a customer, the operator
+    schemas         the shapes of requests and answers
+    problems        every error as an RFC 9457 problem, in one total table
+    payments        a customer's payments, as JSON
+    messages        a customer's payments, as ISO 20022 messages
+    accounts        a customer's accounts
+    issuances       the operator's orders: reserves into tokens, tokens into reserves
+    operations      the operator's view: payments, ledger, reconciliation, health
+    interbank       sealed messages from other institutions
+
+A route parses, asks one step to do the work and answers; it decides nothing. Handlers are plain
+functions run in a pool of threads, since the database and the chain client block.
+"""
+
+from bridge.api.assembly import create_api
+from bridge.api.services import Readiness, Services
+
+__all__ = ["Readiness", "Services", "create_api"]

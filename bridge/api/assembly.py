@@ -1,0 +1,129 @@
+"""The application: which routes a role has, how much of a body is read, and a trace id for each
+request that is echoed, logged and named in every problem.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias, assert_never
+
+from fastapi import APIRouter, FastAPI
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge.api import accounts, interbank, issuances, messages, operations, payments
+from bridge.api.problems import PROBLEM_CONTENT_TYPE, install_handlers
+from bridge.api.schemas import ProblemView
+from bridge.api.services import Services
+from bridge.config import Role
+from bridge.telemetry import get_logger
+
+BODY_BYTES_MAX: Final = 512 * 1024
+"""Most bytes of a request's body that are read, whatever its Content-Length says."""
+
+TRACE_ID_HEADER: Final = "X-Request-ID"
+
+_TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+"""What runs while the application serves."""
+
+
+def create_api(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
+    """The API of an institution: what its role has no business with does not exist there."""
+    problem: dict[int | str, dict[str, Any]] = {  # OpenAPI
+        "default": {"model": ProblemView, "description": "Refused, or failed."}
+    }
+    api = FastAPI(
+        title="Corridor bridge",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=problem,
+        redirect_slashes=False,
+    )
+    api.state.services = services
+    install_handlers(api)
+    for router in _routers(services.institution.settings.role):
+        api.include_router(router)
+    api.add_middleware(BodyLimit)
+    api.add_middleware(Tracing)
+    return api
+
+
+def _routers(role: Role) -> Sequence[APIRouter]:
+    everywhere = (operations.health, operations.router, issuances.reading)
+    match role:
+        case Role.BANK:
+            customers = (payments.router, messages.router, accounts.router)
+            return (*everywhere, *customers, issuances.ordering, interbank.payments)
+        case Role.FX_PROVIDER:
+            return (*everywhere, issuances.ordering, interbank.quotes)
+        case Role.CENTRAL_BANK:
+            return (*everywhere, interbank.issuances)
+        case _:
+            assert_never(role)
+
+
+class BodyLimit:
+    """Refuses a body beyond `BODY_BYTES_MAX` as it is read; more is never held in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, counting what is read of its body."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        size = 0
+
+        async def receive_some() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > BODY_BYTES_MAX:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return message
+
+        await self._app(scope, receive_some, send)
+
+
+class Tracing:
+    """Gives each request its trace id, the caller's own where it is usable, and logs its outcome."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, naming it; write one log line when it was answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(TRACE_ID_HEADER, "")
+        trace_id = given if _TRACE_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["trace_id"] = trace_id
+        started_at = time.monotonic_ns()
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[TRACE_ID_HEADER] = trace_id
+                get_logger().info(
+                    "request",
+                    trace_id=trace_id,
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=message["status"],
+                    milliseconds=(time.monotonic_ns() - started_at) // 1_000_000,
+                )
+            await send(message)
+
+        await self._app(scope, receive, send_named)
+
+
+__all__ = ["PROBLEM_CONTENT_TYPE", "create_api"]

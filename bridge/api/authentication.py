@@ -1,0 +1,91 @@
+"""Who is asking: a customer or the operator, by bearer token (RFC 6750).
+
+Tokens are not kept: a customer's is found by its SHA-256, the operator's is compared with the
+SHA-256 in the settings. Both comparisons take the same time whatever the token is. Other
+institutions have no token here, their sealed messages prove who they are.
+"""
+
+import hashlib
+import hmac
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from bridge.api.problems import IDEMPOTENCY_KEY_CHARACTERS_MAX, IDEMPOTENCY_KEY_HEADER
+from bridge.api.services import ServicesNeeded
+from bridge.errors import ContentTypeUnsupported, TokenInvalid
+from bridge.store import Customer
+
+TOKEN_CHARACTERS_MAX: Final = 512
+"""Longest bearer token that is looked at."""
+
+JSON_CONTENT_TYPE: Final = "application/json"
+
+_customer_scheme = HTTPBearer(
+    scheme_name="customer", description="The token of a customer.", auto_error=False
+)
+_operator_scheme = HTTPBearer(
+    scheme_name="operator", description="The token of the institution's operator.", auto_error=False
+)
+
+
+def _digest(credentials: HTTPAuthorizationCredentials | None) -> bytes:
+    if credentials is None or len(credentials.credentials) > TOKEN_CHARACTERS_MAX:
+        raise TokenInvalid
+    return hashlib.sha256(credentials.credentials.encode()).digest()
+
+
+def authenticate_customer(
+    services: ServicesNeeded,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_customer_scheme)],
+) -> Customer:
+    """The customer who holds the request's token; raises `TokenInvalid`."""
+    digest = _digest(credentials)
+    with services.institution.store.reading() as work:
+        customer = work.customers.by_token_hash(digest)
+    if customer is None or not hmac.compare_digest(customer.token_hash, digest):
+        raise TokenInvalid
+    return customer
+
+
+def authenticate_operator(
+    services: ServicesNeeded,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_operator_scheme)],
+) -> None:
+    """Let the holder of the operator's token pass; raises `TokenInvalid`."""
+    expected = services.institution.settings.operator_token_sha256
+    if not hmac.compare_digest(bytes.fromhex(expected), _digest(credentials)):
+        raise TokenInvalid
+
+
+def check_content_type(request: Request, expected: str) -> None:
+    """Refuse a body that is not of the one type read here; raises `ContentTypeUnsupported`."""
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found != expected:
+        raise ContentTypeUnsupported(expected)
+
+
+async def _check_json(request: Request) -> None:
+    check_content_type(request, JSON_CONTENT_TYPE)
+
+
+CustomerNeeded = Annotated[Customer, Depends(authenticate_customer)]
+"""Parameter of a route for customers."""
+
+OperatorNeeded = Depends(authenticate_operator)
+"""Dependency of a router for the operator."""
+
+JsonNeeded = Depends(_check_json)
+"""Dependency of a route with a JSON body: other types are refused as such, after authentication."""
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias=IDEMPOTENCY_KEY_HEADER,
+        max_length=IDEMPOTENCY_KEY_CHARACTERS_MAX,
+        pattern=r"^[!-~]+$",
+        description="Names this request for ever: sent again, it gets the same answer.",
+    ),
+]
+"""Parameter of a route that moves money."""

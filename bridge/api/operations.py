@@ -1,0 +1,94 @@
+"""The operator's view of the bridge: payments, ledger, reconciliation; and its health, for anyone."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from bridge.api.authentication import OperatorNeeded
+from bridge.api.schemas import LedgerAccountView, PageQuery, PaymentPage, ReconciliationView
+from bridge.api.services import ServicesNeeded
+from bridge.config import Role
+from bridge.institution import Institution
+from bridge.money import parse_currency
+from bridge.reconciliation import Comparison, compare_holdings, compare_supply
+from bridge.settlement.description import describe, describe_amount
+
+router = APIRouter(prefix="/v1", tags=["operations"], dependencies=[OperatorNeeded])
+
+health = APIRouter(tags=["health"])
+
+
+@router.get("/operations/payments", response_model=PaymentPage)
+def list_all_payments(
+    page: Annotated[PageQuery, Query()], services: ServicesNeeded
+) -> dict[str, object]:
+    """Every payment of this institution, newest first."""
+    with services.institution.store.reading() as work:
+        found = work.payments.page(limit=page.limit, cursor=page.cursor)
+    return {"items": [describe(payment) for payment in found.items], "next": found.next_cursor}
+
+
+@router.get("/ledger/accounts", response_model=tuple[LedgerAccountView, ...])
+def list_ledger_accounts(services: ServicesNeeded) -> list[dict[str, object]]:
+    """Every account of the ledger with its balances, all read at one moment."""
+    described: list[dict[str, object]] = []
+    with services.institution.store.reading() as work:
+        for account in work.ledger.accounts():
+            balance = work.ledger.balance(account.account_id)
+            described.append(
+                {
+                    "id": account.account_id,
+                    "type": account.account_type.value,
+                    "owner": account.owner,
+                    "ledger_balance": describe_amount(balance.ledger),
+                    "available_balance": describe_amount(balance.available),
+                }
+            )
+    return described
+
+
+@router.get("/reconciliation", response_model=ReconciliationView)
+def reconcile(services: ServicesNeeded) -> dict[str, object]:
+    """Whether ledger and chain agree, per currency, at the block the ledger has followed to."""
+    comparisons = _compare(services.institution)
+    return {
+        "reconciled": not any(comparison.difference for comparison in comparisons),
+        "comparisons": [
+            {
+                "currency": comparison.currency.code,
+                "block": comparison.block_number,
+                "ledger": describe_amount(comparison.ledger),
+                "chain": describe_amount(comparison.chain),
+                "difference": describe_amount(comparison.difference),
+            }
+            for comparison in comparisons
+        ],
+    }
+
+
+@health.get("/healthz")
+async def tell_alive() -> dict[str, str]:
+    """That the process is alive."""
+    return {"status": "alive"}
+
+
+@health.get("/readyz")
+def tell_ready(services: ServicesNeeded) -> JSONResponse:
+    """Whether payments can be taken and progress: chain followed, worker at work."""
+    readiness = services.readiness()
+    if readiness.is_ready:
+        return JSONResponse({"status": "ready"})
+    return JSONResponse(
+        {"status": "waiting", "waiting_for": list(readiness.waiting_for)},
+        status_code=HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+
+
+def _compare(institution: Institution) -> list[Comparison]:
+    store, chain = institution.store, institution.chain
+    currencies = [parse_currency(code) for code in institution.settings.currencies]
+    if institution.settings.role is Role.CENTRAL_BANK:
+        return [compare_supply(store, chain, currency) for currency in currencies]
+    return [compare_holdings(store, chain, currency, institution.lei) for currency in currencies]

@@ -1,0 +1,112 @@
+"""A customer's payments, as JSON: instruct, list, look, and read the messages behind one."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+
+from bridge.api.authentication import CustomerNeeded, IdempotencyKey, JsonNeeded
+from bridge.api.problems import answer_refusal
+from bridge.api.schemas import MessageView, PageQuery, PaymentOrder, PaymentPage, PaymentView
+from bridge.api.services import ServicesNeeded
+from bridge.errors import ResourceUnknown
+from bridge.payment import Payment
+from bridge.settlement.description import describe
+from bridge.settlement.initiation import Answer, Order, Result, initiate
+from bridge.store import Customer, StoredMessage, UnitOfWork
+
+REPLAYED_HEADER = "Idempotency-Replayed"
+
+router = APIRouter(prefix="/v1/payments", tags=["payments"])
+
+
+@router.post(
+    "", status_code=HTTPStatus.ACCEPTED, dependencies=[JsonNeeded], response_model=PaymentView
+)
+def create_payment(
+    customer: CustomerNeeded, key: IdempotencyKey, order: PaymentOrder, services: ServicesNeeded
+) -> Response:
+    """Instruct a payment. Accepted: it is reserved and on its way. Refused: nothing was booked."""
+    institution = services.institution
+    instruction = order.instruction(
+        customer, institution.agent, key=key, now=institution.clock()
+    )
+    answer = initiate(institution, Order(customer, f"payments|{key}", instruction))
+    response = _respond(answer)
+    if answer.replayed:
+        response.headers[REPLAYED_HEADER] = "true"
+    return response
+
+
+@router.get("", response_model=PaymentPage)
+def list_payments(
+    customer: CustomerNeeded, page: Annotated[PageQuery, Query()], services: ServicesNeeded
+) -> dict[str, object]:
+    """The payments this customer instructed, newest first."""
+    with services.institution.store.reading() as work:
+        found = work.payments.page(customer.customer_id, limit=page.limit, cursor=page.cursor)
+    return {"items": [describe(payment) for payment in found.items], "next": found.next_cursor}
+
+
+@router.get("/{payment_id}", response_model=PaymentView)
+def get_payment(
+    customer: CustomerNeeded, payment_id: str, services: ServicesNeeded
+) -> dict[str, object]:
+    """One payment: instructed by this customer, or to one of their accounts."""
+    with services.institution.store.reading() as work:
+        return describe(_own(work, customer, payment_id))
+
+
+@router.get("/{payment_id}/messages", response_model=tuple[MessageView, ...])
+def list_payment_messages(
+    customer: CustomerNeeded, payment_id: str, services: ServicesNeeded
+) -> list[dict[str, object]]:
+    """The ISO 20022 messages of a payment, in the order they were kept."""
+    with services.institution.store.reading() as work:
+        payment = _own(work, customer, payment_id)
+        messages = work.messages.of_payment(payment.payment_id)
+    return [_describe_message(message) for message in messages]
+
+
+@router.get("/{payment_id}/messages/{message_id:path}", response_class=Response)
+def get_payment_message(
+    customer: CustomerNeeded, payment_id: str, message_id: str, services: ServicesNeeded
+) -> Response:
+    """One message as it was sent or received, in XML."""
+    with services.institution.store.reading() as work:
+        payment = _own(work, customer, payment_id)
+        messages = work.messages.of_payment(payment.payment_id)
+    for message in messages:
+        if message.message_id == message_id:
+            return Response(message.document, media_type="application/xml")
+    raise ResourceUnknown("message", message_id)
+
+
+def _respond(answer: Answer) -> JSONResponse:
+    match answer.result:
+        case Result.ACCEPTED:
+            return JSONResponse(dict(answer.body), status_code=HTTPStatus.ACCEPTED)
+        case Result.REFUSED:
+            return answer_refusal(answer.body)
+
+
+def _own(work: UnitOfWork, customer: Customer, payment_id: str) -> Payment:
+    """The customer's own payment; somebody else's is as unknown as none at all."""
+    payment = work.payments.find(payment_id)
+    if payment is None:
+        raise ResourceUnknown("payment", payment_id)
+    accounts = {account.account_id for account in work.customers.accounts_of(customer.customer_id)}
+    if payment.client != customer.customer_id and payment.account_id not in accounts:
+        raise ResourceUnknown("payment", payment_id)
+    return payment
+
+
+def _describe_message(message: StoredMessage) -> dict[str, object]:
+    """What is told of a message; its salt never leaves."""
+    return {
+        "id": message.message_id,
+        "name": message.name,
+        "direction": message.direction.value,
+        "created_at": message.created_at,
+    }

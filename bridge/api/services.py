@@ -1,0 +1,42 @@
+"""What the routes need, held together by the composition root and found through the request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from bridge.centralbank.issuing import Issuing
+from bridge.fx import QuoteDesk
+from bridge.institution import Institution
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether this bridge can serve now, and if not, what it waits for."""
+
+    is_ready: bool
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The running bridge as the API sees it.
+
+    `desk` is there at an fx provider, `issuing` at a central bank.
+    """
+
+    institution: Institution
+    readiness: Callable[[], Readiness]
+    desk: QuoteDesk | None = None
+    issuing: Issuing | None = None
+
+
+async def find_services(request: Request) -> Services:
+    """The services of the application that serves this request."""
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesNeeded = Annotated[Services, Depends(find_services)]
+"""Parameter of a route that needs the services."""

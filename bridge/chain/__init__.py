@@ -1,0 +1,59 @@
+"""The bridge's end of the chain.
+
+encoding     the contracts' encodings, ids and signed hashes; pure
+directory    the participants as the registry has them
+client       what the bridge asks of its node
+submission   our transactions: signed once, kept, sent until final
+follower     blocks into the store, one database transaction each
+"""
+
+from bridge.chain.client import BlockData, BlockRef, ChainClient, ChainPayment, Receipt
+from bridge.chain.directory import Directory, Participant, ParticipantAccount
+from bridge.chain.encoding import (
+    AccountKind,
+    Attestation,
+    ChainEvent,
+    ContractCall,
+    attestation_hash,
+    quote_hash,
+    recover_signer,
+    registry_call,
+    settlement_call,
+    settlement_id,
+    terms_hash,
+    terms_of_event,
+    token_call,
+    uetr_hash,
+)
+from bridge.chain.follower import BlockHandler, FinalTransaction, Follower
+from bridge.chain.submission import Call, Submitter
+
+__all__ = [
+    "AccountKind",
+    "Attestation",
+    "BlockData",
+    "BlockHandler",
+    "BlockRef",
+    "Call",
+    "ChainClient",
+    "ChainEvent",
+    "ChainPayment",
+    "ContractCall",
+    "Directory",
+    "FinalTransaction",
+    "Follower",
+    "Participant",
+    "ParticipantAccount",
+    "Receipt",
+    "Submitter",
+    "attestation_hash",
+    "quote_hash",
+    "recover_signer",
+    "registry_call",
+    "settlement_call",
+    "settlement_id",
+    "terms_hash",
+    "terms_of_event",
+    "token_call",
+    "uetr_hash",
+]

@@ -1,0 +1,137 @@
+"""Reads the chain block by block and has each block's effects recorded with the checkpoint.
+
+One block is one database transaction: the checkpoint moves, the events are kept, own transactions
+become final and the handler books what follows, all of it or nothing. So a block has its effects
+exactly once, whatever dies, and two stores that follow one chain from its genesis hold the same.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from bridge.chain.client import BlockData, ChainClient
+from bridge.chain.encoding import REGISTRY, ChainEvent, plain_arguments
+from bridge.errors import ChainAnswerInvalid, Unavailable
+from bridge.store import EventRow, OutgoingTransaction, Store, UnitOfWork
+
+POLL_SECONDS: Final = 0.05
+"""How often the node is asked for the next block."""
+
+PAUSE_SECONDS: Final = 1
+"""How long to leave a node alone that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalTransaction:
+    """A transaction of ours that is in a final block; a reverted one did not succeed."""
+
+    transaction_hash: bytes
+    purpose: str
+    payment_id: str | None
+    succeeded: bool
+    block_number: int
+
+
+BlockHandler: TypeAlias = Callable[[UnitOfWork, BlockData, tuple[FinalTransaction, ...]], None]
+
+
+class Follower:
+    """Follows one chain into one store; used by one thread.
+
+    `on_block` is called inside the block's database transaction and must not leave the process.
+    """
+
+    def __init__(self, store: Store, client: ChainClient, on_block: BlockHandler) -> None:
+        self._store = store
+        self._client = client
+        self._on_block = on_block
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the chain until `stop` is set, waiting where the node has nothing or is away.
+
+        Raises what a retry cannot mend.
+        """
+        while not stop.is_set():
+            try:
+                advanced = self.step()
+            except Unavailable:
+                stop.wait(PAUSE_SECONDS)
+                continue
+            if not advanced:
+                stop.wait(POLL_SECONDS)
+
+    def catch_up(self) -> int:
+        """Process every block there is; how many there were."""
+        count = 0
+        while self.step():
+            count += 1
+        return count
+
+    def step(self) -> bool:
+        """Process the next block; False when there is none yet.
+
+        Raises `ChainDiscontinuous` for a block that is not the child of the one before, and whatever
+        the handler raises; nothing of the block is kept then.
+        """
+        with self._store.reading() as work:
+            checkpoint = work.chain_log.checkpoint()
+        block = self._client.block(0 if checkpoint is None else checkpoint.number + 1)
+        if block is None:
+            return False
+        if any(_changes_participants(event) for event in block.events):
+            self._client.forget()
+        final = self._final_transactions(block)
+        with self._store.unit_of_work() as work:
+            work.chain_log.advance(
+                number=block.ref.number,
+                block_hash=block.ref.hash,
+                parent_hash=block.ref.parent_hash,
+            )
+            work.chain_log.record(_event_row(event) for event in block.events)
+            for transaction in final:
+                work.transactions.finalise(
+                    transaction.transaction_hash,
+                    block_number=transaction.block_number,
+                    succeeded=transaction.succeeded,
+                )
+            self._on_block(work, block, final)
+        return True
+
+    def _final_transactions(self, block: BlockData) -> tuple[FinalTransaction, ...]:
+        """Our own transactions in a block, in its order. They were kept before they were sent, so
+        none can be in a block that the store does not know of.
+        """
+        with self._store.reading() as work:
+            outstanding = {each.hash: each for each in work.transactions.outstanding()}
+        own = [outstanding[each] for each in block.transaction_hashes if each in outstanding]
+        return tuple(self._final(transaction, block) for transaction in own)
+
+    def _final(self, transaction: OutgoingTransaction, block: BlockData) -> FinalTransaction:
+        receipt = self._client.receipt(transaction.hash)
+        if receipt is None or receipt.block_hash != block.ref.hash:
+            raise ChainAnswerInvalid("eth_getTransactionReceipt", "it is not of its block")
+        return FinalTransaction(
+            transaction_hash=transaction.hash,
+            purpose=transaction.purpose,
+            payment_id=transaction.payment_id,
+            succeeded=receipt.succeeded,
+            block_number=receipt.block_number,
+        )
+
+
+def _changes_participants(event: ChainEvent) -> bool:
+    return event.contract == REGISTRY or event.name == "CurrencyAdded"
+
+
+def _event_row(event: ChainEvent) -> EventRow:
+    return EventRow(
+        block_number=event.block_number,
+        block_hash=event.block_hash,
+        log_index=event.log_index,
+        transaction_hash=event.transaction_hash,
+        address=event.address,
+        name=event.name,
+        document=json.dumps(plain_arguments(event.arguments), sort_keys=True),
+    )

@@ -1,0 +1,135 @@
+"""Our transactions on their way to the chain: signed once, kept, sent until they are final.
+
+    prepare   nonce, signed bytes and hash, in one database transaction, before the first send
+    send      the kept bytes, as often as it takes
+    settle    the receipt, by the follower with its block (or here, for a process without one)
+
+Whatever dies in between, recovery sends the very same bytes, so one purpose has at most one
+transaction on the chain.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from eth_hash.auto import keccak
+
+from bridge.chain.client import ChainClient
+from bridge.errors import TransactionRefused
+from bridge.keys import TransactionSigner
+from bridge.store import OutgoingTransaction, Store, TransactionState
+
+_DYNAMIC_FEE_TYPE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A contract call to be sent once. `purpose` is the key of the effect it carries out."""
+
+    purpose: str
+    to: bytes
+    data: bytes
+    gas_limit: int
+    payment_id: str | None = None
+
+
+class Submitter:
+    """Signs with one key and sends through one node; safe between threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: ChainClient,
+        signer: TransactionSigner,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._signer = signer
+        self._clock = clock
+        self._signing = threading.Lock()
+
+    def submit(self, call: Call) -> OutgoingTransaction:
+        """The transaction that carries out a call, signed if it was not and sent if it is not final.
+
+        Raises as `ChainClient.send_raw` does; what was signed stays kept and will be sent again.
+        """
+        transaction = self.prepare(call)
+        if transaction.state is TransactionState.PREPARED:
+            self._send(transaction)
+        return transaction
+
+    def prepare(self, call: Call) -> OutgoingTransaction:
+        """The kept transaction for a call's purpose, signed and kept now if there was none."""
+        with self._signing:
+            with self._store.reading() as work:
+                known = work.transactions.by_purpose(call.purpose)
+            if known is not None:
+                return known
+            chain_nonce = self._client.nonce(self._signer.address)
+            with self._store.unit_of_work() as work:
+                nonce = work.transactions.next_nonce(self._signer.address, chain_nonce)
+                transaction = self._sign(call, nonce)
+                work.transactions.add(transaction)
+            return transaction
+
+    def resend_outstanding(self) -> bool:
+        """Send everything that is not final again, lowest nonce first; whether there was anything.
+
+        A transaction the node refuses is passed over: the ones behind it may be another sender's.
+        """
+        with self._store.reading() as work:
+            outstanding = work.transactions.outstanding()
+        for transaction in outstanding:
+            try:
+                self._send(transaction)
+            except TransactionRefused:
+                continue
+        return bool(outstanding)
+
+    def settle_outstanding(self) -> bool:
+        """Ask for the receipts of what is outstanding and record them; whether some still is.
+
+        For a process without a follower; a follower records receipts with their block.
+        """
+        with self._store.reading() as work:
+            outstanding = work.transactions.outstanding()
+        receipts = [self._client.receipt(transaction.hash) for transaction in outstanding]
+        final = [receipt for receipt in receipts if receipt is not None]
+        if final:
+            with self._store.unit_of_work() as work:
+                for receipt in final:
+                    work.transactions.finalise(
+                        receipt.transaction_hash,
+                        block_number=receipt.block_number,
+                        succeeded=receipt.succeeded,
+                    )
+        return len(final) < len(outstanding)
+
+    def _send(self, transaction: OutgoingTransaction) -> None:
+        self._client.send_raw(transaction.raw, sender=transaction.sender, nonce=transaction.nonce)
+
+    def _sign(self, call: Call, nonce: int) -> OutgoingTransaction:
+        raw = self._signer.sign_transaction(
+            {
+                "type": _DYNAMIC_FEE_TYPE,
+                "chainId": self._client.chain_id,
+                "nonce": nonce,
+                "to": f"0x{call.to.hex()}",
+                "value": 0,
+                "data": f"0x{call.data.hex()}",
+                "gas": call.gas_limit,
+                "maxFeePerGas": 0,
+                "maxPriorityFeePerGas": 0,
+            }
+        )
+        return OutgoingTransaction(
+            hash=keccak(raw),
+            sender=self._signer.address,
+            nonce=nonce,
+            raw=raw,
+            purpose=call.purpose,
+            payment_id=call.payment_id,
+            created_at=self._clock(),
+        )

@@ -1,0 +1,121 @@
+"""The chart of accounts: the ids and types of the accounts every bridge opens for itself.
+
+Customers' deposits stand beside these under `deposit:` ids. Which account a booking touches is
+decided in `settlement` and `centralbank`; here stands only what exists.
+"""
+
+from bridge.ledger import Account, AccountType
+from bridge.money import Currency
+
+OPERATOR = "institution"
+"""Owner of the accounts that belong to the institution itself."""
+
+
+def tokens(currency: Currency) -> str:
+    """Central-bank money the institution holds on the chain (asset)."""
+    return f"tokens:{currency.code}"
+
+
+def reserves(currency: Currency) -> str:
+    """Balance of the institution's RTGS account at the central bank (asset)."""
+    return f"reserves:{currency.code}"
+
+
+def in_transit(currency: Currency) -> str:
+    """Payments taken from customers and not yet settled (liability)."""
+    return f"in-transit:{currency.code}"
+
+
+def fee_income(currency: Currency) -> str:
+    """Fees charged to customers (income)."""
+    return f"fee-income:{currency.code}"
+
+
+def margin_income(currency: Currency) -> str:
+    """Difference between the customer's rate and the provider's (income)."""
+    return f"fx-margin-income:{currency.code}"
+
+
+def suspense(currency: Currency) -> str:
+    """Money received for an account that cannot be credited (liability)."""
+    return f"suspense:{currency.code}"
+
+
+def equity(currency: Currency) -> str:
+    """Own funds (equity)."""
+    return f"equity:{currency.code}"
+
+
+def fx_position(currency: Currency) -> str:
+    """An fx provider's position in one currency; long or short (asset)."""
+    return f"fx-position:{currency.code}"
+
+
+def deposit(identification: str) -> str:
+    """A customer's deposit, by the account number the customer knows (liability)."""
+    return f"deposit:{identification}"
+
+
+def rtgs(lei: str) -> str:
+    """A participant's RTGS account at the central bank (liability)."""
+    return f"rtgs:{lei}"
+
+
+def tokens_outstanding(currency: Currency) -> str:
+    """Reserves set aside at the central bank for the tokens it issued (liability)."""
+    return f"tokens-outstanding:{currency.code}"
+
+
+def lending(currency: Currency) -> str:
+    """What the central bank holds against RTGS balances (asset)."""
+    return f"lending:{currency.code}"
+
+
+def institution_accounts(currency: Currency) -> tuple[Account, ...]:
+    """The accounts a bank or an fx provider opens for itself in one currency."""
+    return (
+        _account(tokens(currency), AccountType.ASSET, currency),
+        _account(reserves(currency), AccountType.ASSET, currency),
+        _account(in_transit(currency), AccountType.LIABILITY, currency),
+        _account(fee_income(currency), AccountType.INCOME, currency),
+        _account(margin_income(currency), AccountType.INCOME, currency),
+        _account(suspense(currency), AccountType.LIABILITY, currency),
+        _account(equity(currency), AccountType.EQUITY, currency),
+        _account(fx_position(currency), AccountType.ASSET, currency, may_overdraw=True),
+    )
+
+
+def central_bank_accounts(currency: Currency) -> tuple[Account, ...]:
+    """The accounts a central bank opens for itself; RTGS accounts follow the directory."""
+    return (
+        _account(tokens_outstanding(currency), AccountType.LIABILITY, currency),
+        _account(lending(currency), AccountType.ASSET, currency),
+    )
+
+
+def rtgs_account(lei: str, currency: Currency) -> Account:
+    """The RTGS account of one participant."""
+    return _account(rtgs(lei), AccountType.LIABILITY, currency, owner=lei)
+
+
+def deposit_account(identification: str, currency: Currency, owner: str) -> Account:
+    """The ledger account of one customer's deposit."""
+    return _account(deposit(identification), AccountType.LIABILITY, currency, owner=owner)
+
+
+def _account(
+    account_id: str,
+    account_type: AccountType,
+    currency: Currency,
+    *,
+    may_overdraw: bool = False,
+    owner: str = OPERATOR,
+) -> Account:
+    return Account(
+        account_id=account_id,
+        name=account_id,
+        account_type=account_type,
+        currency=currency,
+        may_overdraw=may_overdraw,
+        owner=owner,
+    )

@@ -1,0 +1,147 @@
+"""Settings of one bridge: read once from its JSON file, checked, then frozen.
+
+The same code runs as a bank, as an fx provider and as a central bank; `role` decides. Paths in the
+file are relative to the file. Secrets stand in files of their own, never in the settings.
+"""
+
+import json
+from enum import Enum, unique
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bridge.errors import SettingsInvalid
+
+ACCEPT_SECONDS_MAX: Final = 86_400
+"""Longest time a creditor agent may be given to answer."""
+
+MARGIN_BASIS_POINTS_MAX: Final = 1_000
+"""Largest FX margin a bank may take over its provider's quote."""
+
+
+@unique
+class Role(Enum):
+    """What the institution that runs this bridge is."""
+
+    BANK = "bank"
+    FX_PROVIDER = "fx_provider"
+    CENTRAL_BANK = "central_bank"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Text = Annotated[str, Field(min_length=1, max_length=140)]
+CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+DecimalText = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,10})?$")]
+
+
+class AddressSettings(_Section):
+    """A structured postal address; town and country at least."""
+
+    town: Text
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    street: Text | None = None
+    building_number: Text | None = None
+    post_code: Text | None = None
+
+
+class CustomerAccountSettings(_Section):
+    """An account a customer holds from the start. `scheme` is `iban` or `other`."""
+
+    scheme: Annotated[str, Field(pattern=r"^(iban|other)$")]
+    identification: Text
+    currency: CurrencyCode
+
+
+class CustomerSettings(_Section):
+    """A customer known from the start. `token_sha256` is the hex digest of its bearer token."""
+
+    customer_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    name: Text
+    address: AddressSettings
+    token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    accounts: tuple[CustomerAccountSettings, ...]
+
+
+class OpeningSettings(_Section):
+    """One opening journal entry, booked once when the ledger is new."""
+
+    debit: Text
+    credit: Text
+    amount: DecimalText
+    currency: CurrencyCode
+
+
+class RateSettings(_Section):
+    """A price of an fx provider: one unit of `source` buys `rate` units of `target`."""
+
+    source: CurrencyCode
+    target: CurrencyCode
+    rate: DecimalText
+
+
+class Settings(_Section):
+    """Everything one bridge is told at its start."""
+
+    role: Role
+    lei: Annotated[str, Field(pattern=r"^[A-Z0-9]{18}[0-9]{2}$")]
+    bic: Annotated[str, Field(pattern=r"^[A-Z0-9]{8}([A-Z0-9]{3})?$")]
+    name: Text
+    database: Path
+    port: Annotated[int, Field(ge=0, le=65_535)]
+    node_url: Text
+    chain_id: Annotated[int, Field(gt=0)]
+    genesis_hash: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
+    currencies: tuple[CurrencyCode, ...]
+    operating_keystore: Path
+    quoting_keystore: Path | None = None
+    attesting_keystore: Path | None = None
+    attesting_database: Path | None = None
+    passphrase_file: Path
+    message_keys: Path
+    secret_file: Path
+    operator_token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    fx_provider_lei: str | None = None
+    fee: dict[CurrencyCode, DecimalText] = {}
+    margin_basis_points: Annotated[int, Field(ge=0, le=MARGIN_BASIS_POINTS_MAX)] = 0
+    rates: tuple[RateSettings, ...] = ()
+    quote_seconds: Annotated[int, Field(gt=0, le=3_600)] = 60
+    accept_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 60
+    settle_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 120
+    attestation_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
+    customers: tuple[CustomerSettings, ...] = ()
+    openings: tuple[OpeningSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _roles_have_what_they_need(self) -> Self:
+        if self.settle_seconds < self.accept_seconds:
+            raise ValueError("settle_seconds is shorter than accept_seconds")
+        if self.role is Role.FX_PROVIDER and self.quoting_keystore is None:
+            raise ValueError("an fx provider needs quoting_keystore")
+        if self.role is Role.CENTRAL_BANK and len(self.currencies) != 1:
+            raise ValueError("a central bank issues exactly one currency")
+        return self
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in the JSON file at `path`, with its paths made absolute.
+
+    Raises `SettingsInvalid` naming the field and the rule it breaks.
+    """
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        settings = Settings.model_validate(document)
+    except (OSError, json.JSONDecodeError) as error:
+        raise SettingsInvalid(file=str(path), rule=str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsInvalid(file=str(path), rule=f"{place}: {first['msg']}") from error
+    folder = path.resolve().parent
+    located = {
+        name: folder / value for name, value in dict(settings).items() if isinstance(value, Path)
+    }
+    return settings.model_copy(update=located)

@@ -1,0 +1,944 @@
+"""Every way the bridge can fail, as one tree.
+
+    BridgeError
+    |- Rejected          the caller's fault: nothing happened and a retry will not help
+    |  |- RejectedMessage    an ISO 20022 message that is refused as a whole, named below
+    |  `- ...                one leaf per fault
+    |- Unavailable       somebody else's trouble: a retry may help
+    `- InvariantBroken   our own fault: stop
+
+A leaf names the fault, carries the offending values as attributes and one message template that
+is filled from them. A `Rejected` has a stable `code` (part of the API) and, where ISO 20022 knows
+the fault, a `reason` of the external status reason code set. `path` says where in a message the
+fault stands, when it stands in one.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+ERROR_VALUE_CHARACTERS_MAX = 80
+
+
+class BridgeError(Exception):
+    """The root of the tree; never raised itself."""
+
+    message: ClassVar[str] = "something failed"
+
+    def __str__(self) -> str:
+        """Fill the leaf's message template with its attributes, long values cut."""
+        values = {name: _shown(value) for name, value in vars(self).items()}
+        return self.message.format_map(values)
+
+
+class Rejected(BridgeError):
+    """The caller asked for something that is refused; nothing was changed."""
+
+    code: ClassVar[str] = "rejected"
+    reason: ClassVar[str | None] = None
+    path: str | None = None
+
+    def at(self, path: str) -> Self:
+        """Return this error, now saying where in the message the fault stands."""
+        if self.path is None:
+            self.path = path
+        return self
+
+    def __str__(self) -> str:
+        """Add the place in the message, when the fault stands in one."""
+        text = BridgeError.__str__(self)
+        return text if self.path is None else f"{text} (at {self.path})"
+
+
+class Unavailable(BridgeError):
+    """Another system did not answer or is not ready; the same request may succeed later."""
+
+    code: ClassVar[str] = "unavailable"
+
+
+class InvariantBroken(BridgeError):
+    """The bridge found itself in a state that must not exist; it stops rather than guess."""
+
+    code: ClassVar[str] = "invariant_broken"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    if len(text) <= ERROR_VALUE_CHARACTERS_MAX:
+        return text
+    return text[:ERROR_VALUE_CHARACTERS_MAX] + "..."
+
+
+# Money
+
+
+@dataclass(eq=False)
+class UnknownCurrency(Rejected):
+    """The code is not an active ISO 4217 currency."""
+
+    code = "unknown_currency"
+    reason = "AM11"
+    message = "'{text}' is not an active ISO 4217 currency code"
+    text: str
+
+
+@dataclass(eq=False)
+class InvalidAmount(Rejected):
+    """The text is not a plain decimal number, or has a sign where none may stand."""
+
+    code = "invalid_amount"
+    reason = "AM12"
+    message = "'{text}' is not an amount: {rule}"
+    text: str
+    rule: str
+
+
+@dataclass(eq=False)
+class TooManyDecimals(Rejected):
+    """The amount has more decimals than its currency."""
+
+    code = "too_many_decimals"
+    reason = "AM12"
+    message = "{text} {currency} has more than the {decimals} decimals of the currency"
+    text: str
+    currency: str
+    decimals: int
+
+
+@dataclass(eq=False)
+class AmountOutOfRange(Rejected):
+    """The amount, or the result of a calculation, is larger than an amount may be."""
+
+    code = "amount_out_of_range"
+    reason = "AM12"
+    message = "{minor_units} minor units of {currency} are beyond the largest amount"
+    minor_units: int
+    currency: str
+
+
+@dataclass(eq=False)
+class ZeroAmount(Rejected):
+    """An amount of zero where money must move."""
+
+    code = "zero_amount"
+    reason = "AM01"
+    message = "an amount of zero {currency} moves nothing"
+    currency: str
+
+
+@dataclass(eq=False)
+class InvalidRate(Rejected):
+    """The text or number is not an exchange rate that can be stated exactly."""
+
+    code = "invalid_rate"
+    reason = "FF01"
+    message = "'{text}' is not an exchange rate: {rule}"
+    text: str
+    rule: str
+
+
+@dataclass(eq=False)
+class CurrenciesMixed(InvariantBroken):
+    """Two currencies met in one sum or comparison."""
+
+    message = "amounts of {left} and {right} cannot be combined"
+    left: str
+    right: str
+
+
+# Identifiers and text
+
+
+class AccountAmbiguous(InvariantBroken):
+    """An account was built with both an IBAN and another number, or with neither."""
+
+    message = "an account has either an IBAN or another number"
+
+
+@dataclass(eq=False)
+class InvalidIban(Rejected):
+    """The IBAN has a wrong country, length, structure or check digits."""
+
+    code = "invalid_iban"
+    reason = "AC01"
+    message = "'{text}' is not an IBAN: {rule}"
+    text: str
+    rule: str
+
+
+@dataclass(eq=False)
+class InvalidBic(Rejected):
+    """The text has not the shape of a BIC, or names no country."""
+
+    code = "invalid_bic"
+    reason = "RC01"
+    message = "'{text}' is not a BIC"
+    text: str
+
+
+@dataclass(eq=False)
+class InvalidLei(Rejected):
+    """The text has not the shape of an LEI, or its check digits are wrong."""
+
+    code = "invalid_lei"
+    reason = "FF01"
+    message = "'{text}' is not an LEI: {rule}"
+    text: str
+    rule: str
+
+
+@dataclass(eq=False)
+class InvalidUetr(Rejected):
+    """The text is not a UUID of version 4 in lower case."""
+
+    code = "invalid_uetr"
+    reason = "FF01"
+    message = "'{text}' is not a UETR (a version 4 UUID in lower case)"
+    text: str
+
+
+@dataclass(eq=False)
+class InvalidCountry(Rejected):
+    """The text is not an ISO 3166 country code."""
+
+    code = "invalid_country"
+    reason = "FF01"
+    message = "'{text}' is not an ISO 3166 country code"
+    text: str
+
+
+@dataclass(eq=False)
+class InvalidText(Rejected):
+    """The text is empty, too long, or holds characters that may not stand there."""
+
+    code = "invalid_text"
+    reason = "FF01"
+    message = "'{text}' cannot stand here: {rule}"
+    text: str
+    rule: str
+
+
+@dataclass(eq=False)
+class InvalidCode(Rejected):
+    """The code is not one of those accepted here."""
+
+    code = "invalid_code"
+    reason = "FF01"
+    message = "'{text}' is not one of: {accepted}"
+    text: str
+    accepted: str
+
+
+@dataclass(eq=False)
+class InvalidDate(Rejected):
+    """The text is not an ISO 8601 date, or not a date and time with its offset from UTC."""
+
+    code = "invalid_date"
+    reason = "DT01"
+    message = "'{text}' is not {wanted}"
+    text: str
+    wanted: str
+
+
+# Messages
+
+
+class RejectedMessage(Rejected):
+    """The message as a whole cannot be read; nothing of it is acted upon."""
+
+    code = "rejected_message"
+    reason = "FF01"
+
+
+@dataclass(eq=False)
+class MessageTooLarge(RejectedMessage):
+    """The message has more bytes than one may have."""
+
+    code = "message_too_large"
+    message = "the message has {size} bytes, at most {limit} are read"
+    size: int
+    limit: int
+
+
+@dataclass(eq=False)
+class MalformedMessage(RejectedMessage):
+    """The bytes are not well-formed XML in UTF-8."""
+
+    code = "malformed_message"
+    message = "the message is not well-formed XML in UTF-8: {detail}"
+    detail: str
+
+
+@dataclass(eq=False)
+class ForbiddenMarkup(RejectedMessage):
+    """The XML holds a document type, an entity, a comment or a processing instruction."""
+
+    code = "forbidden_markup"
+    message = "the message holds {markup}, which is never read"
+    markup: str
+
+
+@dataclass(eq=False)
+class MessageTooDeep(RejectedMessage):
+    """The XML nests deeper than any message does."""
+
+    code = "message_too_deep"
+    message = "the message nests deeper than {limit} elements"
+    limit: int
+
+
+@dataclass(eq=False)
+class UnknownMessage(RejectedMessage):
+    """The root element or its namespace is not a message and version accepted here."""
+
+    code = "unknown_message"
+    message = "'{name}' is not a message accepted here: {accepted}"
+    name: str
+    accepted: str
+
+
+@dataclass(eq=False)
+class UnknownElement(RejectedMessage):
+    """An element or attribute that is not part of the accepted subset stands in the message."""
+
+    code = "unknown_element"
+    message = "'{name}' is not accepted here"
+    name: str
+
+
+@dataclass(eq=False)
+class MisplacedElement(RejectedMessage):
+    """A known element stands in the wrong order."""
+
+    code = "misplaced_element"
+    message = "'{name}' stands too late, it belongs before '{before}'"
+    name: str
+    before: str
+
+
+@dataclass(eq=False)
+class MissingElement(RejectedMessage):
+    """An element or attribute that must be present is absent."""
+
+    code = "missing_element"
+    message = "'{name}' is missing"
+    name: str
+
+
+@dataclass(eq=False)
+class TooManyElements(RejectedMessage):
+    """An element stands more often than it may."""
+
+    code = "too_many_elements"
+    message = "'{name}' stands more than {limit} times"
+    name: str
+    limit: int
+
+
+@dataclass(eq=False)
+class ConflictingElements(RejectedMessage):
+    """Elements that are each well formed contradict one another."""
+
+    code = "conflicting_elements"
+    message = "{rule}"
+    rule: str
+
+
+@dataclass(eq=False)
+class WrongInstructionCount(RejectedMessage):
+    """The number of payments stated differs from the number present."""
+
+    code = "wrong_instruction_count"
+    reason = "AM18"
+    message = "{stated} payments are stated, {counted} are present"
+    stated: str
+    counted: int
+
+
+@dataclass(eq=False)
+class WrongControlSum(RejectedMessage):
+    """The control sum stated differs from the sum of the amounts."""
+
+    code = "wrong_control_sum"
+    reason = "AM10"
+    message = "the control sum is stated as {stated}, the amounts add up to {summed}"
+    stated: str
+    summed: str
+
+
+@dataclass(eq=False)
+class RepeatedReference(RejectedMessage):
+    """One message uses a reference twice that must be unique in it."""
+
+    code = "repeated_reference"
+    reason = "AM05"
+    message = "{name} '{text}' stands twice in one message"
+    name: str
+    text: str
+
+
+@dataclass(eq=False)
+class NotCommittable(InvariantBroken):
+    """A value was to be committed to that has no canonical form, or a salt of a wrong length."""
+
+    message = "no commitment can be made with {what}"
+    what: str
+
+
+@dataclass(eq=False)
+class UnsendableMessage(InvariantBroken):
+    """A message we were about to send would be refused by our own parser."""
+
+    message = "a {name} of ours would be refused: {detail}"
+    name: str
+    detail: str
+
+
+# Ledger
+
+
+@dataclass(eq=False)
+class AccountUnknown(Rejected):
+    """No ledger account has this id."""
+
+    code = "account_unknown"
+    reason = "AC01"
+    message = "no ledger account '{account_id}'"
+    account_id: str
+
+
+@dataclass(eq=False)
+class InsufficientFunds(Rejected):
+    """The entry would take an account below zero."""
+
+    code = "insufficient_funds"
+    reason = "AM04"
+    message = "'{account_id}' has {available} available, {needed} needed"
+    account_id: str
+    available: str
+    needed: str
+
+
+@dataclass(eq=False)
+class EntryInvalid(InvariantBroken):
+    """A journal entry of ours does not balance or is no entry at all."""
+
+    message = "journal entry '{entry_id}' is refused: {rule}"
+    entry_id: str
+    rule: str
+
+
+@dataclass(eq=False)
+class EntryNotPending(InvariantBroken):
+    """A posted entry was to be posted or voided."""
+
+    message = "journal entry '{entry_id}' was never pending"
+    entry_id: str
+
+
+@dataclass(eq=False)
+class EntryResolved(InvariantBroken):
+    """A pending entry was to be resolved a second time."""
+
+    message = "journal entry '{entry_id}' is already {resolution}"
+    entry_id: str
+    resolution: str
+
+
+@dataclass(eq=False)
+class UnexpectedIssuance(InvariantBroken):
+    """An issuance was to take a step that cannot follow from its state."""
+
+    message = "issuance {reference} is {state} and cannot become {wanted}"
+    reference: str
+    state: str
+    wanted: str
+
+
+# Store
+
+
+@dataclass(eq=False)
+class PaymentDuplicate(Rejected):
+    """Another payment of the same direction has this UETR or settlement id."""
+
+    code = "payment_duplicate"
+    reason = "AM05"
+    message = "a payment with UETR {uetr} exists already"
+    uetr: str
+
+
+@dataclass(eq=False)
+class PaymentUnknown(Rejected):
+    """No payment has this id."""
+
+    code = "payment_unknown"
+    message = "no payment '{payment_id}'"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class CursorInvalid(Rejected):
+    """The cursor or the limit of a page is none that was ever given out."""
+
+    code = "cursor_invalid"
+    message = "'{text}' is not a cursor or limit of this listing"
+    text: str
+
+
+@dataclass(eq=False)
+class InboxConflict(Rejected):
+    """Another message came for the same settlement id before."""
+
+    code = "inbox_conflict"
+    reason = "AM05"
+    message = "a different message for settlement {settlement_id} is here already"
+    settlement_id: str
+
+
+@dataclass(eq=False)
+class StoreBusy(Unavailable):
+    """The database stayed locked, or its disk did not answer."""
+
+    message = "the database is busy: {detail}"
+    detail: str
+
+
+@dataclass(eq=False)
+class StoreFormatUnknown(InvariantBroken):
+    """The database was written by a version that this one does not know."""
+
+    message = "the database has format {found}, this version knows {known}"
+    found: str
+    known: int
+
+
+@dataclass(eq=False)
+class RecordConflict(InvariantBroken):
+    """A record exists already under this key, with other content or where none may be."""
+
+    message = "{record} '{key}' exists already"
+    record: str
+    key: str
+
+
+@dataclass(eq=False)
+class RecordMissing(InvariantBroken):
+    """A record that must exist does not."""
+
+    message = "{record} '{key}' does not exist"
+    record: str
+    key: str
+
+
+@dataclass(eq=False)
+class StatementRefused(InvariantBroken):
+    """The database refused a statement of ours: a constraint, a trigger or damage."""
+
+    message = "the database refuses a statement: {detail}"
+    detail: str
+
+
+@dataclass(eq=False)
+class UnitOfWorkNested(InvariantBroken):
+    """A thread that is writing asked to write a second time: it would wait for itself."""
+
+    message = "a unit of work was opened inside another"
+
+
+@dataclass(eq=False)
+class ChainDiscontinuous(InvariantBroken):
+    """A block does not follow the newest one that was processed."""
+
+    message = "block {number} does not follow block {previous}: {rule}"
+    number: int
+    previous: int
+    rule: str
+
+
+class ChainNotFollowed(Unavailable):
+    """The chain has not been read yet: not even its first block."""
+
+    message = "no block has been processed yet"
+
+
+@dataclass(eq=False)
+class HandlerMissing(InvariantBroken):
+    """An effect was recorded that nobody knows how to do."""
+
+    message = "no handler for effects of kind '{kind}'"
+    kind: str
+
+
+# Keys and chain
+
+
+@dataclass(eq=False)
+class KeyUnusable(InvariantBroken):
+    """A key file is missing, damaged or opened with a wrong passphrase."""
+
+    message = "the key file {path} cannot be used: {rule}"
+    path: str
+    rule: str
+
+
+@dataclass(eq=False)
+class ParticipantUnknown(Rejected):
+    """The registry knows no such participant, or none that is admitted."""
+
+    code = "participant_unknown"
+    reason = "RC01"
+    message = "no participant '{name}' is admitted"
+    name: str
+
+
+@dataclass(eq=False)
+class ParticipantAccountMissing(Rejected):
+    """The participant has no account of the kind that is needed."""
+
+    code = "participant_account_missing"
+    reason = "RC01"
+    message = "participant '{lei}' has no {kind} account"
+    lei: str
+    kind: str
+
+
+@dataclass(eq=False)
+class CurrencyNotIssued(Rejected):
+    """No token of this currency is on the chain."""
+
+    code = "currency_not_issued"
+    reason = "AM03"
+    message = "{currency} is not issued on this chain"
+    currency: str
+
+
+@dataclass(eq=False)
+class CallReverted(Rejected):
+    """A contract refused a call."""
+
+    code = "call_reverted"
+    message = "the contract refuses: {fault} {values}"
+    fault: str
+    values: str
+
+
+@dataclass(eq=False)
+class TransactionRefused(Rejected):
+    """The node will not take a transaction of ours."""
+
+    code = "transaction_refused"
+    message = "transaction {transaction_hash} is refused: {detail}"
+    transaction_hash: str
+    detail: str
+
+
+@dataclass(eq=False)
+class NodeUnavailable(Unavailable):
+    """The node does not answer, or not with what was asked for."""
+
+    message = "the node does not answer {method}: {detail}"
+    method: str
+    detail: str
+
+
+@dataclass(eq=False)
+class ChainAnswerInvalid(InvariantBroken):
+    """The node answers with something that is not what was asked for."""
+
+    message = "the answer to {question} cannot be used: {rule}"
+    question: str
+    rule: str
+
+
+@dataclass(eq=False)
+class NonceTaken(InvariantBroken):
+    """The nonce of a transaction of ours was used by another: somebody else signs with our key."""
+
+    message = "nonce {nonce} of {sender} was used by another transaction than {transaction_hash}"
+    sender: str
+    nonce: int
+    transaction_hash: str
+
+
+@dataclass(eq=False)
+class ChainWrong(InvariantBroken):
+    """The node serves another chain than the one in the settings."""
+
+    message = "the node serves {found}, the settings name {expected}"
+    found: str
+    expected: str
+
+
+# Settings
+
+
+@dataclass(eq=False)
+class SettingsInvalid(Rejected):
+    """The settings file cannot be read, or a field of it breaks a rule."""
+
+    code = "settings_invalid"
+    message = "the settings in {file} cannot be used: {rule}"
+    file: str
+    rule: str
+
+
+# Payments
+
+
+@dataclass(eq=False)
+class WrongAgent(Rejected):
+    """The instruction names another bank as the debtor's."""
+
+    code = "wrong_agent"
+    reason = "RC01"
+    message = "'{bic}' is not this bank"
+    bic: str
+
+
+@dataclass(eq=False)
+class AgentUnknown(Rejected):
+    """The creditor's bank is not another bank of this network."""
+
+    code = "agent_unknown"
+    reason = "RC01"
+    message = "'{bic}' is no other bank of this network"
+    bic: str
+
+
+@dataclass(eq=False)
+class CustomerAccountUnknown(Rejected):
+    """The client has no account of that number here."""
+
+    code = "customer_account_unknown"
+    reason = "AC01"
+    message = "no account '{identification}' of yours is kept here"
+    identification: str
+
+
+@dataclass(eq=False)
+class CustomerAccountBlocked(Rejected):
+    """The debtor's account is closed or frozen."""
+
+    code = "customer_account_blocked"
+    reason = "AC06"
+    message = "account '{identification}' is {status}"
+    identification: str
+    status: str
+
+
+@dataclass(eq=False)
+class ChargeBearerUnsupported(Rejected):
+    """The charge bearer is none that this version books."""
+
+    code = "charge_bearer_unsupported"
+    reason = "FF01"
+    message = "charge bearer '{text}' is not offered, only SHAR"
+    text: str
+
+
+@dataclass(eq=False)
+class ExecutionDateUnsupported(Rejected):
+    """The requested execution date is not today (UTC)."""
+
+    code = "execution_date_unsupported"
+    reason = "DT01"
+    message = "execution on {day} is not possible, only today"
+    day: str
+
+
+@dataclass(eq=False)
+class CurrencyUnsupported(Rejected):
+    """The currency cannot be paid or issued here."""
+
+    code = "currency_unsupported"
+    reason = "AM03"
+    message = "'{currency}' cannot be paid or issued here"
+    currency: str
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(Rejected):
+    """The key was used before, for something else."""
+
+    code = "idempotency_key_reused"
+    reason = "AM05"
+    message = "the key '{key}' was used for another request"
+    key: str
+
+
+@dataclass(eq=False)
+class UnexpectedTransition(InvariantBroken):
+    """A fact reached a payment that cannot follow from its state."""
+
+    message = "payment {payment_id} is {state}, where {fact} cannot follow"
+    payment_id: str
+    state: str
+    fact: str
+
+
+@dataclass(eq=False)
+class PaymentIncomplete(InvariantBroken):
+    """A payment lacks what its state says it has."""
+
+    message = "{payment_id} has no {what}"
+    payment_id: str
+    what: str
+
+
+# FX
+
+
+@dataclass(eq=False)
+class PairNotQuoted(Rejected):
+    """The fx provider has no price for the pair."""
+
+    code = "pair_not_quoted"
+    reason = "AM03"
+    message = "no price for {target} paid in {source}"
+    source: str
+    target: str
+
+
+@dataclass(eq=False)
+class QuoteInvalid(Rejected):
+    """The answer of an fx provider is not the firm quote that was asked for."""
+
+    code = "quote_invalid"
+    reason = "NARR"
+    message = "the quote cannot be used: {rule}"
+    rule: str
+
+
+# Interbank
+
+
+@dataclass(eq=False)
+class EnvelopeInvalid(Rejected):
+    """A sealed message cannot be opened, or does not hold what it should."""
+
+    code = "envelope_invalid"
+    message = "the sealed message is refused: {rule}"
+    rule: str
+
+
+@dataclass(eq=False)
+class EnvelopeSignatureInvalid(Rejected):
+    """A sealed message is not signed by the participant it names."""
+
+    code = "envelope_signature_invalid"
+    message = "the sealed message is not signed by '{lei}'"
+    lei: str
+
+
+@dataclass(eq=False)
+class EnvelopeMisdirected(Rejected):
+    """A sealed message is meant for somebody else."""
+
+    code = "envelope_misdirected"
+    message = "the sealed message is for '{receiver}'"
+    receiver: str
+
+
+@dataclass(eq=False)
+class CommitmentMismatch(Rejected):
+    """A message is not the one whose commitment stands on the chain."""
+
+    code = "commitment_mismatch"
+    reason = "FF01"
+    message = "the message is not the one committed to in {settlement_id}"
+    settlement_id: str
+
+
+@dataclass(eq=False)
+class PeerRefused(Rejected):
+    """Another institution's bridge refuses for good; `problem` is its code."""
+
+    code = "peer_refused"
+    reason = "NARR"
+    message = "{lei} refuses: {problem}"
+    lei: str
+    problem: str
+
+
+@dataclass(eq=False)
+class PeerUnavailable(Unavailable):
+    """Another institution's bridge does not answer, or asks for patience."""
+
+    code = "peer_unavailable"
+    message = "{lei} does not answer"
+    lei: str
+
+
+# Central bank
+
+
+@dataclass(eq=False)
+class IssuanceConflict(Rejected):
+    """An issuance reference is known with another content."""
+
+    code = "issuance_conflict"
+    reason = "AM05"
+    message = "issuance {reference} is another order"
+    reference: str
+
+
+@dataclass(eq=False)
+class IssuanceIncomplete(InvariantBroken):
+    """An issuance lacks its journal entry."""
+
+    message = "issuance {reference} has no journal entry"
+    reference: str
+
+
+# API
+
+
+@dataclass(eq=False)
+class RequestInvalid(Rejected):
+    """A field of a request is missing, unknown or breaks a rule; `path` names it."""
+
+    code = "request_invalid"
+    message = "{rule}"
+    rule: str
+
+
+@dataclass(eq=False)
+class ContentTypeUnsupported(Rejected):
+    """The body of a request is not of the type that is read there."""
+
+    code = "content_type_unsupported"
+    message = "the body must be {expected}"
+    expected: str
+
+
+class TokenInvalid(Rejected):
+    """The request has no bearer token, or one that opens nothing here."""
+
+    code = "token_invalid"
+    message = "a bearer token for this resource is needed"
+
+
+class IdempotencyKeyMissing(Rejected):
+    """A request that moves money came without its `Idempotency-Key`."""
+
+    code = "idempotency_key_missing"
+    message = "the header Idempotency-Key is needed, so that this request can be repeated safely"
+
+
+@dataclass(eq=False)
+class IdempotencyKeyInvalid(Rejected):
+    """The `Idempotency-Key` is empty, too long, or has characters that may not stand in it."""
+
+    code = "idempotency_key_invalid"
+    message = "the header Idempotency-Key has 1 to {limit} visible ASCII characters"
+    limit: int
+
+
+@dataclass(eq=False)
+class ResourceUnknown(Rejected):
+    """The caller has no such resource here."""
+
+    code = "resource_unknown"
+    message = "no {noun} '{key}'"
+    noun: str
+    key: str

@@ -1,0 +1,185 @@
+"""The creditor bank's answer: accept before settle.
+
+A payment reaches the creditor bank twice: as a final `Instructed` event on the chain and as a
+sealed pacs.008 from the debtor bank, in either order. Once both are here the message is held
+against its commitment and the terms, the account is found, and the bank accepts or refuses on the
+chain. Nothing is irrevocable before that answer, so a payment that settled has a home.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from bridge.errors import (
+    CommitmentMismatch,
+    EnvelopeInvalid,
+    EnvelopeMisdirected,
+)
+from bridge.institution import Institution, is_same_bic
+from bridge.interbank import Kind, Received
+from bridge.iso20022.codes import MessageName, StatusReason
+from bridge.iso20022.commitment import canonical_content, commit
+from bridge.iso20022.messages import CreditTransfer
+from bridge.iso20022.parse import parse_credit_transfer, parse_status_report
+from bridge.payment import Direction, Event, Fact, Payment, PaymentState, SettlementId, Terms
+from bridge.settlement.observation import announce, follow
+from bridge.store import (
+    CustomerAccount,
+    CustomerAccountStatus,
+    InboxMessage,
+    MessageDirection,
+    StoredMessage,
+    UnitOfWork,
+)
+
+
+def receive(institution: Institution, received: Received) -> None:
+    """Take a payment message from another bank: stored, or refused by name with nothing kept.
+
+    Taking the same message again changes nothing. Raises the parse errors, `EnvelopeInvalid`,
+    `EnvelopeMisdirected` (a payment for another bank), and `CommitmentMismatch` when the chain
+    already says what the message should have been.
+    """
+    handlers: Mapping[Kind, Callable[[Institution, Received], None]] = {
+        Kind.CREDIT_TRANSFER: _receive_transfer,
+        Kind.STATUS_REPORT: _receive_status,
+    }
+    handler = handlers.get(received.kind)
+    if handler is None:
+        raise EnvelopeInvalid(f"{received.kind.value} is not taken here")
+    handler(institution, received)
+
+
+def _receive_transfer(institution: Institution, received: Received) -> None:
+    key = SettlementId(_octets(received.body, "settlement_id"))
+    salt = _octets(received.body, "salt")
+    document = received.body.get("document", "").encode()
+    transfer = parse_credit_transfer(document)
+    if transfer.creditor_agent.lei not in {None, institution.lei}:
+        raise EnvelopeMisdirected(transfer.creditor_agent.bic)
+    with institution.store.unit_of_work() as work:
+        payment = work.payments.by_settlement_id(key, Direction.INCOMING)
+        if payment is not None and not _is_committed(payment.terms, transfer, salt):
+            raise CommitmentMismatch(key.hex())
+        work.inbox.put(
+            InboxMessage(
+                settlement_id=key,
+                sender_lei=received.sender_lei,
+                document=document,
+                salt=salt,
+                received_at=institution.clock(),
+            )
+        )
+        if payment is not None:
+            announce(work, payment, institution.clock())
+
+
+def _receive_status(institution: Institution, received: Received) -> None:
+    document = received.body.get("document", "").encode()
+    report = parse_status_report(document)
+    with institution.store.unit_of_work() as work:
+        payment = work.payments.by_uetr(report.uetr, Direction.OUTGOING)
+        if payment is None or payment.counterparty_lei != received.sender_lei:
+            raise EnvelopeInvalid("it reports on no payment sent to its sender")
+        work.messages.add(
+            StoredMessage(
+                message_id=f"{payment.payment_id}:from-agent:{report.message_id}",
+                direction=MessageDirection.IN,
+                name=MessageName.STATUS_REPORT.value,
+                document=document,
+                payment_id=payment.payment_id,
+                peer=received.sender_lei,
+                created_at=institution.clock(),
+                salt=None,
+            )
+        )
+        if report.reason is not None and payment.reason is None and not payment.is_terminal:
+            work.payments.save(replace(payment, reason=report.reason.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The decision on an announced payment: accepted onto an account, or refused with a reason."""
+
+    account: CustomerAccount | None
+    reason: StatusReason | None
+
+
+def consider(institution: Institution, payment_id: str) -> None:
+    """Decide on an announced payment and record the decision with its effects, in one transaction."""
+    now = institution.clock()
+    with institution.store.unit_of_work() as work:
+        payment = work.payments.get(payment_id)
+        message = work.inbox.get(payment.settlement_id)
+        if payment.state is not PaymentState.ANNOUNCED or message is None:
+            return
+        transfer = parse_credit_transfer(message.document)
+        judgement = _judge(institution, work, payment, (message, transfer))
+        known = replace(
+            payment,
+            uetr=transfer.uetr if judgement.account else payment.uetr,
+            end_to_end_id=transfer.end_to_end_id,
+            account_id=judgement.account.account_id if judgement.account else None,
+            salt=message.salt,
+        )
+        work.payments.save(known)
+        work.messages.add(
+            StoredMessage(
+                message_id=f"{payment_id}:pacs.008",
+                direction=MessageDirection.IN,
+                name=MessageName.CREDIT_TRANSFER.value,
+                document=message.document,
+                payment_id=payment.payment_id,
+                peer=message.sender_lei,
+                created_at=now,
+                salt=message.salt,
+            )
+        )
+        if judgement.reason is None:
+            follow(institution, work, known, Event(Fact.ACCEPT_DECIDED))
+        else:
+            event = Event(Fact.REFUSE_DECIDED, reason=judgement.reason.value)
+            follow(institution, work, known, event)
+
+
+def _judge(
+    institution: Institution,
+    work: UnitOfWork,
+    payment: Payment,
+    message: tuple[InboxMessage, CreditTransfer],
+) -> Judgement:
+    """The guards in their order: message, parties, duplicate, account, currency."""
+    envelope, transfer = message
+    sender = institution.directory().by_lei(payment.counterparty_lei)
+    if envelope.sender_lei != sender.lei or not is_same_bic(transfer.debtor_agent.bic, sender.bic):
+        return Judgement(None, StatusReason.FF01)
+    if not is_same_bic(transfer.creditor_agent.bic, institution.settings.bic):
+        return Judgement(None, StatusReason.RC01)
+    if not _is_committed(payment.terms, transfer, envelope.salt):
+        return Judgement(None, StatusReason.FF01)
+    if transfer.interbank_settlement_amount != payment.settlement_amount:
+        return Judgement(None, StatusReason.AM09)
+    twin = work.payments.by_uetr(transfer.uetr, Direction.INCOMING)
+    if twin is not None and twin.payment_id != payment.payment_id:
+        return Judgement(None, StatusReason.AM05)
+    account = work.customers.by_identification(transfer.creditor_account.text)
+    if account is None:
+        return Judgement(None, StatusReason.AC01)
+    if account.status is not CustomerAccountStatus.OPEN:
+        return Judgement(None, StatusReason.AC04)
+    if account.currency != payment.settlement_amount.currency.code:
+        return Judgement(None, StatusReason.AM03)
+    return Judgement(account, None)
+
+
+def _is_committed(terms: Terms, transfer: CreditTransfer, salt: bytes) -> bool:
+    return commit(canonical_content(transfer), salt) == terms.message_commitment
+
+
+def _octets(body: Mapping[str, str], name: str) -> bytes:
+    try:
+        octets = bytes.fromhex(body[name])
+    except (KeyError, ValueError) as error:
+        raise EnvelopeInvalid(f"its {name} is not hexadecimal") from error
+    if len(octets) != 32:
+        raise EnvelopeInvalid(f"its {name} has not 32 bytes")
+    return octets

@@ -1,0 +1,61 @@
+"""What a customer is told of a payment: our words, ISO's status, exact amounts as decimal text."""
+
+from typing import Final
+
+from bridge.iso20022.codes import TransactionStatus
+from bridge.money import Amount
+from bridge.payment import Direction, Payment, PaymentState
+
+_OUTGOING_STATUS: Final = {
+    PaymentState.RESERVED: TransactionStatus.ACTC,
+    PaymentState.ANNOUNCED: TransactionStatus.PDNG,
+    PaymentState.INSTRUCTED: TransactionStatus.PDNG,
+    PaymentState.ACCEPTED: TransactionStatus.ACCP,
+    PaymentState.REFUSED: TransactionStatus.RJCT,
+    PaymentState.SETTLED: TransactionStatus.ACSC,
+    PaymentState.REJECTED: TransactionStatus.RJCT,
+    PaymentState.CANCELLED: TransactionStatus.RJCT,
+    PaymentState.EXPIRED: TransactionStatus.RJCT,
+    PaymentState.FAILED: TransactionStatus.RJCT,
+}
+
+
+def iso_status(payment: Payment) -> TransactionStatus:
+    """The status to report in pacs.002 for a payment as it stands."""
+    if payment.direction is Direction.INCOMING and payment.state is PaymentState.SETTLED:
+        return TransactionStatus.ACCC
+    return _OUTGOING_STATUS[payment.state]
+
+
+def describe_amount(amount: Amount) -> dict[str, str]:
+    """An amount as the API writes it."""
+    return {"value": amount.format(), "currency": amount.currency.code}
+
+
+def describe(payment: Payment) -> dict[str, object]:
+    """A payment as the API shows it; identical for the first answer and every later replay."""
+    charges = payment.charges
+    return {
+        "id": payment.payment_id,
+        "direction": payment.direction.value,
+        "status": payment.state.value,
+        "iso_status": iso_status(payment).value,
+        "reason": payment.reason,
+        "uetr": payment.uetr,
+        "end_to_end_id": payment.end_to_end_id,
+        "amount": describe_amount(payment.settlement_amount),
+        "debit": None if charges is None else describe_amount(charges.debit),
+        "principal": None if charges is None else describe_amount(charges.principal),
+        "fee": None if charges is None else describe_amount(charges.fee),
+        "rate": None if charges is None else charges.rate,
+        "settlement_id": "0x" + payment.settlement_id.hex(),
+        "transaction_hash": _hex(payment.transaction_hash),
+        "block": payment.block_number,
+        "accept_by": payment.terms.accept_by,
+        "settle_by": payment.terms.settle_by,
+        "created_at": payment.created_at,
+    }
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else "0x" + value.hex()

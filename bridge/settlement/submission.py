@@ -1,0 +1,182 @@
+"""Recorded effects become chain transactions and sealed messages; run by the worker.
+
+Each handler may run any number of times: a chain call is signed once per purpose and only sent
+again, a message that was already taken is taken again without effect. A call whose transaction
+reverted although its payment still lives is made again under a new purpose, up to a limit.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bridge.chain import Call, Submitter, settlement_call, uetr_hash
+from bridge.errors import PaymentIncomplete, PeerRefused
+from bridge.institution import Institution
+from bridge.interbank import Kind
+from bridge.iso20022.codes import StatusReason
+from bridge.iso20022.commitment import commit_reason
+from bridge.payment import Effect, Event, Fact, Payment, PaymentState
+from bridge.settlement import notices
+from bridge.settlement.acceptance import consider
+from bridge.settlement.observation import CONSIDER, INSTRUCT, follow
+from bridge.store import EffectRow
+from bridge.worker import Abandon, Done, Outcome, Retry
+
+EXPIRY_RETRY_SECONDS: Final = 3
+"""How long to wait before asking the chain again to expire a payment."""
+
+GAS_LIMIT: Final[Mapping[str, int]] = {
+    "instruct": 600_000,
+    "instructWithQuote": 800_000,
+    "accept": 800_000,
+    "reject": 300_000,
+    "withdraw": 300_000,
+    "expire": 300_000,
+}
+"""Gas limit per function of PaymentSettlement; the contract tests hold the functions to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The handlers of every effect a payment can have."""
+
+    institution: Institution
+    submitter: Submitter
+
+    def handlers(self) -> Mapping[str, Callable[[EffectRow], Outcome]]:
+        """Handler by kind of effect."""
+        return {
+            INSTRUCT: self.instruct,
+            CONSIDER: self.consider,
+            Effect.DELIVER_MESSAGE.value: self.deliver_message,
+            Effect.DELIVER_STATUS.value: self.deliver_status,
+            Effect.SUBMIT_ACCEPT.value: self.accept,
+            Effect.SUBMIT_REJECT.value: self.reject,
+            Effect.SUBMIT_WITHDRAW.value: self.withdraw,
+            Effect.SCHEDULE_EXPIRY.value: self.expire,
+        }
+
+    def instruct(self, effect: EffectRow) -> Outcome:
+        """Carry a reserved payment to the chain."""
+        payment = self._payment(effect)
+        if payment.signed_quote is None:
+            return self._submit(
+                effect, payment, "instruct", (uetr_hash(payment.uetr), payment.terms)
+            )
+        signed = payment.signed_quote
+        arguments = (uetr_hash(payment.uetr), payment.terms, signed.quote, signed.signature)
+        return self._submit(effect, payment, "instructWithQuote", arguments)
+
+    def accept(self, effect: EffectRow) -> Outcome:
+        """Give the creditor bank's consent on the chain."""
+        payment = self._payment(effect)
+        return self._submit(effect, payment, "accept", (payment.settlement_id, payment.terms))
+
+    def reject(self, effect: EffectRow) -> Outcome:
+        """Refuse on the chain; the reason goes there as a commitment only."""
+        payment = self._payment(effect)
+        arguments = (payment.settlement_id, payment.terms, self._reason_commitment(payment))
+        return self._submit(effect, payment, "reject", arguments)
+
+    def withdraw(self, effect: EffectRow) -> Outcome:
+        """Take a payment back whose message the creditor bank will not have."""
+        payment = self._payment(effect)
+        arguments = (
+            payment.settlement_id,
+            uetr_hash(payment.uetr),
+            self._reason_commitment(payment),
+        )
+        return self._submit(effect, payment, "withdraw", arguments)
+
+    def expire(self, effect: EffectRow) -> Outcome:
+        """Ask the chain to end a payment whose deadline has passed, until it has ended."""
+        payment = self._payment(effect)
+        if payment.is_terminal:
+            return Done()
+        attempt = replace(effect, key=f"{effect.key}:{effect.attempts}")
+        self._submit(attempt, payment, "expire", (payment.settlement_id,))
+        return Retry(EXPIRY_RETRY_SECONDS, "waiting for the payment to end on the chain")
+
+    def consider(self, effect: EffectRow) -> Outcome:
+        """Decide on an announced payment."""
+        consider(self.institution, _payment_id(effect))
+        return Done()
+
+    def deliver_message(self, effect: EffectRow) -> Outcome:
+        """Hand the sealed pacs.008 to the creditor bank; its refusal withdraws the payment."""
+        payment = self._payment(effect)
+        if payment.is_terminal:
+            return Done()
+        with self.institution.store.reading() as work:
+            document = work.messages.get(f"{payment.payment_id}:pacs.008").document
+        if payment.salt is None:
+            raise PaymentIncomplete(payment.payment_id, "salt")
+        body = {
+            "settlement_id": payment.settlement_id.hex(),
+            "salt": payment.salt.hex(),
+            "document": document.decode(),
+        }
+        try:
+            self.institution.interbank.send(payment.counterparty_lei, Kind.CREDIT_TRANSFER, body)
+        except PeerRefused as refusal:
+            self._message_refused(payment)
+            return Abandon(str(refusal))
+        return Done()
+
+    def deliver_status(self, effect: EffectRow) -> Outcome:
+        """Tell the debtor bank, sealed, how this bank decided."""
+        payment = self._payment(effect)
+        with self.institution.store.reading() as work:
+            document = notices.report(self.institution, work, payment)
+        body = {
+            "settlement_id": payment.settlement_id.hex(),
+            "salt": self._reason_salt(payment).hex(),
+            "document": document.decode(),
+        }
+        self.institution.interbank.send(payment.counterparty_lei, Kind.STATUS_REPORT, body)
+        return Done()
+
+    def _message_refused(self, payment: Payment) -> None:
+        with self.institution.store.unit_of_work() as work:
+            current = work.payments.get(payment.payment_id)
+            if current.state is PaymentState.INSTRUCTED:
+                event = Event(Fact.MESSAGE_REFUSED, reason=StatusReason.FF01.value)
+                follow(self.institution, work, current, event)
+
+    def _submit(
+        self,
+        effect: EffectRow,
+        payment: Payment,
+        function: str,
+        arguments: tuple[object, ...],
+    ) -> Outcome:
+        target = settlement_call(function, arguments)
+        call = Call(
+            purpose=effect.key,
+            to=target.to,
+            data=target.data,
+            gas_limit=GAS_LIMIT[function],
+            payment_id=payment.payment_id,
+        )
+        self.submitter.submit(call)
+        return Done()
+
+    def _payment(self, effect: EffectRow) -> Payment:
+        with self.institution.store.reading() as work:
+            return work.payments.get(_payment_id(effect))
+
+    def _reason_commitment(self, payment: Payment) -> bytes:
+        reason = StatusReason(payment.reason or StatusReason.MS03.value)
+        return commit_reason(reason, None, self._reason_salt(payment))
+
+    def _reason_salt(self, payment: Payment) -> bytes:
+        secret = self.institution.secret
+        return hmac.new(secret, b"reason:" + payment.settlement_id, hashlib.sha256).digest()
+
+
+def _payment_id(effect: EffectRow) -> str:
+    if effect.payment_id is None:
+        raise PaymentIncomplete(effect.key, "payment")
+    return effect.payment_id

@@ -1,0 +1,111 @@
+"""How far the chain has been read, and what it said.
+
+The checkpoint moves in the same database transaction as the effects of its block. It moves by one
+block at a time, each the child of the one before, from the genesis block on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from bridge.errors import ChainDiscontinuous, ChainNotFollowed, RecordConflict
+from bridge.store import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The newest block whose effects are in the database."""
+
+    number: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One log of a contract. `document` is its arguments as JSON."""
+
+    block_number: int
+    block_hash: bytes
+    log_index: int
+    transaction_hash: bytes
+    address: bytes
+    name: str
+    document: str
+
+
+class ChainLog:
+    """The checkpoint and the events behind it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The newest processed block; None before the first."""
+        row = self._connection.execute(select(tables.checkpoint)).one_or_none()
+        return None if row is None else Checkpoint(row.number, row.hash)
+
+    def position(self) -> Checkpoint:
+        """The newest processed block; raises `ChainNotFollowed` before the first."""
+        found = self.checkpoint()
+        if found is None:
+            raise ChainNotFollowed
+        return found
+
+    def advance(self, *, number: int, block_hash: bytes, parent_hash: bytes) -> None:
+        """Move the checkpoint to the next block; raises `ChainDiscontinuous` for any other block."""
+        current = self.checkpoint()
+        if current is None:
+            if number != 0:
+                raise ChainDiscontinuous(number, -1, "nothing was processed before")
+            self._connection.execute(
+                insert(tables.checkpoint).values(one=1, number=number, hash=block_hash)
+            )
+            return
+        if number != current.number + 1:
+            raise ChainDiscontinuous(number, current.number, "blocks are processed one by one")
+        if parent_hash != current.hash:
+            raise ChainDiscontinuous(number, current.number, "its parent is another block")
+        self._connection.execute(update(tables.checkpoint).values(number=number, hash=block_hash))
+
+    def record(self, rows: Iterable[EventRow]) -> None:
+        """Keep the events of a block; raises `RecordConflict` for one that is kept already."""
+        kept = tables.chain_events.c
+        for row in rows:
+            query = select(kept.name).where(
+                kept.block_hash == row.block_hash, kept.log_index == row.log_index
+            )
+            if self._connection.execute(query).first() is not None:
+                raise RecordConflict("chain event", f"{row.block_hash.hex()}/{row.log_index}")
+            self._connection.execute(
+                insert(tables.chain_events).values(
+                    block_hash=row.block_hash,
+                    log_index=row.log_index,
+                    block_number=row.block_number,
+                    transaction_hash=row.transaction_hash,
+                    address=row.address,
+                    name=row.name,
+                    document=row.document,
+                )
+            )
+
+    def events(self, *, first: int, last: int) -> tuple[EventRow, ...]:
+        """The events kept of blocks `first` to `last`, in the order of the chain."""
+        kept = tables.chain_events.c
+        query = (
+            select(tables.chain_events)
+            .where(kept.block_number.between(first, last))
+            .order_by(kept.block_number, kept.log_index)
+        )
+        return tuple(
+            EventRow(
+                block_number=row.block_number,
+                block_hash=row.block_hash,
+                log_index=row.log_index,
+                transaction_hash=row.transaction_hash,
+                address=row.address,
+                name=row.name,
+                document=row.document,
+            )
+            for row in self._connection.execute(query)
+        )

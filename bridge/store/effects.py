@@ -1,0 +1,208 @@
+"""The outbox: effects that leave the process, recorded with their cause and done by the worker.
+
+    waiting --claim--> claimed --done--> done
+       ^                  |-----abandon--> dead (kept, for people to look at)
+       '------retry-------'
+
+A claim is a lease: when the worker that holds it dies, another takes the effect once the lease is
+over. An effect may therefore be done more than once and its handler must not mind; whatever a
+worker says of a claim it has lost is ignored. Due effects are claimed in the order they fell due.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import TypeAlias
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from bridge.errors import RecordConflict
+from bridge.store import tables
+
+Payload: TypeAlias = Mapping[str, str | int | bool | None]
+"""What an effect carries: plain values by name, kept as JSON."""
+
+
+@unique
+class EffectState(Enum):
+    """Where an effect stands; see the module docstring."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEffect:
+    """An effect to be recorded. `key` names it for ever; `due_at` is a UTC second."""
+
+    kind: str
+    key: str
+    payload: Payload
+    due_at: int
+    payment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """A claimed effect; `attempts` counts the claims, this one included."""
+
+    effect_id: int
+    kind: str
+    key: str
+    payload: Payload
+    payment_id: str | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEffect:
+    """An effect that was given up, and why."""
+
+    effect: EffectRow
+    error: str
+
+
+class Effects:
+    """Effects by key and by the time they fall due."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.has_added = False
+
+    def add(self, effect: NewEffect) -> None:
+        """Record an effect; nothing happens when the same one is recorded already.
+
+        Raises `RecordConflict` when the key stands for another effect.
+        """
+        payload = json.dumps(dict(effect.payload), sort_keys=True)
+        kept = tables.effects.c
+        query = select(kept.kind, kept.payload, kept.payment_id).where(kept.key == effect.key)
+        found = self._connection.execute(query).one_or_none()
+        if found is not None:
+            if tuple(found) != (effect.kind, payload, effect.payment_id):
+                raise RecordConflict("effect", effect.key)
+            return
+        self._connection.execute(
+            insert(tables.effects).values(
+                kind=effect.kind,
+                key=effect.key,
+                payload=payload,
+                payment_id=effect.payment_id,
+                state=EffectState.WAITING.value,
+                due_at=effect.due_at,
+                attempts=0,
+            )
+        )
+        self.has_added = True
+
+    def has(self, key: str) -> bool:
+        """Whether an effect was ever recorded under this key."""
+        query = select(tables.effects.c.effect_id).where(tables.effects.c.key == key)
+        return self._connection.execute(query).first() is not None
+
+    def claim(
+        self, *, now: int, owner: str, limit: int, lease_seconds: int
+    ) -> tuple[EffectRow, ...]:
+        """Take up to `limit` due effects, and those whose lease has run out, for `lease_seconds`."""
+        kept = tables.effects.c
+        query = (
+            select(kept.effect_id)
+            .where(kept.state.in_(_UNFINISHED), kept.due_at <= now)
+            .order_by(kept.due_at, kept.effect_id)
+            .limit(limit)
+        )
+        claimed = update(tables.effects).where(kept.effect_id.in_(query.scalar_subquery()))
+        claimed = claimed.values(
+            state=EffectState.CLAIMED.value,
+            owner=owner,
+            attempts=kept.attempts + 1,
+            due_at=now + lease_seconds,
+        )
+        rows = self._connection.execute(claimed.returning(*_COLUMNS))
+        return tuple(sorted((_effect(*row) for row in rows), key=lambda effect: effect.effect_id))
+
+    def done(self, effect: EffectRow) -> bool:
+        """Record that a claimed effect has happened; False when the claim was lost."""
+        return self._leave(effect, EffectState.DONE, due_at=None, error=None)
+
+    def retry(self, effect: EffectRow, due_at: int, error: str) -> bool:
+        """Give a claimed effect back until `due_at`; False when the claim was lost."""
+        return self._leave(effect, EffectState.WAITING, due_at=due_at, error=error)
+
+    def abandon(self, effect: EffectRow, error: str) -> bool:
+        """Give a claimed effect up for good; False when the claim was lost."""
+        return self._leave(effect, EffectState.DEAD, due_at=None, error=error)
+
+    def release_all(self, now: int) -> int:
+        """Make every claimed effect due again and return how many; for the start of the process."""
+        kept = tables.effects.c
+        released = (
+            update(tables.effects)
+            .where(kept.state == EffectState.CLAIMED.value)
+            .values(state=EffectState.WAITING.value, owner=None, due_at=now)
+        )
+        return self._connection.execute(released).rowcount
+
+    def next_due(self) -> int | None:
+        """When the next effect falls due or the next lease runs out, if there is any."""
+        kept = tables.effects.c
+        query = select(func.min(kept.due_at)).where(kept.state.in_(_UNFINISHED))
+        found: int | None = self._connection.execute(query).scalar()
+        return found
+
+    def dead(self, limit: int) -> tuple[DeadEffect, ...]:
+        """The newest effects that were given up."""
+        kept = tables.effects.c
+        query = (
+            select(*_COLUMNS, kept.error)
+            .where(kept.state == EffectState.DEAD.value)
+            .order_by(kept.effect_id.desc())
+            .limit(limit)
+        )
+        return tuple(
+            DeadEffect(_effect(*row[:-1]), row.error) for row in self._connection.execute(query)
+        )
+
+    def count(self, state: EffectState) -> int:
+        """How many effects are in a state."""
+        query = select(func.count()).where(tables.effects.c.state == state.value)
+        return self._connection.execute(query).scalar_one()
+
+    def _leave(
+        self, effect: EffectRow, state: EffectState, *, due_at: int | None, error: str | None
+    ) -> bool:
+        """Move an effect on, but only under the claim that `effect` stands for."""
+        kept = tables.effects.c
+        change = (
+            update(tables.effects)
+            .where(
+                kept.effect_id == effect.effect_id,
+                kept.state == EffectState.CLAIMED.value,
+                kept.attempts == effect.attempts,
+            )
+            .values(state=state.value, owner=None, error=error)
+        )
+        if due_at is not None:
+            change = change.values(due_at=due_at)
+        return self._connection.execute(change).rowcount == 1
+
+
+_UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
+
+_COLUMNS = (
+    tables.effects.c.effect_id,
+    tables.effects.c.kind,
+    tables.effects.c.key,
+    tables.effects.c.payload,
+    tables.effects.c.payment_id,
+    tables.effects.c.attempts,
+)
+
+
+def _effect(
+    effect_id: int, kind: str, key: str, payload: str, payment_id: str | None, attempts: int
+) -> EffectRow:
+    return EffectRow(effect_id, kind, key, json.loads(payload), payment_id, attempts)

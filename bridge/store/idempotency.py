@@ -1,0 +1,54 @@
+"""Answers already given, so that a repeated request gets the same one and moves nothing again.
+
+The answer is written in the unit of work of its effect and never expires.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from bridge.errors import RecordConflict
+from bridge.store import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a client was answered under a key.
+
+    `fingerprint` is a digest of the request, so that another request under the same key is told
+    apart; `status` and `body` are the answer.
+    """
+
+    fingerprint: bytes
+    status: int
+    body: str
+
+
+class Idempotency:
+    """Answers by client and key."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, client: str, key: str) -> Remembered | None:
+        """What this client was answered under this key, if anything."""
+        kept = tables.idempotency.c
+        query = select(kept.fingerprint, kept.status, kept.body).where(
+            kept.client == client, kept.key == key
+        )
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else Remembered(row.fingerprint, row.status, row.body)
+
+    def remember(self, client: str, key: str, answer: Remembered) -> None:
+        """Keep an answer; raises `RecordConflict` when the key has one already."""
+        if self.find(client, key) is not None:
+            raise RecordConflict("idempotency key", key)
+        self._connection.execute(
+            insert(tables.idempotency).values(
+                client=client,
+                key=key,
+                fingerprint=answer.fingerprint,
+                status=answer.status,
+                body=answer.body,
+            )
+        )

@@ -1,0 +1,56 @@
+"""Pages of a listing: newest first, with an opaque cursor instead of an offset.
+
+The cursor is the sequence number of the last row seen, so a page stays right while rows are added.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import Column, Connection, Row, Select
+
+from bridge.errors import CursorInvalid
+
+PAGE_DEFAULT: Final = 50
+"""Rows of a page when nobody says how many."""
+
+PAGE_MAX: Final = 200
+"""Most rows one page may have."""
+
+_SEQUENCE_DIGITS_MAX: Final = 18
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_Item]):
+    """Some rows of a listing; `next_cursor` is None on the last page."""
+
+    items: tuple[_Item, ...]
+    next_cursor: str | None
+
+
+def read_page(
+    connection: Connection,
+    query: Select[Any],  # the caller's columns decide the row's shape
+    sequence: Column[int],
+    *,
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[Row[Any]], str | None]:
+    """The next rows of `query`, newest first, and the cursor that goes on after them.
+
+    `query` selects the `sequence` column among others. Raises `CursorInvalid`.
+    """
+    if not 1 <= limit <= PAGE_MAX:
+        raise CursorInvalid(str(limit))
+    if cursor is not None:
+        query = query.where(sequence < _parse(cursor))
+    found = list(connection.execute(query.order_by(sequence.desc()).limit(limit + 1)))
+    rows = found[:limit]
+    return rows, str(rows[-1].sequence) if len(found) > limit else None
+
+
+def _parse(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _SEQUENCE_DIGITS_MAX):
+        raise CursorInvalid(cursor)
+    return int(cursor)

@@ -1,0 +1,146 @@
+"""Payments as this bank keeps them, found by id, by settlement id on the chain or by UETR."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+
+from bridge.errors import PaymentDuplicate, PaymentUnknown, RecordMissing
+from bridge.payment import Direction, Payment
+from bridge.store import tables
+from bridge.store.page import PAGE_DEFAULT, Page, read_page
+from bridge.store.payment_record import decode_payment, encode_payment
+
+OPEN_PAYMENTS_READ_MAX: Final = 10_000
+"""Most payments that `open` answers with; the oldest come first."""
+
+
+class Payments:
+    """Payments by id; one per direction and settlement id, for ever."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, payment: Payment) -> None:
+        """Keep a new payment.
+
+        Raises `PaymentDuplicate` when its id, its settlement id or its UETR is taken: an outgoing
+        UETR is used once, an incoming one once per sending participant.
+        """
+        if self._is_taken(payment):
+            raise PaymentDuplicate(payment.uetr)
+        self._connection.execute(
+            insert(tables.payments).values(
+                payment_id=payment.payment_id,
+                direction=payment.direction.value,
+                client=payment.client,
+                counterparty_lei=payment.counterparty_lei,
+                settlement_id=payment.settlement_id,
+                **_changing(payment),
+            )
+        )
+
+    def save(self, payment: Payment) -> None:
+        """Keep a payment's new version.
+
+        Direction, client, counterparty and settlement id stay as added, else `RecordMissing`; the
+        UETR may become known later, and `PaymentDuplicate` says that it is taken.
+        """
+        if self._is_taken(payment, kept_as=payment.payment_id):
+            raise PaymentDuplicate(payment.uetr)
+        kept = tables.payments.c
+        change = update(tables.payments).where(
+            kept.payment_id == payment.payment_id,
+            kept.direction == payment.direction.value,
+            kept.client == payment.client,
+            kept.counterparty_lei == payment.counterparty_lei,
+            kept.settlement_id == payment.settlement_id,
+        )
+        if self._connection.execute(change.values(**_changing(payment))).rowcount != 1:
+            raise RecordMissing("payment", payment.payment_id)
+
+    def get(self, payment_id: str) -> Payment:
+        """The payment with this id; raises `PaymentUnknown`."""
+        found = self.find(payment_id)
+        if found is None:
+            raise PaymentUnknown(payment_id)
+        return found
+
+    def find(self, payment_id: str) -> Payment | None:
+        """The payment with this id, if there is one."""
+        return self._first(_documents().where(tables.payments.c.payment_id == payment_id))
+
+    def by_settlement_id(
+        self, settlement_id: bytes, direction: Direction | None = None
+    ) -> Payment | None:
+        """The payment with this key on the chain; the outgoing side when no direction is given
+        and this bank keeps both.
+        """
+        kept = tables.payments.c
+        query = _documents().where(kept.settlement_id == settlement_id)
+        if direction is not None:
+            query = query.where(kept.direction == direction.value)
+        return self._first(query.order_by(kept.direction.desc()))
+
+    def by_uetr(self, uetr: str, direction: Direction) -> Payment | None:
+        """The oldest payment of one direction with this UETR."""
+        kept = tables.payments.c
+        query = _documents().where(kept.uetr == uetr, kept.direction == direction.value)
+        return self._first(query.order_by(kept.sequence))
+
+    def page(
+        self, client: str | None = None, *, limit: int = PAGE_DEFAULT, cursor: str | None = None
+    ) -> Page[Payment]:
+        """Payments, newest first, of one client or of all."""
+        kept = tables.payments.c
+        query = select(kept.sequence, kept.document)
+        if client is not None:
+            query = query.where(kept.client == client)
+        rows, next_cursor = read_page(
+            self._connection, query, kept.sequence, limit=limit, cursor=cursor
+        )
+        return Page(tuple(decode_payment(row.document) for row in rows), next_cursor)
+
+    def open(self) -> tuple[Payment, ...]:
+        """The payments that are not terminal, oldest first, at most `OPEN_PAYMENTS_READ_MAX`."""
+        kept = tables.payments.c
+        query = _documents().where(kept.is_terminal.is_(False)).order_by(kept.sequence)
+        rows = self._connection.execute(query.limit(OPEN_PAYMENTS_READ_MAX))
+        return tuple(decode_payment(row.document) for row in rows)
+
+    def open_count(self) -> int:
+        """How many payments are not terminal."""
+        query = select(func.count()).where(tables.payments.c.is_terminal.is_(False))
+        return self._connection.execute(query).scalar_one()
+
+    def _is_taken(self, payment: Payment, kept_as: str | None = None) -> bool:
+        kept = tables.payments.c
+        same_uetr = kept.uetr == payment.uetr
+        if payment.direction is Direction.INCOMING:
+            same_uetr &= kept.counterparty_lei == payment.counterparty_lei
+        same_key = or_(kept.settlement_id == payment.settlement_id, same_uetr)
+        query = select(kept.sequence).where(
+            or_(
+                kept.payment_id == payment.payment_id,
+                (kept.direction == payment.direction.value) & same_key,
+            ),
+            kept.payment_id.is_distinct_from(kept_as),
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
+    def _first(self, query: Select[Any]) -> Payment | None:  # a row of one document
+        row: Row[Any] | None = self._connection.execute(query.limit(1)).first()
+        return None if row is None else decode_payment(row.document)
+
+
+def _documents() -> Select[Any]:  # a row of one document
+    return select(tables.payments.c.document)
+
+
+def _changing(payment: Payment) -> dict[str, str | bool]:
+    """The columns that a transition may change."""
+    return {
+        "uetr": payment.uetr,
+        "state": payment.state.value,
+        "is_terminal": payment.is_terminal,
+        "document": encode_payment(payment),
+    }

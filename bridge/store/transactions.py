@@ -1,0 +1,123 @@
+"""Signed transactions, kept before they are sent.
+
+Nonce, signed bytes and hash are committed together, before the first send. Whoever recovers sends
+the very same bytes again and never signs a second time for one purpose, so that whatever dies,
+whenever, at most one transaction per purpose can be included.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+
+from bridge.errors import RecordConflict, RecordMissing
+from bridge.store import tables
+
+
+@unique
+class TransactionState(Enum):
+    """Signed and perhaps sent; or final, with success or reverted."""
+
+    PREPARED = "prepared"
+    SUCCEEDED = "succeeded"
+    REVERTED = "reverted"
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingTransaction:
+    """One signed transaction. `purpose` is the key of the effect that it carries out, used once."""
+
+    hash: bytes
+    sender: bytes
+    nonce: int
+    raw: bytes
+    purpose: str
+    payment_id: str | None
+    created_at: int
+    state: TransactionState = TransactionState.PREPARED
+    block_number: int | None = None
+
+
+class Transactions:
+    """Our own transactions by hash and by purpose."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def next_nonce(self, sender: bytes, chain_nonce: int) -> int:
+        """The nonce to sign next: past what the chain has seen and past what was ever signed."""
+        kept = tables.transactions.c
+        query = select(func.max(kept.nonce)).where(kept.sender == sender)
+        newest: int | None = self._connection.execute(query).scalar()
+        return chain_nonce if newest is None else max(chain_nonce, newest + 1)
+
+    def add(self, transaction: OutgoingTransaction) -> None:
+        """Keep a signed transaction; raises `RecordConflict` when its purpose has one already."""
+        if self.by_purpose(transaction.purpose) is not None:
+            raise RecordConflict("transaction for", transaction.purpose)
+        self._connection.execute(
+            insert(tables.transactions).values(
+                hash=transaction.hash,
+                sender=transaction.sender,
+                nonce=transaction.nonce,
+                raw=transaction.raw,
+                purpose=transaction.purpose,
+                payment_id=transaction.payment_id,
+                created_at=transaction.created_at,
+                state=transaction.state.value,
+                block_number=transaction.block_number,
+            )
+        )
+
+    def get(self, transaction_hash: bytes) -> OutgoingTransaction | None:
+        """The transaction with this hash, if it is ours."""
+        return self._one(tables.transactions.c.hash == transaction_hash)
+
+    def by_purpose(self, purpose: str) -> OutgoingTransaction | None:
+        """The transaction that carries out this effect, if it was signed."""
+        return self._one(tables.transactions.c.purpose == purpose)
+
+    def outstanding(self) -> tuple[OutgoingTransaction, ...]:
+        """Every transaction that is not final, by nonce."""
+        kept = tables.transactions.c
+        query = (
+            select(tables.transactions)
+            .where(kept.state == TransactionState.PREPARED.value)
+            .order_by(kept.sender, kept.nonce)
+        )
+        return tuple(_transaction(row) for row in self._connection.execute(query))
+
+    def finalise(self, transaction_hash: bytes, *, block_number: int, succeeded: bool) -> None:
+        """Record that a transaction of ours is in a final block.
+
+        Raises `RecordMissing` when it is not ours or is final already.
+        """
+        kept = tables.transactions.c
+        state = TransactionState.SUCCEEDED if succeeded else TransactionState.REVERTED
+        change = (
+            update(tables.transactions)
+            .where(kept.hash == transaction_hash, kept.state == TransactionState.PREPARED.value)
+            .values(state=state.value, block_number=block_number)
+        )
+        if self._connection.execute(change).rowcount != 1:
+            raise RecordMissing("outstanding transaction", transaction_hash.hex())
+
+    def _one(self, condition: ColumnElement[bool]) -> OutgoingTransaction | None:
+        query = select(tables.transactions).where(condition)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _transaction(row)
+
+
+def _transaction(row: Row[Any]) -> OutgoingTransaction:  # a row of the whole table
+    return OutgoingTransaction(
+        hash=row.hash,
+        sender=row.sender,
+        nonce=row.nonce,
+        raw=row.raw,
+        purpose=row.purpose,
+        payment_id=row.payment_id,
+        created_at=row.created_at,
+        state=TransactionState(row.state),
+        block_number=row.block_number,
+    )

@@ -1,0 +1,148 @@
+"""Does what the store says must still be done outside, until it is done.
+
+The worker claims due effects under a lease, runs the handler of each outside any database
+transaction, and records the outcome. It may die at any point: the lease runs out, or `release_all`
+at the next start frees the effect, and it is done again; handlers are written for that.
+
+    Done      it has happened
+    Retry     not yet: again after so many seconds, for as long as it takes
+    Abandon   it never will: kept as dead, for people to look at
+
+An `Unavailable` from a handler is retried with growing pauses, up to `ATTEMPTS_MAX`; a `Rejected`
+is abandoned. Anything else is a fault of ours: it leaves `run`, and the process must stop.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias, assert_never
+
+from bridge.errors import HandlerMissing, Rejected, Unavailable
+from bridge.store import EffectRow, Store
+
+ATTEMPTS_MAX: Final = 10_000
+"""Attempts after which an effect that stays unavailable is abandoned: about a week of them."""
+
+BACKOFF_SECONDS_MAX: Final = 60
+"""Longest pause between two attempts."""
+
+LEASE_SECONDS: Final = 60
+"""How long a claimed effect is left to the worker that claimed it; longer than any handler takes."""
+
+IDLE_SECONDS_MAX: Final = 1
+"""Longest sleep of an idle worker: another process may add effects without waking it."""
+
+ERROR_CHARACTERS_MAX: Final = 500
+"""How much of an error's text is kept with an effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The effect has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The effect has to wait; `error` says for what."""
+
+    after_seconds: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The effect will never happen; `error` says why."""
+
+    error: str
+
+
+Outcome: TypeAlias = Done | Retry | Abandon
+
+Handler: TypeAlias = Callable[[EffectRow], Outcome]
+
+
+class Worker:
+    """One thread's worth of work; several may share a store if each has an `owner` of its own.
+
+    `clock` gives UTC seconds. An effect of a kind without a handler is a fault of ours.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        handlers: Mapping[str, Handler],
+        clock: Callable[[], int],
+        owner: str,
+    ) -> None:
+        self._store = store
+        self._handlers = handlers
+        self._clock = clock
+        self._owner = owner
+        self._woken = threading.Event()
+        store.subscribe(self.wake)
+
+    def wake(self) -> None:
+        """Have an idle worker look for effects now."""
+        self._woken.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set (and `wake` called, to be quick); raises what no retry can mend."""
+        while not stop.is_set():
+            self._woken.clear()
+            if not self._step_patiently():
+                self._woken.wait(IDLE_SECONDS_MAX)
+
+    def step(self) -> bool:
+        """Do the one effect that is due first; False when none is due."""
+        with self._store.unit_of_work() as work:
+            claimed = work.effects.claim(
+                now=self._clock(), owner=self._owner, limit=1, lease_seconds=LEASE_SECONDS
+            )
+        for effect in claimed:
+            self._record(effect, self._do(effect))
+        return bool(claimed)
+
+    def _step_patiently(self) -> bool:
+        """A step; a database that is busy counts as nothing to do."""
+        try:
+            return self._has_due() and self.step()
+        except Unavailable:
+            return False
+
+    def _has_due(self) -> bool:
+        """Whether an effect is due; asked of a snapshot, so that idling writes nothing."""
+        with self._store.reading() as work:
+            next_due = work.effects.next_due()
+        return next_due is not None and next_due <= self._clock()
+
+    def _do(self, effect: EffectRow) -> Outcome:
+        handler = self._handlers.get(effect.kind)
+        if handler is None:
+            raise HandlerMissing(effect.kind)
+        try:
+            return handler(effect)
+        except Unavailable as error:
+            if effect.attempts >= ATTEMPTS_MAX:
+                return Abandon(str(error))
+            return Retry(backoff_seconds(effect.attempts), str(error))
+        except Rejected as error:
+            return Abandon(str(error))
+
+    def _record(self, effect: EffectRow, outcome: Outcome) -> None:
+        with self._store.unit_of_work() as work:
+            match outcome:
+                case Done():
+                    work.effects.done(effect)
+                case Retry(after_seconds, error):
+                    due_at = self._clock() + after_seconds
+                    work.effects.retry(effect, due_at, error[:ERROR_CHARACTERS_MAX])
+                case Abandon(error):
+                    work.effects.abandon(effect, error[:ERROR_CHARACTERS_MAX])
+                case _:
+                    assert_never(outcome)
+
+
+def backoff_seconds(attempts: int) -> int:
+    """The pause after so many attempts: 1, 2, 4 ... up to `BACKOFF_SECONDS_MAX`."""
+    doublings = min(attempts - 1, BACKOFF_SECONDS_MAX.bit_length())
+    return min(1 << doublings, BACKOFF_SECONDS_MAX)

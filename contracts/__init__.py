@@ -1,0 +1,91 @@
+"""What the chain's contracts are: compiled artefacts and fixed addresses, data only.
+
+The Solidity sources live in `contracts/src`; `scripts/build-contracts` compiles them into
+`contracts/artefacts/<name>.json`, which is committed and travels in the wheel, so that nobody
+needs a compiler to run a node or a bridge. This package is the only reader of those files. It
+imports neither `node` nor `bridge`.
+
+The fixed addresses are where genesis puts the contracts. Proxies (ERC-1967) answer at the
+addresses everybody calls; the implementations behind them sit at addresses of their own.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final, cast
+
+ARTEFACT_NAMES: Final = (
+    "AccessManager",
+    "CurrencyToken",
+    "ERC1967Proxy",
+    "ParticipantRegistry",
+    "PaymentSettlement",
+)
+"""Every contract `load` knows."""
+
+_CURRENCY_TOKEN_BASE: Final = 0xC100
+_ISO_NUMERIC_MAX: Final = 999
+
+REGISTRY_ADDRESS: Final = (0xC001).to_bytes(20, "big")
+"""Proxy of ParticipantRegistry."""
+
+SETTLEMENT_ADDRESS: Final = (0xC002).to_bytes(20, "big")
+"""Proxy of PaymentSettlement."""
+
+ACCESS_MANAGER_ADDRESS: Final = (0xC003).to_bytes(20, "big")
+"""AccessManager, the one authority of all; it has no proxy."""
+
+REGISTRY_IMPLEMENTATION_ADDRESS: Final = (0xD001).to_bytes(20, "big")
+"""ParticipantRegistry behind its proxy."""
+
+SETTLEMENT_IMPLEMENTATION_ADDRESS: Final = (0xD002).to_bytes(20, "big")
+"""PaymentSettlement behind its proxy."""
+
+CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS: Final = (0xD100).to_bytes(20, "big")
+"""CurrencyToken behind every currency's proxy."""
+
+
+class UnknownArtefact(LookupError):
+    """No contract of that name is part of this distribution."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no contract artefact named {name!r}; known: {', '.join(ARTEFACT_NAMES)}")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One compiled contract."""
+
+    name: str
+    abi: list[dict[str, Any]]  # JSON as web3 and eth-abi take it; its shape is theirs.
+    bytecode: bytes
+    """Creation code, without constructor arguments."""
+    runtime: bytes
+    """Deployed code; immutable values are zero until a constructor has run."""
+    storage_layout: dict[str, Any]  # JSON as the compiler gives it.
+    """The compiler's `storageLayout`; empty `storage` for contracts that are not ours."""
+
+
+@lru_cache(maxsize=len(ARTEFACT_NAMES))
+def load(name: str) -> Artefact:
+    """Return the artefact of one contract; raises UnknownArtefact for any other name."""
+    if name not in ARTEFACT_NAMES:
+        raise UnknownArtefact(name)
+    text = files(__name__).joinpath("artefacts", f"{name}.json").read_text(encoding="utf-8")
+    document = cast(dict[str, Any], json.loads(text))
+    return Artefact(
+        name=document["contractName"],
+        abi=document["abi"],
+        bytecode=bytes.fromhex(document["bytecode"].removeprefix("0x")),
+        runtime=bytes.fromhex(document["deployedBytecode"].removeprefix("0x")),
+        storage_layout=document["storageLayout"],
+    )
+
+
+def currency_token_address(numeric: int) -> bytes:
+    """Return where genesis puts the token proxy of the currency with this ISO 4217 number."""
+    if not 0 < numeric <= _ISO_NUMERIC_MAX:
+        raise ValueError(f"ISO 4217 numeric code out of range: {numeric}")
+    return (_CURRENCY_TOKEN_BASE + numeric).to_bytes(20, "big")

@@ -1,0 +1,94 @@
+"""The node's command line.
+
+    node network generate --network FILE --out FILE   make genesis.json from a network file
+    node network verify --genesis FILE                recompute a genesis file's hash and print it
+    node run --genesis FILE --data DIR --port N       run a node (core and RPC process)
+    node rpc ...                                      its RPC process alone; started by `run`
+
+Exit codes: 0 ended as asked, 1 a process of the node failed, 2 refused (bad file or argument), 3
+unavailable (directory or port in use), 4 a broken invariant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from node import app
+from node.config import Settings
+from node.errors import NodeError, Rejected, Unavailable
+
+EXIT_REFUSED = 2
+EXIT_UNAVAILABLE = 3
+EXIT_BROKEN = 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; gives the process's exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except NodeError as error:
+        print(f"node: {error}", file=sys.stderr)
+        if isinstance(error, Rejected):
+            return EXIT_REFUSED
+        return EXIT_UNAVAILABLE if isinstance(error, Unavailable) else EXIT_BROKEN
+    except OSError as error:
+        print(f"node: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+
+
+def _run(options: argparse.Namespace) -> int:
+    match options.command:
+        case "generate":
+            text, genesis_hash = app.generate_genesis(options.network)
+            options.out.write_bytes(text)
+            print(f"genesis 0x{genesis_hash.hex()}")
+        case "verify":
+            print(f"genesis 0x{app.verify_genesis(options.genesis).hex()}")
+        case "run":
+            return app.run_core(_settings(options))
+        case _:
+            return app.run_rpc(_settings(options))
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        genesis_file=options.genesis.resolve(),
+        data_directory=options.data.resolve(),
+        port=options.port,
+        host=options.host,
+        log_level=options.log_level,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="node", description="Corridor settlement node")
+    commands = parser.add_subparsers(required=True)
+    network = commands.add_parser("network", help="make and check genesis files")
+    network_commands = network.add_subparsers(required=True)
+    generate = network_commands.add_parser("generate", help="make genesis.json")
+    generate.add_argument("--network", type=Path, required=True)
+    generate.add_argument("--out", type=Path, required=True)
+    generate.set_defaults(command="generate")
+    verify = network_commands.add_parser("verify", help="recompute a genesis file's hash")
+    verify.add_argument("--genesis", type=Path, required=True)
+    verify.set_defaults(command="verify")
+    for command, text in (("run", "run a node"), ("rpc", "run its RPC process alone")):
+        process = commands.add_parser(command, help=text)
+        process.add_argument("--genesis", type=Path, required=True)
+        process.add_argument("--data", type=Path, required=True)
+        process.add_argument("--port", type=int, required=True)
+        process.add_argument("--host", default="127.0.0.1")
+        process.add_argument(
+            "--log-level", default="info", choices=("debug", "info", "warning", "error")
+        )
+        process.set_defaults(command=command)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

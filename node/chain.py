@@ -1,0 +1,281 @@
+"""The single writer: proposes, verifies, executes and commits blocks on top of the newest one.
+
+Place in the flow: `consensus/application.py` turns what an engine of consensus asks into these four
+acts; nobody else calls them. All four, and the admission check, ask the same two questions of a raw
+transaction: the one static check (`transaction.check_transaction`) and the registry's verdict
+(`permissions`), both against the parent block.
+
+Invariants: `execute` writes nothing and is total over arbitrary bytes; `commit` writes the state
+first and then one transaction of the chain store, so a node killed between the two executes the same
+height again to the same hash; a height without an included transaction makes no block. There is no
+clock here: the time of the next block is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from node.block import Block, Header
+from node.engine import BlockEnv, Engine, Executed, skip_reason_of
+from node.engine.seam import ANCESTOR_HASHES_MAX
+from node.errors import (
+    BlockGasExhausted,
+    InsufficientFunds,
+    InvariantBroken,
+    NonceGap,
+    NonceTooLow,
+    ProposalRejected,
+    SenderHasCode,
+    TransactionRejected,
+)
+from node.history import History
+from node.permissions import ParentState, Permissions
+from node.primitives import EMPTY_CODE_HASH, Address, Hash32
+from node.specification import Rules, Specification
+from node.store import ChainStore, Checkpoint
+from node.transaction import CheckedTransaction, check_transaction
+
+CODE_INCLUDED = 0
+"""Result of a transaction that is in the block, reverted or not."""
+
+
+class Clock(Protocol):
+    """Where proposals and their validation take the time from; nothing else does."""
+
+    def now(self) -> int:
+        """UTC seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest committed block and the consensus height it stands at."""
+
+    header: Header
+    height: int
+    ancestor_hashes: tuple[Hash32, ...]
+    """Newest first, beginning with the header's own hash: what the next block sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionResult:
+    """What became of one decided transaction."""
+
+    code: int
+    """`CODE_INCLUDED`, or the `SkipReason` it was left out for."""
+    gas_used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A decided height, executed and not yet durable."""
+
+    height: int
+    block: Block | None
+    """None where nothing could be included."""
+    executed: Executed | None
+    results: tuple[TransactionResult, ...]
+    """One for each transaction given, in order."""
+
+
+class Chain:
+    """The chain of this node, as its only writer sees it."""
+
+    def __init__(
+        self,
+        *,
+        store: ChainStore,
+        engine: Engine,
+        specification: Specification,
+        permissions: Permissions,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._specification = specification
+        self._permissions = permissions
+        history = History(store)
+        header = history.head()
+        self._tip = Tip(
+            header=header,
+            height=history.checkpoint().height,
+            ancestor_hashes=history.ancestor_hashes(header.number + 1, ANCESTOR_HASHES_MAX),
+        )
+        self._execution: Execution | None = None
+
+    @property
+    def tip(self) -> Tip:
+        """The newest committed block."""
+        return self._tip
+
+    @property
+    def clock_skew_max_seconds(self) -> int:
+        """How far a proposal's time may be from this node's clock."""
+        return self._specification.clock_skew_max_seconds
+
+    def next_rules(self) -> Rules:
+        """The rules of the next block."""
+        return self._specification.rules_at(self._tip.header.number + 1)
+
+    def nonce_of(self, sender: Address) -> int:
+        """The nonce of `sender` in the newest state."""
+        return self._engine.account(self._tip.header.state_root, sender).nonce
+
+    def check(self, raw: bytes, *, timestamp: int) -> CheckedTransaction:
+        """The transaction, if it may enter a block from the newest state on, now or after a gap.
+
+        Raises the first refusal: the static check's, SenderNotPermitted, SenderHasCode,
+        NonceTooLow, InsufficientFunds.
+        """
+        parent = self._parent_state(timestamp)
+        checked = self._check_alone(raw, parent)
+        account = self._engine.account(parent.root, checked.sender)
+        if account.code_hash != EMPTY_CODE_HASH:
+            raise SenderHasCode(checked.sender)
+        if checked.nonce < account.nonce:
+            raise NonceTooLow(expected=account.nonce, given=checked.nonce)
+        if checked.transaction.cost_max > account.balance:
+            raise InsufficientFunds(cost=checked.transaction.cost_max, balance=account.balance)
+        return checked
+
+    def propose(self, transactions: Sequence[bytes], *, timestamp: int) -> tuple[bytes, ...]:
+        """Those of the transactions, in order, that the next block may hold together."""
+        parent = self._parent_state(timestamp)
+        return tuple(
+            raw for raw, refusal in self._check_together(transactions, parent) if refusal is None
+        )
+
+    def verify(self, transactions: Sequence[bytes], *, timestamp: int) -> None:
+        """Raises `ProposalRejected` unless the next block may hold all the transactions together."""
+        parent = self._parent_state(timestamp)
+        for position, (_, refusal) in enumerate(self._check_together(transactions, parent)):
+            if refusal is not None:
+                raise ProposalRejected(f"transaction {position}: {refusal}") from refusal
+
+    def execute(self, transactions: Sequence[bytes], *, height: int, timestamp: int) -> Execution:
+        """What a decided height comes to. Total over arbitrary bytes; nothing is written."""
+        if height <= self._tip.height:
+            raise InvariantBroken(f"height {height} is decided, the newest is {self._tip.height}")
+        self._discard()
+        parent = self._parent_state(timestamp)
+        results = [TransactionResult(CODE_INCLUDED)] * len(transactions)
+        permitted: list[int] = []
+        for position, raw in enumerate(transactions):
+            try:
+                self._check_alone(raw, parent)
+                permitted.append(position)
+            except TransactionRejected as refusal:
+                results[position] = TransactionResult(skip_reason_of(refusal))
+        executed = None
+        if permitted:
+            executed = self._engine.execute(
+                parent.env, parent.root, [transactions[position] for position in permitted]
+            )
+            for included in executed.included:
+                gas_used = included.receipt.gas_used
+                results[permitted[included.position]] = TransactionResult(CODE_INCLUDED, gas_used)
+            for skipped in executed.skipped:
+                results[permitted[skipped.position]] = TransactionResult(skipped.reason)
+        block = _assemble(executed, parent.env, self._tip.header) if executed else None
+        self._execution = Execution(height, block, executed, tuple(results))
+        return self._execution
+
+    def commit(self) -> Tip:
+        """Makes the executed height durable and gives the new tip."""
+        execution = self._execution
+        if execution is None:
+            raise InvariantBroken("commit without an executed height")
+        header = execution.block.header if execution.block else self._tip.header
+        checkpoint = Checkpoint(execution.height, header.hash)
+        if execution.block is not None and execution.executed is not None:
+            included = execution.executed.included
+            self._engine.commit(execution.executed.handle)
+            self._store.commit(
+                checkpoint,
+                execution.block,
+                [each.receipt for each in included],
+                [each.hash for each in included],
+            )
+            ancestors = (header.hash, *self._tip.ancestor_hashes)[:ANCESTOR_HASHES_MAX]
+        else:
+            self._discard()
+            self._store.commit(checkpoint)
+            ancestors = self._tip.ancestor_hashes
+        self._execution = None
+        self._tip = Tip(header, execution.height, ancestors)
+        return self._tip
+
+    def _parent_state(self, timestamp: int) -> ParentState:
+        tip = self._tip
+        number = tip.header.number + 1
+        env = BlockEnv(
+            chain_id=self._specification.chain_id,
+            number=number,
+            timestamp=max(tip.header.timestamp, timestamp),
+            rules=self._specification.rules_at(number),
+            ancestor_hashes=tip.ancestor_hashes,
+        )
+        return ParentState(env, tip.header.state_root)
+
+    def _check_alone(self, raw: bytes, parent: ParentState) -> CheckedTransaction:
+        checked = check_transaction(
+            raw, chain_id=self._specification.chain_id, rules=parent.env.rules
+        )
+        self._permissions.check(checked, parent)
+        return checked
+
+    def _check_together(
+        self, transactions: Sequence[bytes], parent: ParentState
+    ) -> Iterator[tuple[bytes, TransactionRejected | None]]:
+        """Each transaction with the reason why it cannot follow those before it that can."""
+        nonce_by_sender: dict[Address, int] = {}
+        gas_left = parent.env.rules.block_gas_limit
+        for raw in transactions:
+            try:
+                checked = self._check_alone(raw, parent)
+                sender, gas_limit = checked.sender, checked.transaction.gas_limit
+                account = self._engine.account(parent.root, sender)
+                _check_turn(checked, nonce_by_sender.get(sender, account.nonce))
+                if checked.transaction.cost_max > account.balance:
+                    raise InsufficientFunds(
+                        cost=checked.transaction.cost_max, balance=account.balance
+                    )
+                if gas_limit > gas_left:
+                    raise BlockGasExhausted(gas_limit, gas_left)
+            except TransactionRejected as refusal:
+                yield raw, refusal
+                continue
+            nonce_by_sender[sender] = checked.nonce + 1
+            gas_left -= gas_limit
+            yield raw, None
+
+    def _discard(self) -> None:
+        if self._execution is not None and self._execution.executed is not None:
+            self._engine.discard(self._execution.executed.handle)
+        self._execution = None
+
+
+def _check_turn(checked: CheckedTransaction, expected: int) -> None:
+    if checked.nonce < expected:
+        raise NonceTooLow(expected=expected, given=checked.nonce)
+    if checked.nonce > expected:
+        raise NonceGap(expected=expected, given=checked.nonce)
+
+
+def _assemble(executed: Executed, env: BlockEnv, parent: Header) -> Block | None:
+    if not executed.included:
+        return None
+    header = Header(
+        parent_hash=parent.hash,
+        state_root=executed.state_root,
+        transactions_root=executed.transactions_root,
+        receipts_root=executed.receipts_root,
+        logs_bloom=executed.logs_bloom,
+        number=env.number,
+        gas_limit=env.rules.block_gas_limit,
+        gas_used=executed.gas_used,
+        timestamp=env.timestamp,
+        base_fee_per_gas=env.rules.base_fee_per_gas,
+    )
+    return Block(header, tuple(included.raw for included in executed.included))

@@ -1,0 +1,156 @@
+"""What a node is told from outside, read once and validated: its own settings and the network file.
+
+The network file (JSON) is the input of `node network generate`: who takes part in the network and which currencies it
+settles. It is read by one tool, once; every node afterwards reads `genesis.json` only. Parsing is strict: an unknown or
+missing field, a malformed address or LEI, or a name used twice is refused with the place it stands at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from node.errors import NetworkFileInvalid
+
+PARTICIPANTS_MAX = 1_000
+"""Participants of one network file."""
+
+ACCOUNTS_MAX = 64
+"""Accounts of one participant in it."""
+
+CURRENCIES_MAX = 200
+"""Currencies in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One node process's own settings; nothing here is consensus."""
+
+    genesis_file: Path
+    data_directory: Path
+    port: int
+    host: str = "127.0.0.1"
+    log_level: str = "info"
+
+
+def _hex_bytes(length: int) -> BeforeValidator:
+    def parse(value: object) -> bytes:
+        if not isinstance(value, str) or not value.startswith("0x"):
+            raise ValueError(f"expected 0x-prefixed hex of {length} bytes")
+        try:
+            parsed = bytes.fromhex(value[2:])
+        except ValueError as error:
+            raise ValueError(f"expected 0x-prefixed hex of {length} bytes") from error
+        if len(parsed) != length:
+            raise ValueError(f"expected {length} bytes, got {len(parsed)}")
+        return parsed
+
+    return BeforeValidator(parse)
+
+
+AddressText = Annotated[bytes, _hex_bytes(20)]
+WordText = Annotated[bytes, _hex_bytes(32)]
+Lei = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{18}[0-9]{2}$")]
+Bic = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{4}[A-Z]{2}[0-9A-Z]{2}([0-9A-Z]{3})?$")]
+Role = Literal["bank", "issuer", "fx_provider", "liquidity", "supervisor", "operator", "validator"]
+AccountKind = Literal["settlement", "operating", "quoting", "attesting"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class NetworkAccount(_Strict):
+    """One EVM account of a participant."""
+
+    reference: WordText
+    address: AddressText
+    kind: AccountKind
+
+
+class NetworkParticipant(_Strict):
+    """One institution of the network."""
+
+    lei: Lei
+    bic: Bic
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    roles: Annotated[list[Role], Field(min_length=1)]
+    sealing_key: WordText
+    signing_key: WordText
+    endpoint: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    accounts: Annotated[list[NetworkAccount], Field(max_length=ACCOUNTS_MAX)]
+
+
+class NetworkCurrency(_Strict):
+    """One ISO 4217 currency and the participant that issues it."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    numeric: Annotated[int, Field(gt=0, lt=1000)]
+    exponent: Annotated[int, Field(ge=0, le=4)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    issuer_lei: Lei
+
+
+class Network(_Strict):
+    """The network file."""
+
+    chain_id: Annotated[int, Field(gt=0, lt=1 << 53)]
+    genesis_time: Annotated[int, Field(ge=0, lt=1 << 40)]
+    development: bool
+    transactions_open: bool
+    operator: AddressText
+    block_gas_limit: Annotated[int, Field(gt=0, lt=1 << 53)]
+    transaction_gas_limit: Annotated[int, Field(gt=0, lt=1 << 53)]
+    currencies: Annotated[list[NetworkCurrency], Field(max_length=CURRENCIES_MAX)]
+    participants: Annotated[list[NetworkParticipant], Field(max_length=PARTICIPANTS_MAX)]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        accounts = [
+            account for participant in self.participants for account in participant.accounts
+        ]
+        _check_distinct("lei", [participant.lei for participant in self.participants])
+        _check_distinct("bic", [participant.bic for participant in self.participants])
+        _check_distinct("account reference", [account.reference.hex() for account in accounts])
+        _check_distinct("account address", [account.address.hex() for account in accounts])
+        _check_distinct("currency code", [currency.code for currency in self.currencies])
+        _check_distinct("currency numeric", [str(currency.numeric) for currency in self.currencies])
+        issuers = {
+            participant.lei for participant in self.participants if "issuer" in participant.roles
+        }
+        for currency in self.currencies:
+            if currency.issuer_lei not in issuers:
+                raise ValueError(
+                    f"{currency.code}: {currency.issuer_lei} is no participant with role issuer"
+                )
+        if self.transaction_gas_limit > self.block_gas_limit:
+            raise ValueError("transaction_gas_limit is above block_gas_limit")
+        return self
+
+
+def parse_network(text: bytes) -> Network:
+    """The network file's content, or `NetworkFileInvalid` naming each fault and its place."""
+    try:
+        return Network.model_validate_json(text)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise NetworkFileInvalid("; ".join(faults)) from error
+
+
+def _check_distinct(name: str, values: list[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{name} {value} is used twice")
+        seen.add(value)

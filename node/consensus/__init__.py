@@ -1,0 +1,1 @@
+"""Consensus: the application that every engine drives, and the engines that drive it."""

@@ -1,0 +1,71 @@
+"""The embedded engine of consensus: one validator, in process, driving the application.
+
+It makes a block as soon as an executable transaction waits and the last commit is durable; there is
+no timer, so an idle chain is silent. Every block goes through the same calls as under many
+validators: prepare_proposal, process_proposal, finalize_block, commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from node.chain import CODE_INCLUDED, Tip
+from node.consensus.application import BLOCK_BYTES_MAX, Application
+from node.consensus.intake import Intake
+from node.errors import ProposalRejected
+from node.pool import PooledTransaction
+from node.telemetry import get_logger
+
+REFUSED_PROPOSAL_WAIT_SECONDS = 1
+"""Pause after our own proposal was refused: the machine's clock was set back past the last block."""
+
+
+class SoloEngine:
+    """Makes blocks from the intake until it is stopped."""
+
+    def __init__(
+        self, application: Application, intake: Intake, on_block: Callable[[Tip], None]
+    ) -> None:
+        """`on_block` is called with the new tip after each durable block."""
+        self._application = application
+        self._intake = intake
+        self._on_block = on_block
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Makes blocks, in the calling thread, until `stop`; raises `InvariantBroken`."""
+        while not self._stopping.is_set():
+            selected = self._intake.await_selection()
+            if not selected:
+                continue
+            try:
+                self.make_block(selected)
+            except ProposalRejected as refusal:
+                get_logger().error("own_proposal_refused", reason=refusal.reason)
+                self._stopping.wait(REFUSED_PROPOSAL_WAIT_SECONDS)
+
+    def make_block(self, selected: Sequence[PooledTransaction]) -> None:
+        """One height of consensus over the selected transactions."""
+        application = self._application
+        by_raw = {entry.raw: entry for entry in selected}
+        proposal = application.prepare_proposal(list(by_raw), BLOCK_BYTES_MAX)
+        left_out = [entry for raw, entry in by_raw.items() if raw not in set(proposal)]
+        if not proposal:
+            self._intake.settle(included=(), refused=left_out)
+            return
+        refused = [entry for entry in left_out if application.check_tx(entry.raw) != CODE_INCLUDED]
+        application.process_proposal(proposal)
+        finalized = application.finalize_block(application.info().last_height + 1, proposal)
+        tip = application.commit()
+        included: list[PooledTransaction] = []
+        for raw, result in zip(proposal, finalized.results, strict=True):
+            if raw in by_raw:
+                (included if result.code == CODE_INCLUDED else refused).append(by_raw[raw])
+        self._intake.settle(included=included, refused=refused)
+        self._on_block(tip)
+
+    def stop(self) -> None:
+        """Ends `run` after the block at hand."""
+        self._stopping.set()
+        self._intake.close()

@@ -1,0 +1,294 @@
+"""The engine's port: bytes and integers in, bytes and integers out.
+
+An engine is total over raw transactions: one that cannot be included is skipped with a reason
+from a closed list, whatever its bytes are. It knows no clock, no randomness and no storage but
+the state store it was given. Every method that names a state root reads exactly that state, so
+answers never tear while the chain moves on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum, unique
+from typing import Final, NewType, Protocol
+
+from node.block import Receipt
+from node.errors import (
+    BlockGasExhausted,
+    ExecutionImpossible,
+    FeeCapBelowPriorityFee,
+    GasBelowIntrinsic,
+    GasLimitTooHigh,
+    HighS,
+    InitCodeTooLarge,
+    InsufficientFunds,
+    MalformedTransaction,
+    NonceGap,
+    NonceTooHigh,
+    NonceTooLow,
+    NotReplayProtected,
+    SenderHasCode,
+    SenderNotPermitted,
+    SignatureInvalid,
+    TransactionRejected,
+    TransactionTooLarge,
+    TransactionTypeUnsupported,
+    WrongChainId,
+)
+from node.primitives import Address, Hash32
+from node.specification import Rules
+from node.transaction import AccessListEntry
+
+ANCESTOR_HASHES_MAX: Final = 256
+"""How far back BLOCKHASH sees."""
+
+CALL_GAS_LIMIT_DEFAULT: Final = 16_000_000
+
+Handle = NewType("Handle", object)
+"""State computed and not written; only the engine that made it knows what is inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEnv:
+    """The block a transaction runs in."""
+
+    chain_id: int
+    number: int
+    timestamp: int
+    """UTC seconds."""
+    rules: Rules
+    ancestor_hashes: tuple[Hash32, ...]
+    """Newest first: the parent's hash, its parent's ..., up to ANCESTOR_HASHES_MAX."""
+
+
+@unique
+class SkipReason(IntEnum):
+    """Why a transaction is not in the block. Codes are consensus results: append only."""
+
+    MALFORMED = 1
+    TOO_LARGE = 2
+    TYPE_UNSUPPORTED = 3
+    NOT_REPLAY_PROTECTED = 4
+    WRONG_CHAIN_ID = 5
+    SIGNATURE_INVALID = 6
+    HIGH_S = 7
+    NONCE_TOO_HIGH = 8
+    FEE_CAP_BELOW_PRIORITY_FEE = 9
+    GAS_LIMIT_TOO_HIGH = 10
+    INIT_CODE_TOO_LARGE = 11
+    GAS_BELOW_INTRINSIC = 12
+    NONCE_TOO_LOW = 13
+    NONCE_GAP = 14
+    INSUFFICIENT_FUNDS = 15
+    SENDER_HAS_CODE = 16
+    SENDER_NOT_PERMITTED = 17
+    BLOCK_GAS_EXHAUSTED = 18
+    EXECUTION_IMPOSSIBLE = 19
+
+
+_REASON_BY_ERROR: Final[Mapping[type[TransactionRejected], SkipReason]] = {
+    MalformedTransaction: SkipReason.MALFORMED,
+    TransactionTooLarge: SkipReason.TOO_LARGE,
+    TransactionTypeUnsupported: SkipReason.TYPE_UNSUPPORTED,
+    NotReplayProtected: SkipReason.NOT_REPLAY_PROTECTED,
+    WrongChainId: SkipReason.WRONG_CHAIN_ID,
+    SignatureInvalid: SkipReason.SIGNATURE_INVALID,
+    HighS: SkipReason.HIGH_S,
+    NonceTooHigh: SkipReason.NONCE_TOO_HIGH,
+    FeeCapBelowPriorityFee: SkipReason.FEE_CAP_BELOW_PRIORITY_FEE,
+    GasLimitTooHigh: SkipReason.GAS_LIMIT_TOO_HIGH,
+    InitCodeTooLarge: SkipReason.INIT_CODE_TOO_LARGE,
+    GasBelowIntrinsic: SkipReason.GAS_BELOW_INTRINSIC,
+    NonceTooLow: SkipReason.NONCE_TOO_LOW,
+    NonceGap: SkipReason.NONCE_GAP,
+    InsufficientFunds: SkipReason.INSUFFICIENT_FUNDS,
+    SenderHasCode: SkipReason.SENDER_HAS_CODE,
+    SenderNotPermitted: SkipReason.SENDER_NOT_PERMITTED,
+    BlockGasExhausted: SkipReason.BLOCK_GAS_EXHAUSTED,
+    ExecutionImpossible: SkipReason.EXECUTION_IMPOSSIBLE,
+}
+
+
+def skip_reason_of(error: TransactionRejected) -> SkipReason:
+    """Return the code of a refusal; total over the leaves of TransactionRejected."""
+    return _REASON_BY_ERROR[type(error)]
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A transaction in the block, succeeded or not."""
+
+    position: int
+    """Where it stood in the list given to `execute`."""
+    raw: bytes
+    hash: Hash32
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A transaction left out of the block; it changed nothing."""
+
+    position: int
+    """Where it stood in the list given to `execute`."""
+    reason: SkipReason
+    error: TransactionRejected
+    """The same for people; its text is no consensus result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What a list of raw transactions did on top of a parent state."""
+
+    state_root: Hash32
+    transactions_root: Hash32
+    receipts_root: Hash32
+    logs_bloom: bytes
+    gas_used: int
+    included: tuple[Included, ...]
+    """In order; `included[i].receipt` belongs to the block's i-th transaction."""
+    skipped: tuple[Skipped, ...]
+    handle: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisAccount:
+    """One account of a genesis allocation."""
+
+    balance: int = 0
+    nonce: int = 0
+    code: bytes = b""
+    storage: Mapping[int, int] = field(default_factory=dict)
+    """Value by slot; no zero values."""
+
+
+Alloc = Mapping[Address, GenesisAccount]
+"""A genesis allocation."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedGenesis:
+    """The state of an allocation, not written yet."""
+
+    state_root: Hash32
+    handle: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisStep:
+    """One deployment or call by which an allocation is made."""
+
+    sender: Address
+    to: Address
+    data: bytes
+    """Init code with constructor arguments if `creates`, else calldata."""
+    creates: bool = True
+    """Run `data` as a constructor and put its contract at `to`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A dry run: nothing is signed, nothing is kept."""
+
+    sender: Address
+    to: Address | None
+    """None: a creation."""
+    data: bytes = b""
+    value: int = 0
+    gas_limit: int = CALL_GAS_LIMIT_DEFAULT
+    gas_price: int = 0
+    access_list: tuple[AccessListEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOverride:
+    """What a dry run pretends about one account; None leaves it as it is."""
+
+    balance: int | None = None
+    nonce: int | None = None
+    code: bytes | None = None
+    storage: Mapping[int, int] | None = None
+    """Slots to replace; others keep their values."""
+
+
+class CallStatus(StrEnum):
+    """How a dry run ended."""
+
+    SUCCEEDED = "succeeded"
+    REVERTED = "reverted"
+    """By the contract's own REVERT; `data` is its reason."""
+    HALTED = "halted"
+    """By the EVM: out of gas, bad instruction ...; all gas is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """What a dry run gave."""
+
+    status: CallStatus
+    data: bytes
+    """Return data, revert data, or empty after a halt."""
+    gas_used: int
+    gas_refunded: int = 0
+    """Already subtracted from `gas_used`."""
+    halt_reason: str = ""
+    """The EVM's name for a halt, for people: "out of gas"."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account at a state root; an absent one reads as empty."""
+
+    nonce: int
+    balance: int
+    code_hash: Hash32
+    storage_root: Hash32
+
+
+class Engine(Protocol):
+    """What executes transactions and answers questions about a state."""
+
+    def load_genesis(self, alloc: Alloc) -> LoadedGenesis:
+        """Return the state of an allocation; `commit` its handle to keep it."""
+        ...
+
+    def run_genesis_steps(
+        self, env: BlockEnv, alloc: Alloc, steps: Sequence[GenesisStep]
+    ) -> dict[Address, GenesisAccount]:
+        """Return the allocation after the steps, in order; raises DeploymentFailed."""
+        ...
+
+    def execute(
+        self, env: BlockEnv, parent_root: Hash32, raw_transactions: Sequence[bytes]
+    ) -> Executed:
+        """Return what the transactions do on top of the parent's state; total over their bytes."""
+        ...
+
+    def commit(self, handle: Handle) -> None:
+        """Write a computed state durably; again is harmless."""
+        ...
+
+    def discard(self, handle: Handle) -> None:
+        """Forget a computed state."""
+        ...
+
+    def call(
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        call: Call,
+        overrides: Mapping[Address, AccountOverride] | None = None,
+    ) -> CallOutcome:
+        """Return what a call would give; raises CallRejected, GasBelowIntrinsic."""
+        ...
+
+    def account(self, root: Hash32, address: Address) -> AccountState:
+        """Return an account at a root."""
+        ...
+
+    def storage(self, root: Hash32, address: Address, slot: int) -> int:
+        """Return a storage slot at a root."""
+        ...
+
+    def code(self, root: Hash32, address: Address) -> bytes:
+        """Return a contract's code at a root."""
+        ...

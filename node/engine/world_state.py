@@ -1,0 +1,236 @@
+"""py-evm's state with our store below it and our executor on top of it.
+
+The only module besides `py_evm` that knows py-evm. A `WorldState` reads through a `StateBuffer`,
+which keeps what is written; nothing reaches the store from here. `translated_faults` is where what
+means "stop" becomes an error of ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar, cast
+
+from eth.abc import SignedTransactionAPI
+from eth.db.atomic import AtomicDB
+from eth.db.backends.base import BaseDB
+from eth.exceptions import (
+    VMError,
+)
+from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
+from eth.vm.interrupt import EVMMissingData
+from eth_typing import BlockNumber
+from eth_utils.exceptions import ValidationError
+from trie.exceptions import MissingTrieNode
+
+from node.block import (
+    COINBASE,
+    DIFFICULTY,
+    EXCESS_BLOB_GAS,
+    MIX_HASH,
+)
+from node.engine.seam import (
+    Alloc,
+    BlockEnv,
+    GenesisAccount,
+)
+from node.errors import (
+    EngineExhausted,
+    StateMissing,
+)
+from node.primitives import (
+    EMPTY_TRIE_ROOT,
+    Address,
+    Hash32,
+)
+from node.store import StateValues
+
+DETERMINISTIC_FAULTS: Final[tuple[type[Exception], ...]] = (
+    ValidationError,
+    VMError,
+    ValueError,
+    ArithmeticError,
+    AssertionError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+"""What py-evm may raise by mistake, from the same bytes on every machine."""
+
+
+class StateBuffer(BaseDB):
+    """The state store with the block's writes laid over it."""
+
+    def __init__(self, store: StateValues) -> None:
+        self._store = store
+        self.written: dict[bytes, bytes] = {}
+
+    def __getitem__(self, key: bytes) -> bytes:
+        value = self.written.get(key)
+        if value is None:
+            value = self._store.get(key)
+            if value is None:
+                raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self.written[key] = value
+
+    def __delitem__(self, key: bytes) -> None:
+        self.written.pop(key, None)
+
+    def _exists(self, key: bytes) -> bool:
+        return key in self.written or self._store.get(key) is not None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Executable:
+    """What py-evm's executor reads from a transaction; without `repr`, which it would print."""
+
+    sender: Address
+    nonce: int
+    max_fee_per_gas: int
+    max_priority_fee_per_gas: int
+    gas: int
+    to: Address
+    value: int
+    data: bytes
+    access_list: tuple[tuple[Address, tuple[int, ...]], ...]
+    intrinsic_gas: int
+    """Without the init code's word cost, which py-evm charges inside the message."""
+    type_id: int = 0
+
+
+class Executor(PragueTransactionExecutor):
+    """py-evm's executor without its checks: ours came before."""
+
+    def validate_transaction(self, transaction: SignedTransactionAPI) -> None:
+        """Accept."""
+
+
+class WorldState(PragueState):
+    """Prague's state as this chain has it."""
+
+    transaction_executor_class = Executor
+
+    def set_system_contracts(self) -> None:
+        """Do nothing: system contracts are part of genesis, not of opening a state."""
+
+
+class RecordingState(WorldState):
+    """A state that remembers what was written, so that it can be listed as an allocation."""
+
+    def recorded_alloc(self) -> dict[Address, GenesisAccount]:
+        """Return every account that was written and is not empty."""
+        alloc = {}
+        for address in sorted(self._slots):
+            storage = {
+                slot: value
+                for slot in sorted(self._slots[address])
+                if (value := self.get_storage(address, slot))
+            }
+            account = GenesisAccount(
+                balance=self.get_balance(address),
+                nonce=self.get_nonce(address),
+                code=self.get_code(address),
+                storage=storage,
+            )
+            if account != GenesisAccount():
+                alloc[address] = account
+        return alloc
+
+    @property
+    def _slots(self) -> dict[Address, set[int]]:
+        return cast(dict[Address, set[int]], self.__dict__.setdefault("_slots_by_address", {}))
+
+    def set_storage(self, address: Address, slot: int, value: int) -> None:
+        """Write a slot."""
+        self._slots.setdefault(address, set()).add(slot)
+        super().set_storage(address, slot, value)
+
+    def set_balance(self, address: Address, balance: int) -> None:
+        """Write a balance."""
+        self._slots.setdefault(address, set())
+        super().set_balance(address, balance)
+
+    def set_nonce(self, address: Address, nonce: int) -> None:
+        """Write a nonce."""
+        self._slots.setdefault(address, set())
+        super().set_nonce(address, nonce)
+
+    def increment_nonce(self, address: Address) -> None:
+        """Raise a nonce by one."""
+        self._slots.setdefault(address, set())
+        super().increment_nonce(address)
+
+    def set_code(self, address: Address, code: bytes) -> None:
+        """Write code."""
+        self._slots.setdefault(address, set())
+        super().set_code(address, code)
+
+
+_StateKind = TypeVar("_StateKind", bound=WorldState)
+
+GENESIS_CONTEXT: Final = ExecutionContext(
+    coinbase=COINBASE,
+    timestamp=0,
+    block_number=BlockNumber(0),
+    difficulty=DIFFICULTY,
+    mix_hash=MIX_HASH,
+    gas_limit=0,
+    prev_hashes=(),
+    chain_id=0,
+    base_fee_per_gas=0,
+    excess_blob_gas=EXCESS_BLOB_GAS,
+)
+
+
+def context_of(env: BlockEnv) -> ExecutionContext:
+    """Return what the EVM sees of the block."""
+    return ExecutionContext(
+        coinbase=COINBASE,
+        timestamp=env.timestamp,
+        block_number=BlockNumber(env.number),
+        difficulty=DIFFICULTY,
+        mix_hash=MIX_HASH,
+        gas_limit=env.rules.block_gas_limit,
+        prev_hashes=env.ancestor_hashes,
+        chain_id=env.chain_id,
+        base_fee_per_gas=env.rules.base_fee_per_gas,
+        excess_blob_gas=EXCESS_BLOB_GAS,
+    )
+
+
+def open_state(
+    kind: type[_StateKind], buffer: StateBuffer, context: ExecutionContext, root: Hash32
+) -> _StateKind:
+    """Return the state at a root; raises StateMissing if it was never committed here."""
+    if root != EMPTY_TRIE_ROOT and root not in buffer:
+        raise StateMissing(root)
+    return kind(AtomicDB(buffer), context, root)
+
+
+def put_alloc(state: WorldState, alloc: Alloc) -> None:
+    """Write an allocation into a state."""
+    for address in sorted(alloc):
+        account = alloc[address]
+        state.set_balance(address, account.balance)
+        state.set_nonce(address, account.nonce)
+        state.set_code(address, account.code)
+        for slot in sorted(account.storage):
+            state.set_storage(address, slot, account.storage[slot])
+
+
+@contextmanager
+def translated_faults() -> Iterator[None]:
+    """Turn what means "stop" into our own errors."""
+    try:
+        yield
+    except MissingTrieNode as error:
+        raise StateMissing(bytes(error.missing_node_hash)) from error
+    except EVMMissingData as error:
+        raise StateMissing(b"") from error
+    except RecursionError as error:
+        raise EngineExhausted("recursion") from error
+    except MemoryError as error:
+        raise EngineExhausted("memory") from error

@@ -1,0 +1,496 @@
+"""The node's error tree. Attributes are bytes and integers; texts are for people.
+
+NodeError
+  Rejected                        the caller's fault; asking again the same way fails again
+    MalformedRlp                  bytes that are not canonical RLP of the expected shape
+    TransactionRejected           a transaction that must not enter a block
+      TransactionTooLarge         longer than TRANSACTION_BYTES_MAX
+      MalformedTransaction        not the canonical encoding of any known type
+      TransactionTypeUnsupported  blob (3), set-code (4) or unknown type
+      NotReplayProtected          legacy without the chain id of EIP-155
+      WrongChainId                signed for another chain
+      SignatureInvalid            no public key answers to the signature
+      HighS                       malleable signature (EIP-2)
+      GasLimitTooHigh             above the rules' gas limit of one transaction
+      InitCodeTooLarge            above EIP-3860's limit
+      GasBelowIntrinsic           below the intrinsic gas or EIP-7623's floor
+      FeeCapBelowPriorityFee      max_fee_per_gas < max_priority_fee_per_gas
+      NonceTooHigh                beyond EIP-2681's limit
+      NonceTooLow                 that nonce is used
+      NonceGap                    an earlier nonce is missing
+      InsufficientFunds           a fee or a value the sender cannot pay
+      SenderHasCode               the sender is a contract (EIP-3607)
+      SenderNotPermitted          the registry does not admit the sender for that target
+      BlockGasExhausted           no room left in this block
+      ExecutionImpossible         the engine cannot run it; nothing happened
+    TransactionAlreadyKnown       the pool holds it
+    ReplacementRefused            its nonce is taken by a transaction on its way into a block
+    CallRejected                  a dry run that cannot be started
+    BlockUnknown                  no such block is committed
+    LogQueryTooLarge              more logs, or more work, than one answer may hold
+    SpecificationInvalid          a rule document that is incomplete or contradictory
+      PublicChainId               the chain id belongs to a public network
+    DeploymentFailed              a genesis step reverted or halted
+    GenesisMismatch               the store or the file belongs to another chain
+    GenesisFileInvalid            genesis.json is not what `node network generate` writes
+    NetworkFileInvalid            the network file holds faults
+    ProposalRejected              a proposed block that must not be decided
+    MethodUnknown                 no such JSON-RPC method
+    ParameterInvalid              a JSON-RPC parameter that cannot be read
+    ExecutionReverted             a dry run that the contract refused
+    ExecutionHalted               a dry run that ended in an exceptional halt
+    LinkFrameInvalid              bytes between core and RPC process that break their format
+  Unavailable                     a retry may help
+    StoreBusy                     another process holds the writer's place
+    PoolFull                      the pool is at its limit
+    CoreUnavailable               the core process does not answer
+    DirectoryBusy                 another node runs on the data directory
+    PortBusy                      another process listens there
+  InvariantBroken                 stop: going on would make things worse
+    RulesUnknown                  the schedule names rules this software does not have
+    StoreVersionUnknown           the store was written in a format this software does not know
+    StoreCorrupt                  something that must be stored is not, or is not what it was
+    StateMissing                  a node of the state trie is absent
+    EngineExhausted               the machine, not the transaction, was at its limit
+"""
+
+
+class NodeError(Exception):
+    """Whatever the node reports on purpose."""
+
+
+class Rejected(NodeError):
+    """The caller's fault."""
+
+
+class Unavailable(NodeError):
+    """A retry may help."""
+
+
+class InvariantBroken(NodeError):
+    """Stop."""
+
+
+class MalformedRlp(Rejected):
+    """Bytes that are not canonical RLP of the expected shape."""
+
+    def __init__(self, reason: str, offset: int = 0) -> None:
+        super().__init__(f"malformed RLP at byte {offset}: {reason}")
+        self.reason = reason
+        self.offset = offset
+
+
+class TransactionRejected(Rejected):
+    """A transaction that must not enter a block."""
+
+
+class TransactionTooLarge(TransactionRejected):
+    """Longer than TRANSACTION_BYTES_MAX."""
+
+    def __init__(self, size: int, size_max: int) -> None:
+        super().__init__(f"oversized data: transaction of {size} bytes, limit {size_max}")
+        self.size = size
+        self.size_max = size_max
+
+
+class MalformedTransaction(TransactionRejected):
+    """Not the canonical encoding of any known type."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"malformed transaction: {reason}")
+        self.reason = reason
+
+
+class TransactionTypeUnsupported(TransactionRejected):
+    """Blob, set-code or unknown type."""
+
+    def __init__(self, transaction_type: int) -> None:
+        super().__init__(f"transaction type not supported: {transaction_type}")
+        self.transaction_type = transaction_type
+
+
+class NotReplayProtected(TransactionRejected):
+    """Legacy without the chain id of EIP-155."""
+
+    def __init__(self) -> None:
+        super().__init__("only replay-protected (EIP-155) transactions allowed")
+
+
+class WrongChainId(TransactionRejected):
+    """Signed for another chain."""
+
+    def __init__(self, *, expected: int, given: int) -> None:
+        super().__init__(f"invalid chain id for signer: have {given} want {expected}")
+        self.expected = expected
+        self.given = given
+
+
+class SignatureInvalid(TransactionRejected):
+    """No public key answers to the signature."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid signature: {reason}")
+        self.reason = reason
+
+
+class HighS(TransactionRejected):
+    """Malleable signature: s lies in the upper half of the group order (EIP-2)."""
+
+    def __init__(self, s: int) -> None:
+        super().__init__("invalid signature: s is in the upper half of the curve's order (EIP-2)")
+        self.s = s
+
+
+class GasLimitTooHigh(TransactionRejected):
+    """Above the rules' gas limit of one transaction."""
+
+    def __init__(self, gas_limit: int, gas_limit_max: int) -> None:
+        super().__init__(
+            f"exceeds block gas limit: gas limit {gas_limit}, at most {gas_limit_max} allowed"
+        )
+        self.gas_limit = gas_limit
+        self.gas_limit_max = gas_limit_max
+
+
+class InitCodeTooLarge(TransactionRejected):
+    """Above EIP-3860's limit."""
+
+    def __init__(self, size: int, size_max: int) -> None:
+        super().__init__(f"max initcode size exceeded: code size {size}, limit {size_max}")
+        self.size = size
+        self.size_max = size_max
+
+
+class GasBelowIntrinsic(TransactionRejected):
+    """Below the intrinsic gas or EIP-7623's floor."""
+
+    def __init__(self, gas_limit: int, gas_needed: int) -> None:
+        super().__init__(f"intrinsic gas too low: gas {gas_limit}, minimum needed {gas_needed}")
+        self.gas_limit = gas_limit
+        self.gas_needed = gas_needed
+
+
+class FeeCapBelowPriorityFee(TransactionRejected):
+    """The fee cap is smaller than the priority fee."""
+
+    def __init__(self, max_fee_per_gas: int, max_priority_fee_per_gas: int) -> None:
+        super().__init__(
+            "max priority fee per gas higher than max fee per gas: "
+            f"{max_priority_fee_per_gas} > {max_fee_per_gas}; set both fee fields to 0"
+        )
+        self.max_fee_per_gas = max_fee_per_gas
+        self.max_priority_fee_per_gas = max_priority_fee_per_gas
+
+
+class NonceTooHigh(TransactionRejected):
+    """Beyond EIP-2681's limit."""
+
+    def __init__(self, nonce: int) -> None:
+        super().__init__(f"nonce has max value: {nonce}")
+        self.nonce = nonce
+
+
+class NonceTooLow(TransactionRejected):
+    """That nonce is used."""
+
+    def __init__(self, *, expected: int, given: int) -> None:
+        super().__init__(f"nonce too low: next nonce {expected}, tx nonce {given}")
+        self.expected = expected
+        self.given = given
+
+
+class NonceGap(TransactionRejected):
+    """An earlier nonce is missing."""
+
+    def __init__(self, *, expected: int, given: int) -> None:
+        super().__init__(f"nonce too high: next nonce {expected}, tx nonce {given}")
+        self.expected = expected
+        self.given = given
+
+
+class InsufficientFunds(TransactionRejected):
+    """A fee or a value the sender cannot pay; the native coin has no supply on this chain."""
+
+    def __init__(self, *, cost: int, balance: int) -> None:
+        super().__init__(
+            f"insufficient funds for gas * price + value: balance {balance}, cost {cost}; "
+            "gas is free on this chain, set both fee fields to 0 and value to 0"
+        )
+        self.cost = cost
+        self.balance = balance
+
+
+class SenderHasCode(TransactionRejected):
+    """The sender is a contract (EIP-3607)."""
+
+    def __init__(self, sender: bytes) -> None:
+        super().__init__(f"sender not an eoa: 0x{sender.hex()}")
+        self.sender = sender
+
+
+class SenderNotPermitted(TransactionRejected):
+    """The registry does not admit the sender for that target."""
+
+    def __init__(self, sender: bytes, target: bytes) -> None:
+        super().__init__(
+            f"sender 0x{sender.hex()} is not permitted to transact with 0x{target.hex()}"
+        )
+        self.sender = sender
+        self.target = target
+
+
+class BlockGasExhausted(TransactionRejected):
+    """No room left in this block."""
+
+    def __init__(self, gas_limit: int, gas_left: int) -> None:
+        super().__init__(f"gas limit reached: transaction asks {gas_limit}, block has {gas_left}")
+        self.gas_limit = gas_limit
+        self.gas_left = gas_left
+
+
+class ExecutionImpossible(TransactionRejected):
+    """The engine cannot run it; nothing happened."""
+
+    def __init__(self) -> None:
+        super().__init__("the transaction cannot be executed")
+
+
+class TransactionAlreadyKnown(Rejected):
+    """The pool holds it."""
+
+    def __init__(self, transaction_hash: bytes) -> None:
+        super().__init__(f"already known: 0x{transaction_hash.hex()}")
+        self.transaction_hash = transaction_hash
+
+
+class ReplacementRefused(Rejected):
+    """Its nonce is taken by a transaction on its way into a block; there is no price to outbid with."""
+
+    def __init__(self, nonce: int) -> None:
+        super().__init__(
+            f"replacement transaction refused: nonce {nonce} is taken by an executable transaction"
+        )
+        self.nonce = nonce
+
+
+class CallRejected(Rejected):
+    """A dry run that cannot be started."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BlockUnknown(Rejected):
+    """No such block is committed."""
+
+    def __init__(self, number: int | None = None, block_hash: bytes | None = None) -> None:
+        name = f"0x{block_hash.hex()}" if block_hash is not None else str(number)
+        super().__init__(f"unknown block {name}")
+        self.number = number
+        self.block_hash = block_hash
+
+
+class LogQueryTooLarge(Rejected):
+    """More logs, or more work, than one answer may hold."""
+
+    def __init__(self, *, found_max: int, examined_max: int) -> None:
+        super().__init__(
+            f"query returns more than {found_max} results or examines more than {examined_max} "
+            "entries; narrow the block range or the filter"
+        )
+        self.found_max = found_max
+        self.examined_max = examined_max
+
+
+class SpecificationInvalid(Rejected):
+    """A rule document that is incomplete or contradictory."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid chain specification: {reason}")
+        self.reason = reason
+
+
+class PublicChainId(SpecificationInvalid):
+    """The chain id belongs to a public network, where our signatures could be replayed."""
+
+    def __init__(self, chain_id: int, network: str) -> None:
+        super().__init__(f"chain id {chain_id} is that of {network}")
+        self.chain_id = chain_id
+        self.network = network
+
+
+class DeploymentFailed(Rejected):
+    """A genesis step reverted or halted."""
+
+    def __init__(self, address: bytes, step: int, reason: str, revert_data: bytes) -> None:
+        super().__init__(
+            f"genesis step {step} at 0x{address.hex()} failed: {reason} (0x{revert_data.hex()})"
+        )
+        self.address = address
+        self.step = step
+        self.reason = reason
+        self.revert_data = revert_data
+
+
+class GenesisMismatch(Rejected):
+    """The store or the file belongs to another chain."""
+
+    def __init__(self, what: str, *, expected: bytes, found: bytes) -> None:
+        super().__init__(f"{what} differs: expected 0x{expected.hex()}, found 0x{found.hex()}")
+        self.what = what
+        self.expected = expected
+        self.found = found
+
+
+class GenesisFileInvalid(Rejected):
+    """genesis.json is not what `node network generate` writes."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid genesis file: {reason}")
+        self.reason = reason
+
+
+class NetworkFileInvalid(Rejected):
+    """The network file holds faults."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid network file: {reason}")
+        self.reason = reason
+
+
+class ProposalRejected(Rejected):
+    """A proposed block that must not be decided."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"proposal rejected: {reason}")
+        self.reason = reason
+
+
+class MethodUnknown(Rejected):
+    """No such JSON-RPC method."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"the method {method} does not exist/is not available")
+        self.method = method
+
+
+class ParameterInvalid(Rejected):
+    """A JSON-RPC parameter that cannot be read."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"invalid params: {name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class ExecutionReverted(Rejected):
+    """A dry run that the contract refused; `revert_data` is what it gave as the reason."""
+
+    def __init__(self, revert_data: bytes) -> None:
+        super().__init__("execution reverted")
+        self.revert_data = revert_data
+
+
+class ExecutionHalted(Rejected):
+    """A dry run that ended in an exceptional halt: out of gas, an invalid instruction."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class LinkFrameInvalid(Rejected):
+    """Bytes between core and RPC process that break their format."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid frame: {reason}")
+        self.reason = reason
+
+
+class StoreBusy(Unavailable):
+    """Another process holds the writer's place, or the store does not exist yet."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"store {path} cannot be opened: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class PoolFull(Unavailable):
+    """The pool is at its limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"txpool is full: at its limit of {limit}")
+        self.limit = limit
+
+
+class CoreUnavailable(Unavailable):
+    """The core process does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the node's core does not answer; try again")
+
+
+class DirectoryBusy(Unavailable):
+    """Another node runs on the data directory."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(f"another node runs on {directory}")
+        self.directory = directory
+
+
+class PortBusy(Unavailable):
+    """Another process listens there."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"another process listens on {host}:{port}")
+        self.host = host
+        self.port = port
+
+
+class RulesUnknown(InvariantBroken):
+    """The schedule names rules this software does not have."""
+
+    def __init__(self, number: int, fork: str) -> None:
+        super().__init__(f"block {number} follows rules {fork!r}, unknown here; update the node")
+        self.number = number
+        self.fork = fork
+
+
+class StoreVersionUnknown(InvariantBroken):
+    """The store was written in a format this software does not know."""
+
+    def __init__(self, store: str, *, expected: bytes, found: bytes) -> None:
+        super().__init__(
+            f"{store} store has format {found!r}, this software reads {expected!r}; "
+            "chains made before a format change are refused, not migrated"
+        )
+        self.store = store
+        self.expected = expected
+        self.found = found
+
+
+class StoreCorrupt(InvariantBroken):
+    """Something that must be stored is not, or is not what it was."""
+
+    def __init__(self, what: str, key: bytes = b"") -> None:
+        super().__init__(f"store corrupt: {what} (key 0x{key.hex()})")
+        self.what = what
+        self.key = key
+
+
+class StateMissing(InvariantBroken):
+    """A node of the state trie is absent: its root was never committed here, or it was lost."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(f"state node or code 0x{key.hex()} is missing")
+        self.key = key
+
+
+class EngineExhausted(InvariantBroken):
+    """The machine, not the transaction, was at its limit: a verdict here could differ elsewhere."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"the engine ran into this machine's limit: {limit}")
+        self.limit = limit

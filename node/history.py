@@ -1,0 +1,261 @@
+"""Every read of committed data: headers, blocks, transactions, receipts, logs.
+
+Each method answers from one snapshot of the chain store, so what it returns belongs together
+even while blocks are committed. `latest`, `safe` and `finalized` are all `head()`: what is
+committed is final.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from node.block import Block, Header, Log, Receipt
+from node.errors import LogQueryTooLarge, StoreCorrupt
+from node.primitives import Address, Hash32, keccak
+from node.store import (
+    ChainReader,
+    ChainStore,
+    Checkpoint,
+    PostingList,
+    StoredLog,
+    encode_log_key,
+    encode_number,
+)
+
+LOGS_MAX: Final = 10_000
+"""Logs one answer may hold."""
+LOGS_EXAMINED_MAX: Final = 200_000
+"""Index entries one query may visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """A committed transaction and where it is."""
+
+    raw: bytes
+    hash: Hash32
+    sender: Address
+    block_hash: Hash32
+    number: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRecord:
+    """A committed transaction's receipt and where it is."""
+
+    receipt: Receipt
+    raw: bytes
+    transaction_hash: Hash32
+    block_hash: Hash32
+    number: int
+    position: int
+    first_log_index: int
+    """Block-wide index of the receipt's first log."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which logs: in a range of blocks, from any of the addresses, with the topics."""
+
+    from_number: int
+    to_number: int
+    """Inclusive."""
+    addresses: tuple[Address, ...] = ()
+    """Any of these; empty: all."""
+    topics: tuple[tuple[Hash32, ...], ...] = ()
+    """By position, any of these; an empty position matches all."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A committed log and where it is."""
+
+    log: Log
+    number: int
+    block_hash: Hash32
+    timestamp: int
+    transaction_hash: Hash32
+    transaction_position: int
+    log_index: int
+
+
+class History:
+    """What is committed, read from the chain store."""
+
+    def __init__(self, store: ChainStore) -> None:
+        self._store = store
+
+    def head(self) -> Header:
+        """Return the newest header; it is final."""
+        with self._store.read() as reader:
+            return _header(reader, reader.head_number())
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the consensus height and app_hash applied last."""
+        with self._store.read() as reader:
+            return reader.checkpoint()
+
+    def genesis_hash(self) -> Hash32 | None:
+        """Return the hash of block 0, None before the store is initialised."""
+        with self._store.read() as reader:
+            return reader.genesis_hash()
+
+    def header(self, number: int) -> Header | None:
+        """Return the header of a block."""
+        with self._store.read() as reader:
+            return reader.header(number)
+
+    def header_by_hash(self, block_hash: bytes) -> Header | None:
+        """Return the header with that hash."""
+        with self._store.read() as reader:
+            number = reader.number(block_hash)
+            return None if number is None else _header(reader, number)
+
+    def block(self, number: int) -> Block | None:
+        """Return a block with its raw transactions."""
+        with self._store.read() as reader:
+            header = reader.header(number)
+            return None if header is None else Block(header, reader.transactions(number))
+
+    def block_by_hash(self, block_hash: bytes) -> Block | None:
+        """Return the block with that hash."""
+        with self._store.read() as reader:
+            number = reader.number(block_hash)
+            if number is None:
+                return None
+            return Block(_header(reader, number), reader.transactions(number))
+
+    def transaction(self, transaction_hash: bytes) -> TransactionRecord | None:
+        """Return a committed transaction."""
+        with self._store.read() as reader:
+            place = reader.transaction_place(transaction_hash)
+            if place is None:
+                return None
+            number, position = place
+            return TransactionRecord(
+                raw=reader.transactions(number)[position],
+                hash=Hash32(bytes(transaction_hash)),
+                sender=reader.receipt(number, position).receipt.sender,
+                block_hash=_block_hash(reader, number),
+                number=number,
+                position=position,
+            )
+
+    def receipt(self, transaction_hash: bytes) -> ReceiptRecord | None:
+        """Return a committed transaction's receipt."""
+        with self._store.read() as reader:
+            place = reader.transaction_place(transaction_hash)
+            if place is None:
+                return None
+            number, position = place
+            stored = reader.receipt(number, position)
+            return ReceiptRecord(
+                receipt=stored.receipt,
+                raw=reader.transactions(number)[position],
+                transaction_hash=Hash32(bytes(transaction_hash)),
+                block_hash=_block_hash(reader, number),
+                number=number,
+                position=position,
+                first_log_index=stored.first_log_index,
+            )
+
+    def receipts(self, number: int) -> tuple[Receipt, ...]:
+        """Return the receipts of a committed block, in order."""
+        with self._store.read() as reader:
+            count = len(reader.transactions(number))
+            return tuple(reader.receipt(number, position).receipt for position in range(count))
+
+    def ancestor_hashes(self, number: int, count: int = 256) -> tuple[Hash32, ...]:
+        """Return the hashes of the blocks before `number`, newest first: what BLOCKHASH sees."""
+        if number == 0:
+            return ()
+        with self._store.read() as reader:
+            return reader.block_hashes(newest=number - 1, count=count)
+
+    def logs(self, log_filter: LogFilter) -> list[LogRecord]:
+        """Return the matching logs in order; raises LogQueryTooLarge past the limits."""
+        with self._store.read() as reader:
+            return list(_resolve(reader, _matching(reader, log_filter)))
+
+
+def _matching(reader: ChainReader, log_filter: LogFilter) -> list[StoredLog]:
+    """Return the logs that stand in a posting list of every constraint."""
+    target = encode_log_key(log_filter.from_number, 0)
+    end = encode_log_key(min(log_filter.to_number, reader.head_number()) + 1, 0)
+    constraints = _constraints(reader, log_filter)
+    found: list[StoredLog] = []
+    for _ in range(LOGS_EXAMINED_MAX):
+        key = _first_allowed(constraints, target)
+        if key is None or key >= end:
+            return found
+        if key == target:
+            stored = reader.log(key)
+            if len(stored.log.topics) >= len(log_filter.topics):
+                found.append(stored)
+            key = _successor(key)
+        if len(found) > LOGS_MAX:
+            break
+        target = key
+    raise LogQueryTooLarge(found_max=LOGS_MAX, examined_max=LOGS_EXAMINED_MAX)
+
+
+def _first_allowed(constraints: Sequence[Sequence[PostingList]], target: bytes) -> bytes | None:
+    """Return `target` if every constraint holds there, else how far one of them lets us skip."""
+    furthest = target
+    for alternatives in constraints:
+        keys = [key for posting in alternatives if (key := posting.seek(target)) is not None]
+        if not keys:
+            return None
+        furthest = max(furthest, min(keys))
+    return furthest
+
+
+def _constraints(reader: ChainReader, log_filter: LogFilter) -> list[list[PostingList]]:
+    """Return, for each condition of the filter, the posting lists of which one must match."""
+    constraints = []
+    if log_filter.addresses:
+        constraints.append([reader.keys_by_address(address) for address in log_filter.addresses])
+    for position, topics in enumerate(log_filter.topics):
+        if topics:
+            constraints.append([reader.keys_by_topic(position, topic) for topic in topics])
+    return constraints or [[reader.log_keys()]]
+
+
+def _successor(key: bytes) -> bytes:
+    return (int.from_bytes(key, "big") + 1).to_bytes(len(key), "big")
+
+
+def _resolve(reader: ChainReader, logs: Sequence[StoredLog]) -> Iterator[LogRecord]:
+    """Yield the logs with the hashes of their blocks and transactions."""
+    hashes_by_number: dict[int, tuple[Header, tuple[bytes, ...]]] = {}
+    for stored in logs:
+        if stored.number not in hashes_by_number:
+            hashes_by_number[stored.number] = (
+                _header(reader, stored.number),
+                reader.transactions(stored.number),
+            )
+        header, transactions = hashes_by_number[stored.number]
+        yield LogRecord(
+            log=stored.log,
+            number=stored.number,
+            block_hash=header.hash,
+            timestamp=header.timestamp,
+            transaction_hash=keccak(transactions[stored.transaction_position]),
+            transaction_position=stored.transaction_position,
+            log_index=stored.log_index,
+        )
+
+
+def _header(reader: ChainReader, number: int) -> Header:
+    header = reader.header(number)
+    if header is None:
+        raise StoreCorrupt("no header", encode_number(number))
+    return header
+
+
+def _block_hash(reader: ChainReader, number: int) -> Hash32:
+    found = reader.block_hash(number)
+    if found is None:
+        raise StoreCorrupt("no header", encode_number(number))
+    return found

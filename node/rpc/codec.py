@@ -1,0 +1,410 @@
+"""Text and bytes: the only place that knows 0x-hex, block tags and the JSON objects of Ethereum JSON-RPC.
+
+Parsing takes what a client sent and gives typed values or raises `ParameterInvalid` naming what was wrong; formatting
+takes our values and gives the JSON object that standard tools expect. Quantities are hex without leading zeros, data
+are hex of whole bytes.
+
+Source: the Ethereum execution API specification (types and methods).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from node.block import (
+    BLOB_GAS_USED,
+    COINBASE,
+    DIFFICULTY,
+    EXCESS_BLOB_GAS,
+    MIX_HASH,
+    NONCE,
+    OMMERS_HASH,
+    PARENT_BEACON_BLOCK_ROOT,
+    REQUESTS_HASH,
+    WITHDRAWALS_ROOT,
+    Block,
+    Log,
+)
+from node.engine import Call
+from node.engine.seam import CALL_GAS_LIMIT_DEFAULT
+from node.errors import ParameterInvalid
+from node.history import LogRecord, ReceiptRecord
+from node.primitives import ZERO_ADDRESS, Address, Hash32
+from node.transaction import TYPE_DYNAMIC_FEE, TYPE_LEGACY, AccessListEntry, Transaction
+
+Json = Any  # a JSON value, as the standard library's decoder gives it
+JsonObject = dict[str, Json]
+
+TOPICS_MAX = 4
+"""Positions of topics in a log."""
+
+FILTER_ALTERNATIVES_MAX = 256
+"""Addresses, or topics at one position, of one filter."""
+
+ACCESS_LIST_ENTRIES_MAX = 256
+"""Entries of a call's access list."""
+
+QUANTITY_BITS_MAX = 256
+DATA_BYTES_MAX = 256 * 1024
+
+
+class BlockTag(Enum):
+    """Names of blocks. Final means final: latest, safe and finalized are one block."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+    SAFE = "safe"
+    FINALIZED = "finalized"
+    PENDING = "pending"
+
+
+TAG_BY_NAME = {tag.value: tag for tag in BlockTag}
+
+BlockReference = BlockTag | int | Hash32
+"""A block by tag, by number or by hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPlace:
+    """Where a committed transaction stands."""
+
+    block_hash: Hash32
+    number: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """What `eth_getLogs` asks for; an empty address or topic position matches everything."""
+
+    first: BlockReference
+    last: BlockReference
+    addresses: tuple[Address, ...]
+    topics: tuple[tuple[Hash32, ...], ...]
+
+
+def parse_quantity(value: Json, *, name: str) -> int:
+    """An unsigned integer of at most 256 bits from "0x..." without leading zeros."""
+    if not isinstance(value, str) or not value.startswith("0x") or len(value) == 2:
+        raise ParameterInvalid(name, "expected a 0x-prefixed hex quantity")
+    digits = value[2:]
+    if not all(digit in "0123456789abcdefABCDEF" for digit in digits):
+        raise ParameterInvalid(name, "expected a 0x-prefixed hex quantity")
+    if len(digits) > 1 and digits[0] == "0":
+        raise ParameterInvalid(name, "a hex quantity has no leading zeros")
+    if len(digits) > QUANTITY_BITS_MAX // 4:
+        raise ParameterInvalid(name, "a hex quantity has at most 256 bits")
+    return int(digits, 16)
+
+
+def parse_data(value: Json, *, name: str, length: int | None = None) -> bytes:
+    """Whole bytes from "0x..."; exactly `length` of them where it is given."""
+    if not isinstance(value, str) or not value.startswith("0x"):
+        raise ParameterInvalid(name, "expected 0x-prefixed hex data")
+    if len(value) > 2 + 2 * DATA_BYTES_MAX:
+        raise ParameterInvalid(name, f"expected at most {DATA_BYTES_MAX} bytes")
+    try:
+        data = bytes.fromhex(value[2:])
+    except ValueError as error:
+        raise ParameterInvalid(name, "expected 0x-prefixed hex data") from error
+    if " " in value or (length is not None and len(data) != length):
+        raise ParameterInvalid(name, f"expected {length} bytes of hex data")
+    return data
+
+
+def parse_address(value: Json, *, name: str) -> Address:
+    """Twenty bytes; letter case is not checked."""
+    return Address(parse_data(value, name=name, length=20))
+
+
+def parse_hash(value: Json, *, name: str) -> Hash32:
+    """Thirty-two bytes."""
+    return Hash32(parse_data(value, name=name, length=32))
+
+
+def parse_slot(value: Json, *, name: str) -> int:
+    """A storage slot: a quantity, or data of at most 32 bytes."""
+    if isinstance(value, str) and len(value) == 66:
+        return int.from_bytes(parse_data(value, name=name, length=32), "big")
+    return parse_quantity(value, name=name)
+
+
+def parse_flag(value: Json, *, name: str) -> bool:
+    """A JSON boolean."""
+    if not isinstance(value, bool):
+        raise ParameterInvalid(name, "expected true or false")
+    return value
+
+
+def parse_block_reference(value: Json, *, name: str) -> BlockReference:
+    """A tag, a number, or (EIP-1898) an object with `blockNumber` or `blockHash`."""
+    match value:
+        case None:
+            return BlockTag.LATEST
+        case {"blockHash": block_hash}:
+            return parse_hash(block_hash, name=f"{name}.blockHash")
+        case {"blockNumber": number}:
+            return parse_quantity(number, name=f"{name}.blockNumber")
+        case str() if value in TAG_BY_NAME:
+            return TAG_BY_NAME[value]
+        case _:
+            return parse_quantity(value, name=name)
+
+
+def parse_log_query(value: Json, *, name: str) -> LogQuery:
+    """The filter object of `eth_getLogs`; `blockHash` excludes a range."""
+    fields = parse_object(value, name=name)
+    refuse_unknown(fields, ("fromBlock", "toBlock", "address", "topics", "blockHash"), name=name)
+    if fields.get("blockHash") is not None:
+        if fields.get("fromBlock") is not None or fields.get("toBlock") is not None:
+            raise ParameterInvalid(name, "blockHash excludes fromBlock and toBlock")
+        first: BlockReference = parse_hash(fields["blockHash"], name=f"{name}.blockHash")
+        last = first
+    else:
+        first = parse_block_reference(fields.get("fromBlock"), name=f"{name}.fromBlock")
+        last = parse_block_reference(fields.get("toBlock"), name=f"{name}.toBlock")
+    addresses = _alternatives(fields.get("address"), name=f"{name}.address")
+    positions = fields.get("topics") or []
+    if not isinstance(positions, list) or len(positions) > TOPICS_MAX:
+        raise ParameterInvalid(f"{name}.topics", f"expected at most {TOPICS_MAX} positions")
+    return LogQuery(
+        first=first,
+        last=last,
+        addresses=tuple(parse_address(item, name=f"{name}.address") for item in addresses),
+        topics=tuple(
+            tuple(
+                parse_hash(item, name=f"{name}.topics")
+                for item in _alternatives(position, name=f"{name}.topics")
+            )
+            for position in positions
+        ),
+    )
+
+
+def parse_object(value: Json, *, name: str) -> JsonObject:
+    """A JSON object."""
+    if not isinstance(value, dict):
+        raise ParameterInvalid(name, "expected an object")
+    return value
+
+
+def refuse_unknown(fields: Mapping[str, Json], known: Sequence[str], *, name: str) -> None:
+    """Raises where an object holds a field that would be silently ignored."""
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise ParameterInvalid(name, f"unknown field {unknown[0]}")
+
+
+def format_quantity(value: int) -> str:
+    """Hex without leading zeros."""
+    return hex(value)
+
+
+def format_data(value: bytes) -> str:
+    """Hex of whole bytes."""
+    return f"0x{value.hex()}"
+
+
+CALL_FIELDS = (
+    "from",
+    "to",
+    "gas",
+    "gasPrice",
+    "maxFeePerGas",
+    "maxPriorityFeePerGas",
+    "value",
+    "data",
+    "input",
+    "nonce",
+    "chainId",
+    "type",
+    "accessList",
+)
+
+
+def parse_call(value: Json, *, name: str) -> Call:
+    """A transaction object of `eth_call` and `eth_estimateGas`; the nonce and type do not matter."""
+    fields = parse_object(value, name=name)
+    refuse_unknown(fields, CALL_FIELDS, name=name)
+    data, given_input = fields.get("data"), fields.get("input")
+    if data is not None and given_input is not None and data != given_input:
+        raise ParameterInvalid(name, "data and input differ")
+    gas_price = fields.get("gasPrice") or fields.get("maxFeePerGas")
+    to = fields.get("to")
+    return Call(
+        sender=_parse_optional_address(fields.get("from"), name=f"{name}.from") or ZERO_ADDRESS,
+        to=_parse_optional_address(to, name=f"{name}.to"),
+        data=parse_data(given_input or data or "0x", name=f"{name}.data"),
+        value=parse_quantity(fields.get("value") or "0x0", name=f"{name}.value"),
+        gas_limit=_parse_call_gas(fields.get("gas"), name=f"{name}.gas"),
+        gas_price=parse_quantity(gas_price or "0x0", name=f"{name}.gasPrice"),
+        access_list=_parse_access_list(fields.get("accessList"), name=f"{name}.accessList"),
+    )
+
+
+def format_block(block: Block, transactions: list[Json]) -> JsonObject:
+    """The block object; `transactions` are hashes or transaction objects."""
+    header = block.header
+    return {
+        "number": format_quantity(header.number),
+        "hash": format_data(header.hash),
+        "parentHash": format_data(header.parent_hash),
+        "sha3Uncles": format_data(OMMERS_HASH),
+        "miner": format_data(COINBASE),
+        "stateRoot": format_data(header.state_root),
+        "transactionsRoot": format_data(header.transactions_root),
+        "receiptsRoot": format_data(header.receipts_root),
+        "logsBloom": format_data(header.logs_bloom),
+        "difficulty": format_quantity(DIFFICULTY),
+        "gasLimit": format_quantity(header.gas_limit),
+        "gasUsed": format_quantity(header.gas_used),
+        "timestamp": format_quantity(header.timestamp),
+        "extraData": format_data(header.extra_data),
+        "mixHash": format_data(MIX_HASH),
+        "nonce": format_data(NONCE),
+        "baseFeePerGas": format_quantity(header.base_fee_per_gas),
+        "withdrawalsRoot": format_data(WITHDRAWALS_ROOT),
+        "blobGasUsed": format_quantity(BLOB_GAS_USED),
+        "excessBlobGas": format_quantity(EXCESS_BLOB_GAS),
+        "parentBeaconBlockRoot": format_data(PARENT_BEACON_BLOCK_ROOT),
+        "requestsHash": format_data(REQUESTS_HASH),
+        "size": format_quantity(block.size),
+        "uncles": [],
+        "withdrawals": [],
+        "transactions": transactions,
+    }
+
+
+def format_transaction(
+    transaction: Transaction, sender: Address, place: TransactionPlace | None
+) -> JsonObject:
+    """The transaction object; `place` is None for a pooled transaction."""
+    formatted: JsonObject = {
+        "hash": format_data(transaction.hash),
+        "type": format_quantity(transaction.transaction_type),
+        "chainId": format_quantity(transaction.chain_id or 0),
+        "nonce": format_quantity(transaction.nonce),
+        "from": format_data(sender),
+        "to": format_data(transaction.to) if transaction.to is not None else None,
+        "value": format_quantity(transaction.value),
+        "gas": format_quantity(transaction.gas_limit),
+        "gasPrice": format_quantity(_shown_gas_price(transaction, is_committed=place is not None)),
+        "input": format_data(transaction.data),
+        "v": format_quantity(transaction.v),
+        "r": format_quantity(transaction.r),
+        "s": format_quantity(transaction.s),
+        "blockHash": format_data(place.block_hash) if place else None,
+        "blockNumber": format_quantity(place.number) if place else None,
+        "transactionIndex": format_quantity(place.position) if place else None,
+    }
+    if transaction.transaction_type == TYPE_LEGACY:
+        return formatted
+    formatted["yParity"] = format_quantity(transaction.y_parity)
+    formatted["accessList"] = [
+        {
+            "address": format_data(entry.address),
+            "storageKeys": [format_data(key) for key in entry.storage_keys],
+        }
+        for entry in transaction.access_list
+    ]
+    if transaction.transaction_type == TYPE_DYNAMIC_FEE:
+        formatted["maxFeePerGas"] = format_quantity(transaction.max_fee_per_gas)
+        formatted["maxPriorityFeePerGas"] = format_quantity(transaction.max_priority_fee_per_gas)
+    return formatted
+
+
+def format_receipt(record: ReceiptRecord, transaction: Transaction) -> JsonObject:
+    """The receipt object."""
+    receipt = record.receipt
+    created = receipt.contract_address
+    place = TransactionPlace(record.block_hash, record.number, record.position)
+    return {
+        "transactionHash": format_data(record.transaction_hash),
+        "transactionIndex": format_quantity(record.position),
+        "blockHash": format_data(record.block_hash),
+        "blockNumber": format_quantity(record.number),
+        "from": format_data(receipt.sender),
+        "to": format_data(transaction.to) if transaction.to is not None else None,
+        "type": format_quantity(receipt.transaction_type),
+        "status": format_quantity(int(receipt.succeeded)),
+        "cumulativeGasUsed": format_quantity(receipt.cumulative_gas_used),
+        "gasUsed": format_quantity(receipt.gas_used),
+        "effectiveGasPrice": format_quantity(_effective_gas_price(transaction)),
+        "contractAddress": format_data(created) if created is not None else None,
+        "logsBloom": format_data(receipt.logs_bloom),
+        "logs": [
+            _format_log(log, place, record.transaction_hash, record.first_log_index + index)
+            for index, log in enumerate(receipt.logs)
+        ],
+    }
+
+
+def format_log_record(record: LogRecord) -> JsonObject:
+    """The log object of `eth_getLogs`."""
+    place = TransactionPlace(record.block_hash, record.number, record.transaction_position)
+    formatted = _format_log(record.log, place, record.transaction_hash, record.log_index)
+    return {**formatted, "blockTimestamp": format_quantity(record.timestamp)}
+
+
+def _format_log(
+    log: Log, place: TransactionPlace, transaction_hash: Hash32, log_index: int
+) -> JsonObject:
+    return {
+        "address": format_data(log.address),
+        "topics": [format_data(topic) for topic in log.topics],
+        "data": format_data(log.data),
+        "blockNumber": format_quantity(place.number),
+        "blockHash": format_data(place.block_hash),
+        "transactionHash": format_data(transaction_hash),
+        "transactionIndex": format_quantity(place.position),
+        "logIndex": format_quantity(log_index),
+        "removed": False,
+    }
+
+
+def _effective_gas_price(transaction: Transaction) -> int:
+    """What a unit of gas cost with base fee 0: the priority fee, or a legacy transaction's price."""
+    return transaction.max_priority_fee_per_gas
+
+
+def _shown_gas_price(transaction: Transaction, *, is_committed: bool) -> int:
+    return _effective_gas_price(transaction) if is_committed else transaction.max_fee_per_gas
+
+
+def _parse_optional_address(value: Json, *, name: str) -> Address | None:
+    return None if value is None else parse_address(value, name=name)
+
+
+def _parse_call_gas(value: Json, *, name: str) -> int:
+    if value is None:
+        return CALL_GAS_LIMIT_DEFAULT
+    return min(parse_quantity(value, name=name), CALL_GAS_LIMIT_DEFAULT)
+
+
+def _parse_access_list(value: Json, *, name: str) -> tuple[AccessListEntry, ...]:
+    entries = value or []
+    if not isinstance(entries, list) or len(entries) > ACCESS_LIST_ENTRIES_MAX:
+        raise ParameterInvalid(name, f"expected at most {ACCESS_LIST_ENTRIES_MAX} entries")
+    parsed = []
+    for entry in entries:
+        fields = parse_object(entry, name=name)
+        keys = _alternatives(fields.get("storageKeys"), name=f"{name}.storageKeys")
+        parsed.append(
+            AccessListEntry(
+                parse_address(fields.get("address"), name=f"{name}.address"),
+                tuple(parse_hash(key, name=f"{name}.storageKeys") for key in keys),
+            )
+        )
+    return tuple(parsed)
+
+
+def _alternatives(value: Json, *, name: str) -> list[Json]:
+    if value is None:
+        return []
+    alternatives = value if isinstance(value, list) else [value]
+    if len(alternatives) > FILTER_ALTERNATIVES_MAX:
+        raise ParameterInvalid(name, f"expected at most {FILTER_ALTERNATIVES_MAX} alternatives")
+    return alternatives

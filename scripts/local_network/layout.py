@@ -1,0 +1,299 @@
+"""Files and ports of the network: made once in the data directory, then only read.
+
+    DIR/plan.json                 ports and format of this network
+    DIR/network.json, genesis.json
+    DIR/node/                     the node's store
+    DIR/INSTITUTION/              keys, settings.json and database of one institution
+    DIR/tokens.json               bearer tokens of the demo's customers and operators (mode 0600)
+    DIR/logs/                     one log per process
+    DIR/messages/RUN/             the ISO 20022 files of each demo payment
+
+The plan is written last, so a directory whose making was cut short is recognised and made anew.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from local_network.cast import (
+    CHAIN_ID,
+    CURRENCIES,
+    CUSTOMER_FEE,
+    FX_PROVIDER_LEI,
+    INSTITUTIONS,
+    MARGIN_BASIS_POINTS,
+    PROVIDER_RATE,
+    CustomerCast,
+    InstitutionCast,
+)
+from local_network.processes import run_all
+
+PLAN_FORMAT: Final = 1
+PORTS_NEEDED: Final = 1 + len(INSTITUTIONS)
+BLOCK_GAS_LIMIT: Final = 30_000_000
+TRANSACTION_GAS_LIMIT: Final = 16_000_000
+
+
+class LayoutRefused(Exception):
+    """The data directory does not fit what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of one network is."""
+
+    directory: Path
+    port_base: int
+
+    @property
+    def node_url(self) -> str:
+        """The node's JSON-RPC endpoint."""
+        return f"http://127.0.0.1:{self.port_base}"
+
+    @property
+    def genesis(self) -> Path:
+        """The genesis file."""
+        return self.directory / "genesis.json"
+
+    def url(self, key: str) -> str:
+        """An institution's bridge."""
+        return f"http://127.0.0.1:{self.port(key)}"
+
+    def port(self, key: str) -> int:
+        """An institution's port, by its place in the cast."""
+        keys = [member.key for member in INSTITUTIONS]
+        return self.port_base + 1 + keys.index(key)
+
+    def settings(self, key: str) -> Path:
+        """An institution's settings file."""
+        return self.directory / key / "settings.json"
+
+    def token(self, name: str) -> str:
+        """The bearer token of a customer or of an institution's operator."""
+        tokens: dict[str, str] = json.loads((self.directory / "tokens.json").read_text("utf-8"))
+        return tokens[name]
+
+    def message_folder(self, run: str) -> Path:
+        """A folder for the ISO 20022 files of one demo payment."""
+        folder = self.directory / "messages" / run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def open_layout(directory: Path, *, port_base: int | None, default_port_base: int) -> Layout:
+    """The network in `directory`, made if it is not there yet.
+
+    Raises `LayoutRefused` for a directory of something else, or ports other than its network's:
+    the participants' endpoints stand in the genesis block.
+    """
+    plan_file = directory / "plan.json"
+    if plan_file.exists():
+        return _known(directory, json.loads(plan_file.read_text("utf-8")), port_base)
+    layout = Layout(directory=directory, port_base=port_base or default_port_base)
+    unknown = directory.exists() and any(directory.iterdir()) and not _is_unfinished(directory)
+    if unknown:
+        raise LayoutRefused(f"{directory} holds something else; name another directory by --data")
+    _make(layout)
+    return layout
+
+
+def remove_layout(directory: Path) -> None:
+    """Throw a network's data away; refuses a directory that holds something else."""
+    if not directory.exists():
+        return
+    is_ours = (directory / "plan.json").exists() or _is_unfinished(directory)
+    if not is_ours and any(directory.iterdir()):
+        raise LayoutRefused(f"{directory} is not a devnet's data; it is left alone")
+    shutil.rmtree(directory)
+
+
+def _known(directory: Path, plan: dict[str, int], port_base: int | None) -> Layout:
+    if plan.get("format") != PLAN_FORMAT:
+        raise LayoutRefused(f"{directory} was made by another version; start anew with --reset")
+    if port_base not in {None, plan["port_base"]}:
+        raise LayoutRefused(
+            f"{directory} was made for port base {plan['port_base']}; its participants' endpoints "
+            "stand in the genesis block. Use that, another --data, or --reset."
+        )
+    return Layout(directory=directory, port_base=plan["port_base"])
+
+
+def _is_unfinished(directory: Path) -> bool:
+    return (directory / "unfinished").exists()
+
+
+def _make(layout: Layout) -> None:
+    if layout.directory.exists():
+        shutil.rmtree(layout.directory)
+    layout.directory.mkdir(parents=True)
+    mark = layout.directory / "unfinished"
+    mark.touch()
+    run_all([_participant_command(layout, member) for member in INSTITUTIONS])
+    _write(layout.directory / "network.json", _network(layout))
+    run_all(
+        [
+            [
+                "node",
+                "network",
+                "generate",
+                "--network",
+                str(layout.directory / "network.json"),
+                "--out",
+                str(layout.genesis),
+            ]
+        ]
+    )
+    _write(layout.directory / "tokens.json", _tokens(layout), mode=0o600)
+    genesis_hash = json.loads(layout.genesis.read_text("utf-8"))["hash"]
+    for member in INSTITUTIONS:
+        _write(layout.settings(member.key), _settings(layout, member, genesis_hash))
+    _write(layout.directory / "plan.json", {"format": PLAN_FORMAT, "port_base": layout.port_base})
+    mark.unlink()
+
+
+def _participant_command(layout: Layout, member: InstitutionCast) -> list[str]:
+    kinds = {"central_bank": "operating,attesting", "bank": "operating,settlement"}
+    return [
+        "bridge",
+        "participant",
+        "--output",
+        str(layout.directory / member.key),
+        "--lei",
+        member.lei,
+        "--bic",
+        member.bic,
+        "--country",
+        member.country,
+        "--role",
+        member.registry_role,
+        "--endpoint",
+        layout.url(member.key),
+        "--kinds",
+        kinds.get(member.role, "operating,settlement,quoting"),
+        "--light-keys",
+    ]
+
+
+def _network(layout: Layout) -> dict[str, object]:
+    participants = [
+        json.loads((layout.directory / member.key / "participant.json").read_text("utf-8"))
+        for member in INSTITUTIONS
+    ]
+    operator = next(
+        account["address"]
+        for account in participants[0]["accounts"]
+        if account["kind"] == "operating"
+    )
+    return {
+        "chain_id": CHAIN_ID,
+        "genesis_time": int(time.time()),
+        "development": False,
+        "transactions_open": False,
+        "operator": operator,
+        "block_gas_limit": BLOCK_GAS_LIMIT,
+        "transaction_gas_limit": TRANSACTION_GAS_LIMIT,
+        "currencies": [
+            {
+                "code": currency.code,
+                "numeric": currency.numeric,
+                "exponent": currency.exponent,
+                "name": currency.name,
+                "issuer_lei": currency.issuer,
+            }
+            for currency in CURRENCIES
+        ],
+        "participants": participants,
+    }
+
+
+def _tokens(layout: Layout) -> dict[str, str]:
+    operators = {
+        member.key: (layout.directory / member.key / "operator-token").read_text("utf-8").strip()
+        for member in INSTITUTIONS
+    }
+    customers = {
+        customer.customer_id: secrets.token_urlsafe(32)
+        for member in INSTITUTIONS
+        for customer in member.customers
+    }
+    return {**operators, **customers}
+
+
+def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dict[str, object]:
+    settings: dict[str, object] = {
+        "role": member.role,
+        "lei": member.lei,
+        "bic": member.bic,
+        "name": member.title,
+        "database": "bridge.db",
+        "port": layout.port(member.key),
+        "node_url": layout.node_url,
+        "chain_id": CHAIN_ID,
+        "genesis_hash": genesis_hash,
+        "currencies": member.currencies,
+        "operating_keystore": "operating.json",
+        "passphrase_file": "passphrase",
+        "message_keys": "message-keys.json",
+        "secret_file": "secret",
+        "operator_token_sha256": _digest(layout.token(member.key)),
+        "openings": [
+            {
+                "debit": opening.debit,
+                "credit": opening.credit,
+                "amount": opening.amount,
+                "currency": opening.currency,
+            }
+            for opening in member.openings
+        ],
+        "customers": [_customer(layout, customer) for customer in member.customers],
+    }
+    match member.role:
+        case "central_bank":
+            settings |= {
+                "attesting_keystore": "attesting.json",
+                "attesting_database": "attester.db",
+            }
+        case "fx_provider":
+            settings |= {
+                "quoting_keystore": "quoting.json",
+                "rates": [{"source": "EUR", "target": "SGD", "rate": PROVIDER_RATE}],
+            }
+        case _:
+            settings |= {
+                "fx_provider_lei": FX_PROVIDER_LEI,
+                "fee": dict.fromkeys(member.currencies, CUSTOMER_FEE),
+                "margin_basis_points": MARGIN_BASIS_POINTS,
+            }
+    return settings
+
+
+def _customer(layout: Layout, customer: CustomerCast) -> dict[str, object]:
+    return {
+        "customer_id": customer.customer_id,
+        "name": customer.name,
+        "address": customer.address,
+        "token_sha256": _digest(layout.token(customer.customer_id)),
+        "accounts": [
+            {
+                "scheme": customer.scheme,
+                "identification": customer.account,
+                "currency": customer.currency,
+            }
+        ],
+    }
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _write(path: Path, document: object, *, mode: int = 0o644) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=2)

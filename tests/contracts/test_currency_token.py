@@ -1,0 +1,461 @@
+"""CurrencyToken as docs/spec/settlement.md requires it (TOK), ERC-20 included."""
+
+from dataclasses import astuple, replace
+
+import pytest
+
+import contracts
+from node.primitives import keccak
+from support.chain_harness import Reverted, key_of, refused
+from support.settlement_network import (
+    ALPHA,
+    AUTHORITY,
+    BETA,
+    EUR,
+    EUROSYSTEM,
+    HOUR,
+    MAKER,
+    OPERATOR,
+    SGD,
+    Attestation,
+    Institution,
+    Street,
+    attestation_data,
+    sign,
+)
+from support.transactions import Key
+
+STRANGER = key_of("stranger")
+ZERO = bytes(20)
+REFERENCE = keccak(b"reference")
+
+
+def text(address: bytes) -> str:
+    return "0x" + address.hex()
+
+
+def attestation_call(street: Street, signed: Attestation, *, amount: int) -> bytes:
+    """Return the calldata of a statement whose amount may differ from the one that was signed."""
+    euro = street.tokens[EUR]
+    signature = sign(EUROSYSTEM.account("attesting"), attestation_data(euro.address, signed))
+    return euro.encode("attest", astuple(replace(signed, amount=amount)), signature)
+
+
+@pytest.fixture
+def funded(street: Street) -> Street:
+    """Alpha holds 500 euro cents in its settlement and 500 in its operating account."""
+    street.fund(EUR, {ALPHA: 1_000, BETA: 50})
+    street.tokens[EUR].transact(ALPHA.settlement, "transfer", ALPHA.operating.address, 500)
+    return street
+
+
+# ERC-20 (TOK-1), between accounts that may transfer freely.
+
+
+def test_tok_1_the_token_is_named_as_its_currency(street: Street) -> None:
+    euro, dollar = street.tokens[EUR], street.tokens[SGD]
+    assert [euro.read(name) for name in ("name", "symbol", "decimals")] == ["Euro", "EUR", 2]
+    assert [euro.read("currency"), euro.read("issuer")] == [EUR, EUROSYSTEM.lei]
+    assert [dollar.read("symbol"), dollar.read("issuer")] == ["SGD", AUTHORITY.lei]
+
+
+@pytest.mark.parametrize("amount", [0, 1, 500])
+def test_tok_1_a_transfer_moves_the_amount_and_says_so(funded: Street, amount: int) -> None:
+    euro = funded.tokens[EUR]
+    receipt = euro.transact(ALPHA.operating, "transfer", BETA.operating.address, amount)
+    moved = receipt.event("Transfer").arguments
+    assert moved == {
+        "from": text(ALPHA.operating.address),
+        "to": text(BETA.operating.address),
+        "value": amount,
+    }
+    assert euro.read("balanceOf", ALPHA.operating.address) == 500 - amount
+    assert euro.read("balanceOf", BETA.operating.address) == amount
+    assert euro.read("transfer", BETA.operating.address, 0, sender=ALPHA.operating.address) is True
+
+
+def test_tok_1_a_transfer_to_oneself_changes_nothing(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    euro.transact(ALPHA.operating, "transfer", ALPHA.operating.address, 500)
+    assert euro.read("balanceOf", ALPHA.operating.address) == 500
+    with refused("ERC20InsufficientBalance", text(ALPHA.operating.address), 500, 501):
+        euro.transact(ALPHA.operating, "transfer", ALPHA.operating.address, 501)
+
+
+def test_tok_1_a_transfer_beyond_the_balance_is_refused_whole(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    with refused("ERC20InsufficientBalance", text(ALPHA.operating.address), 500, 501):
+        euro.transact(ALPHA.operating, "transfer", BETA.operating.address, 501)
+    with refused("ERC20InvalidReceiver", text(ZERO)):
+        euro.transact(ALPHA.operating, "transfer", ZERO, 1)
+
+
+def test_tok_1_an_allowance_is_spent_and_never_exceeded(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    receipt = euro.transact(ALPHA.operating, "approve", BETA.operating.address, 300)
+    assert receipt.event("Approval").arguments["value"] == 300
+    spend = (ALPHA.operating.address, BETA.operating.address)
+    receipt = euro.transact(BETA.operating, "transferFrom", *spend, 120)
+    assert receipt.names == ["Transfer"]
+    assert euro.read("allowance", *spend) == 180
+    with refused("ERC20InsufficientAllowance", text(BETA.operating.address), 180, 181):
+        euro.transact(BETA.operating, "transferFrom", *spend, 181)
+    euro.transact(ALPHA.operating, "approve", BETA.operating.address, 0)
+    with refused("ERC20InsufficientAllowance"):
+        euro.transact(BETA.operating, "transferFrom", *spend, 1)
+    euro.transact(BETA.operating, "transferFrom", *spend, 0)
+
+
+def test_tok_1_an_unlimited_allowance_stays(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    spend = (ALPHA.operating.address, BETA.operating.address)
+    euro.transact(ALPHA.operating, "approve", BETA.operating.address, 2**256 - 1)
+    euro.transact(BETA.operating, "transferFrom", *spend, 500)
+    assert euro.read("allowance", *spend) == 2**256 - 1
+    with refused("ERC20InvalidSpender", text(ZERO)):
+        euro.transact(ALPHA.operating, "approve", ZERO, 1)
+
+
+# Who may hold and move (TOK-2, TOK-3).
+
+
+def test_tok_2_nobody_unknown_pays_or_receives(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    with refused("TokenAccountNotAdmitted", text(STRANGER.address)):
+        euro.transact(ALPHA.operating, "transfer", STRANGER.address, 1)
+    with refused("TokenAccountNotAdmitted", text(STRANGER.address)):
+        euro.transact(STRANGER, "transfer", BETA.operating.address, 0)
+    for contract in (contracts.SETTLEMENT_ADDRESS, euro.address):
+        with refused("TokenAccountNotAdmitted", text(contract)):
+            euro.transact(ALPHA.operating, "transfer", contract, 1)
+
+
+@pytest.mark.parametrize("suspended", [ALPHA, BETA])
+def test_tok_2_nothing_of_a_suspended_participant_moves(
+    funded: Street, suspended: Institution
+) -> None:
+    euro = funded.tokens[EUR]
+    funded.registry.transact(OPERATOR.operating, "suspend", suspended.lei)
+    with refused("TokenAccountNotAdmitted", text(suspended.operating.address)):
+        euro.transact(ALPHA.operating, "transfer", BETA.operating.address, 1)
+    funded.registry.transact(OPERATOR.operating, "reinstate", suspended.lei)
+    euro.transact(ALPHA.operating, "transfer", BETA.operating.address, 1)
+
+
+LOCKED = [
+    pytest.param(
+        ALPHA.settlement, BETA.settlement, ALPHA.settlement, id="settlement to settlement"
+    ),
+    pytest.param(ALPHA.settlement, BETA.operating, ALPHA.settlement, id="settlement to other"),
+    pytest.param(ALPHA.operating, BETA.settlement, BETA.settlement, id="other to settlement"),
+]
+
+
+@pytest.mark.parametrize(("payer", "payee", "locked"), LOCKED)
+def test_tok_3_settlement_accounts_refuse_transfers_between_participants(
+    funded: Street, payer: Key, payee: Key, locked: Key
+) -> None:
+    euro = funded.tokens[EUR]
+    euro.transact(payer, "approve", MAKER.operating.address, 10)
+    for amount in (0, 1):
+        with refused("TokenSettlementAccountLocked", text(locked.address)):
+            euro.transact(payer, "transfer", payee.address, amount)
+        with refused("TokenSettlementAccountLocked", text(locked.address)):
+            euro.transact(MAKER.operating, "transferFrom", payer.address, payee.address, amount)
+
+
+def test_tok_3_within_one_participant_settlement_accounts_transfer(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    second = key_of("alpha/second")
+    entry = (keccak(b"second"), second.address, 1)
+    funded.registry.transact(OPERATOR.operating, "addAccount", ALPHA.lei, entry)
+    euro.transact(ALPHA.operating, "transfer", ALPHA.settlement.address, 100)
+    euro.transact(ALPHA.settlement, "transfer", second.address, 600)
+    assert euro.read("balanceOf", second.address) == 600
+
+
+# Issue against attested reserves (TOK-4, TOK-7).
+
+
+def test_tok_4_an_issue_mints_once_and_says_so(street: Street) -> None:
+    euro = street.tokens[EUR]
+    street.attest(EUR, street.attestation(EUR, 100))
+    receipt = street.issue(EUR, ALPHA, 100, "first")
+    assert receipt.names == ["Transfer", "Issued"]
+    assert receipt.event("Transfer").arguments["from"] == text(ZERO)
+    assert receipt.event("Issued").arguments == {
+        "issueReference": keccak(b"first"),
+        "to": text(ALPHA.settlement.address),
+        "amount": 100,
+    }
+    assert euro.read("totalSupply") == street.balance(ALPHA, EUR) == 100
+    assert euro.read("isReferenceUsed", keccak(b"first"))
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        ALPHA.operating,
+        AUTHORITY.operating,
+        OPERATOR.operating,
+        EUROSYSTEM.account("attesting"),
+        STRANGER,
+    ],
+)
+def test_tok_4_only_the_issuers_operating_key_issues(street: Street, sender: Key) -> None:
+    street.attest(EUR, street.attestation(EUR, 100))
+    with refused("TokenCallerNotIssuer", text(sender.address)):
+        street.tokens[EUR].transact(sender, "issue", REFERENCE, ALPHA.settlement.address, 1)
+
+
+def test_tok_4_a_suspended_issuer_issues_nothing(street: Street) -> None:
+    street.attest(EUR, street.attestation(EUR, 100))
+    street.registry.transact(OPERATOR.operating, "suspend", EUROSYSTEM.lei)
+    with refused("TokenCallerNotIssuer"):
+        street.issue(EUR, ALPHA, 1, "suspended")
+
+
+@pytest.mark.parametrize(
+    ("reference", "to", "amount", "error"),
+    [
+        (REFERENCE, ALPHA.settlement, 0, "TokenInvalidAmount"),
+        (bytes(32), ALPHA.settlement, 1, "TokenReferenceUsed"),
+        (keccak(b"used"), ALPHA.settlement, 1, "TokenReferenceUsed"),
+        (REFERENCE, ALPHA.operating, 1, "TokenNotSettlementAccount"),
+        (REFERENCE, STRANGER, 1, "TokenNotSettlementAccount"),
+        (REFERENCE, ALPHA.settlement, 91, "TokenReservesExceeded"),
+        (REFERENCE, ALPHA.settlement, 2**256 - 1, "TokenReservesExceeded"),
+    ],
+)
+def test_tok_4_each_guard_of_issue(
+    street: Street, reference: bytes, to: Key, amount: int, error: str
+) -> None:
+    street.attest(EUR, street.attestation(EUR, 100))
+    street.issue(EUR, ALPHA, 10, "used")
+    with refused(error):
+        street.tokens[EUR].transact(EUROSYSTEM.operating, "issue", reference, to.address, amount)
+    assert street.tokens[EUR].read("totalSupply") == 10
+
+
+def test_tok_4_nothing_is_issued_to_a_suspended_participant(street: Street) -> None:
+    street.attest(EUR, street.attestation(EUR, 100))
+    street.registry.transact(OPERATOR.operating, "suspend", ALPHA.lei)
+    with refused("TokenAccountNotAdmitted", text(ALPHA.settlement.address)):
+        street.issue(EUR, ALPHA, 10, "suspended")
+    assert not street.tokens[EUR].read("isReferenceUsed", keccak(b"suspended"))
+
+
+def test_tok_4_without_an_attestation_nothing_is_issued(street: Street) -> None:
+    with refused("TokenAttestationMissing"):
+        street.issue(EUR, ALPHA, 1, "early")
+
+
+def test_tok_4_a_stale_attestation_backs_nothing(street: Street) -> None:
+    attestation = street.attestation(EUR, 100)
+    street.attest(EUR, attestation)
+    street.pass_time(HOUR)
+    street.issue(EUR, ALPHA, 1, "last second")
+    street.pass_time(1)
+    with refused("TokenAttestationExpired", 1, attestation.valid_until):
+        street.issue(EUR, ALPHA, 1, "late")
+
+
+def test_tok_7_many_small_issues_stop_at_the_attested_amount(street: Street) -> None:
+    street.attest(EUR, street.attestation(EUR, 25))
+    for index in range(2):
+        street.issue(EUR, ALPHA, 10, f"part {index}")
+    with refused("TokenReservesExceeded", 20, 10, 25):
+        street.issue(EUR, ALPHA, 10, "part 3")
+    street.issue(EUR, BETA, 5, "the rest")
+
+
+# Redeem (TOK-5).
+
+
+def test_tok_5_a_redemption_burns_and_says_so(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    receipt = euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 200)
+    assert receipt.names == ["Transfer", "Redeemed"]
+    assert receipt.event("Transfer").arguments["to"] == text(ZERO)
+    assert funded.balance(ALPHA, EUR) == 300
+    assert euro.read("totalSupply") == 850
+
+
+@pytest.mark.parametrize(
+    ("sender", "reference", "owner", "amount", "error"),
+    [
+        (BETA.operating, REFERENCE, ALPHA.settlement, 1, "TokenCallerNotOwner"),
+        (EUROSYSTEM.operating, REFERENCE, ALPHA.settlement, 1, "TokenCallerNotOwner"),
+        (ALPHA.settlement, REFERENCE, ALPHA.settlement, 1, "TokenCallerNotOwner"),
+        (ALPHA.account("quoting"), REFERENCE, ALPHA.settlement, 1, "TokenCallerNotOwner"),
+        (STRANGER, REFERENCE, STRANGER, 1, "TokenCallerNotOwner"),
+        (ALPHA.operating, REFERENCE, ALPHA.settlement, 0, "TokenInvalidAmount"),
+        (ALPHA.operating, bytes(32), ALPHA.settlement, 1, "TokenReferenceUsed"),
+        (ALPHA.operating, REFERENCE, ALPHA.operating, 1, "TokenNotSettlementAccount"),
+        (ALPHA.operating, REFERENCE, ALPHA.settlement, 501, "ERC20InsufficientBalance"),
+    ],
+)
+def test_tok_5_each_guard_of_redeem(
+    funded: Street, sender: Key, reference: bytes, owner: Key, amount: int, error: str
+) -> None:
+    with refused(error):
+        funded.tokens[EUR].transact(sender, "redeem", reference, owner.address, amount)
+    assert funded.tokens[EUR].read("totalSupply") == 1_050
+
+
+def test_tok_5_issue_and_redeem_share_their_references(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 1)
+    with refused("TokenReferenceUsed", REFERENCE):
+        euro.transact(EUROSYSTEM.operating, "issue", REFERENCE, ALPHA.settlement.address, 1)
+    with refused("TokenReferenceUsed", REFERENCE):
+        euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 1)
+
+
+# Attestations (TOK-6).
+
+
+def test_tok_6_a_statement_is_recorded_and_said(street: Street) -> None:
+    attestation = street.attestation(EUR, 100)
+    receipt = street.attest(EUR, attestation)
+    assert receipt.names == ["ReservesAttested"]
+    assert receipt.event("ReservesAttested").arguments == {
+        "sequence": 1,
+        "attester": text(EUROSYSTEM.account("attesting").address),
+        "amount": 100,
+        "validUntil": attestation.valid_until,
+        "statementHash": attestation.statement_hash,
+    }
+    assert street.tokens[EUR].read("latestAttestation")[3] == 100
+
+
+@pytest.mark.parametrize(
+    "signer",
+    [
+        pytest.param(EUROSYSTEM.operating, id="the issuing key"),
+        pytest.param(AUTHORITY.account("attesting"), id="another issuer"),
+        pytest.param(MAKER.account("quoting"), id="a quoting key"),
+        pytest.param(STRANGER, id="stranger"),
+    ],
+)
+def test_tok_6_a_wrong_key_attests_nothing(street: Street, signer: Key) -> None:
+    with refused("TokenAttesterUnknown", text(signer.address)):
+        street.attest(EUR, street.attestation(EUR, 100), signer=signer)
+
+
+def test_tok_6_a_statement_for_one_token_is_none_for_another(street: Street) -> None:
+    attestation = street.attestation(EUR, 100)
+    with refused("TokenAttesterUnknown"):
+        street.attest(SGD, attestation, signer=EUROSYSTEM.account("attesting"))
+
+
+def test_tok_6_a_malformed_signature_is_an_unknown_attester(street: Street) -> None:
+    values = (1, street.now, street.now + 1, 100, keccak(b"statement"))
+    for signature in (b"", bytes(65), b"\xff" * 65, bytes(64), b"\x01" * 66):
+        with refused("TokenAttesterUnknown", text(ZERO)):
+            street.tokens[EUR].transact(EUROSYSTEM.operating, "attest", values, signature)
+
+
+def test_tok_6_a_changed_figure_is_not_what_was_signed(street: Street) -> None:
+    attestation = street.attestation(EUR, 100)
+    data = attestation_call(street, attestation, amount=101)
+    with refused("TokenAttesterUnknown"):
+        street.chain.send(
+            EUROSYSTEM.operating, street.tokens[EUR].address, data, gas_limit=1_000_000
+        )
+
+
+def test_tok_6_a_replayed_or_older_statement_is_refused(street: Street) -> None:
+    first = street.attestation(EUR, 100)
+    street.attest(EUR, first)
+    with refused("TokenAttestationSequence", 1, 1):
+        street.attest(EUR, first)
+    street.attest(EUR, replace(street.attestation(EUR, 50), sequence=7))
+    with refused("TokenAttestationSequence", 6, 7):
+        street.attest(EUR, replace(first, sequence=6))
+    with refused("TokenAttestationSequence", 0, 0):
+        street.attest(SGD, replace(street.attestation(SGD, 1), sequence=0))
+
+
+def test_tok_6_a_statement_from_the_future_or_the_past_is_refused(street: Street) -> None:
+    now = street.now
+    for as_of, valid_until in ((now + 1, now + HOUR), (now, now), (now - HOUR, now - 1)):
+        attestation = replace(street.attestation(EUR, 1), as_of=as_of, valid_until=valid_until)
+        with refused("TokenAttestationTime", as_of, valid_until):
+            street.attest(EUR, attestation)
+
+
+def test_tok_6_any_admitted_account_may_carry_a_statement_and_no_other(street: Street) -> None:
+    data = attestation_call(street, street.attestation(EUR, 100), amount=100)
+    token = street.tokens[EUR].address
+    with refused("TokenAccountNotAdmitted", text(STRANGER.address)):
+        street.chain.send(STRANGER, token, data, gas_limit=1_000_000)
+    street.chain.send(BETA.operating, token, data, gas_limit=1_000_000)
+
+
+def test_tok_6_a_statement_below_supply_is_recorded_and_stops_issuance(street: Street) -> None:
+    street.fund(EUR, {ALPHA: 100})
+    receipt = street.attest(EUR, street.attestation(EUR, 40))
+    assert receipt.names == ["ReservesAttested", "ReservesBelowSupply"]
+    assert receipt.event("ReservesBelowSupply").arguments == {
+        "sequence": 2,
+        "amount": 40,
+        "supply": 100,
+    }
+    with refused("TokenReservesExceeded", 100, 1, 40):
+        street.issue(EUR, ALPHA, 1, "unbacked")
+    assert street.tokens[EUR].read("totalSupply") == 100
+    street.attest(EUR, street.attestation(EUR, 101))
+    street.issue(EUR, ALPHA, 1, "backed")
+
+
+# The adapter of the settlement contract (TOK-8).
+
+
+def test_tok_8_only_the_settlement_contract_settles(funded: Street) -> None:
+    for sender in (ALPHA.operating, EUROSYSTEM.operating, OPERATOR.operating, ALPHA.settlement):
+        with refused("TokenCallerNotSettlement", text(sender.address)):
+            funded.tokens[EUR].transact(
+                sender,
+                "settle",
+                REFERENCE,
+                ALPHA.settlement.address,
+                BETA.settlement.address,
+                1,
+                b"",
+            )
+
+
+@pytest.mark.parametrize(
+    ("payer", "payee", "amount", "expected"),
+    [
+        (ALPHA.settlement, BETA.settlement, 500, True),
+        (ALPHA.settlement, BETA.settlement, 501, False),
+        (ALPHA.settlement, BETA.settlement, 2**256 - 1, False),
+        (ALPHA.settlement, BETA.operating, 1, False),
+        (ALPHA.operating, BETA.settlement, 1, False),
+        (STRANGER, BETA.settlement, 0, False),
+        (ALPHA.settlement, STRANGER, 0, False),
+    ],
+)
+def test_tok_8_can_settle_is_true_exactly_where_settle_succeeds(
+    funded: Street, payer: Key, payee: Key, amount: int, expected: bool
+) -> None:
+    euro = funded.tokens[EUR]
+    move = (payer.address, payee.address, amount, b"")
+    assert euro.read("canSettle", *move) is expected
+    data = euro.encode("settle", REFERENCE, *move)
+    if expected:
+        funded.chain.call(contracts.SETTLEMENT_ADDRESS, euro.address, data)
+        return
+    with pytest.raises(Reverted):
+        funded.chain.call(contracts.SETTLEMENT_ADDRESS, euro.address, data)
+
+
+@pytest.mark.parametrize("suspended", [ALPHA, BETA])
+def test_tok_8_a_suspension_makes_settling_impossible_without_a_revert(
+    funded: Street, suspended: Institution
+) -> None:
+    funded.registry.transact(OPERATOR.operating, "suspend", suspended.lei)
+    move = (ALPHA.settlement.address, BETA.settlement.address, 1, b"")
+    assert funded.tokens[EUR].read("canSettle", *move) is False

@@ -1,0 +1,156 @@
+"""A node as an operator runs it: two real processes on a free port, and a bare JSON-RPC client."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+READY_SECONDS_MAX: Final = 30
+RECEIPT_SECONDS_MAX: Final = 20
+ROOT: Final = Path(__file__).parents[2]
+
+
+class RpcRefused(Exception):
+    """A JSON-RPC error answer."""
+
+    def __init__(self, code: int, message: str, data: str | None) -> None:
+        super().__init__(f"{code} {message}")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """One command of the node's command line, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "node", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def make_genesis(directory: Path, network: dict[str, Any]) -> Path:
+    """genesis.json for a network, made by the command line."""
+    network_file, genesis_file = directory / "network.json", directory / "genesis.json"
+    network_file.write_text(json.dumps(network))
+    made = run_command(
+        "network", "generate", "--network", str(network_file), "--out", str(genesis_file)
+    )
+    assert made.returncode == 0, made.stderr
+    return genesis_file
+
+
+@dataclass(slots=True)
+class NodeProcess:
+    """A running node."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """The result of one call; raises `RpcRefused`."""
+        answer = self.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
+        if "error" in answer:
+            error = answer["error"]
+            raise RpcRefused(error["code"], error["message"], error.get("data"))
+        return answer["result"]
+
+    def post(self, body: Any) -> Any:
+        """The answer to one JSON body."""
+        return httpx.post(self.url, json=body, timeout=30).json()
+
+    def receipt(self, transaction_hash: str) -> dict[str, Any]:
+        """The receipt of a transaction, once it is committed."""
+        deadline = time.monotonic() + RECEIPT_SECONDS_MAX
+        while time.monotonic() < deadline:
+            receipt = self.rpc("eth_getTransactionReceipt", transaction_hash)
+            if receipt is not None:
+                found: dict[str, Any] = receipt
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"no receipt for {transaction_hash}: {self.log.read_text()}")
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the newest block."""
+        block = self.rpc("eth_getBlockByNumber", "latest", False)
+        return int(block["number"], 16), block["hash"]
+
+    def kill(self) -> None:
+        """Ends the core with SIGKILL; the RPC process follows by itself."""
+        self.process.kill()
+        self.process.wait(READY_SECONDS_MAX)
+
+    def stop(self) -> int:
+        """Ends the node in order; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(READY_SECONDS_MAX)
+
+
+def start_node(genesis: Path, data: Path, port: int) -> NodeProcess:
+    """A node that serves."""
+    log = data.with_suffix(".log")
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "node", "run"),
+                *("--genesis", str(genesis), "--data", str(data), "--port", str(port)),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], READY_SECONDS_MAX)
+    line = process.stdout.readline() if readable else ""
+    process.stdout.close()
+    if not line.startswith("ready "):
+        process.kill()
+        process.wait()
+        raise AssertionError(f"the node did not start: {line!r} {log.read_text()}")
+    return NodeProcess(process, line.removeprefix("ready ").strip(), log)
+
+
+@contextmanager
+def running_node(genesis: Path, data: Path, port: int | None = None) -> Iterator[NodeProcess]:
+    """A node for as long as the context lasts."""
+    node = start_node(genesis, data, port or free_port())
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
