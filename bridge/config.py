@@ -134,7 +134,7 @@ def load_settings(path: Path) -> Settings:
     try:
         document = json.loads(path.read_text("utf-8"))
         settings = Settings.model_validate(document)
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SettingsInvalid(file=str(path), rule=str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]

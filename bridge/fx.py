@@ -194,7 +194,21 @@ def _parse_quote(body: Mapping[str, str]) -> SignedQuote:
         octets = {name: bytes.fromhex(fields[name]) for name in _BYTES}
         numbers = {name: _integer(fields[name]) for name in _INTEGERS}
         texts = {name: str(fields[name]) for name in _TEXTS}
-        quote = Quote(**octets, **numbers, **texts, may_queue=fields["may_queue"] is True)
+        quote = Quote(
+            maker=texts["maker"],
+            taker=texts["taker"],
+            maker_from=octets["maker_from"],
+            maker_to=octets["maker_to"],
+            maker_currency=texts["maker_currency"],
+            maker_amount=numbers["maker_amount"],
+            taker_currency=texts["taker_currency"],
+            taker_amount=numbers["taker_amount"],
+            valid_until=numbers["valid_until"],
+            settle_by=numbers["settle_by"],
+            salt=octets["salt"],
+            priority=numbers["priority"],
+            may_queue=fields["may_queue"] is True,
+        )
         return SignedQuote(
             quote=quote,
             quote_hash=bytes.fromhex(document["quote_hash"]),

@@ -27,6 +27,7 @@ from bridge.errors import (
     EnvelopeMisdirected,
     EnvelopeSignatureInvalid,
     MessageTooLarge,
+    ParticipantUnknown,
     PeerRefused,
     PeerUnavailable,
 )
@@ -111,7 +112,7 @@ class Interbank:
         """The message in `sealed`, once seal, signature, sender and receiver are checked.
 
         Raises `MessageTooLarge`, `EnvelopeInvalid`, `EnvelopeSignatureInvalid`, `EnvelopeMisdirected`
-        or `ParticipantUnknown`.
+        or `ParticipantUnknown` (a suspended sender is as good as unknown).
         """
         if len(sealed) > SEALED_BYTES_MAX:
             raise MessageTooLarge(len(sealed), SEALED_BYTES_MAX)
@@ -124,6 +125,8 @@ class Interbank:
         if not isinstance(sender_lei, str):
             raise EnvelopeInvalid("it names no sender")
         sender = self._directory().by_lei(sender_lei)
+        if not sender.is_admitted:
+            raise ParticipantUnknown(sender_lei)
         if not _is_signed_by(signed, sender.signing_key):
             raise EnvelopeSignatureInvalid(sender_lei)
         return self._read(sender_lei, signed.payload)

@@ -24,6 +24,7 @@ import contracts
 from node.block import EMPTY_BLOOM, Header
 from node.config import Network, NetworkCurrency, NetworkParticipant
 from node.engine import (
+    HISTORY_ADDRESS,
     Alloc,
     BlockEnv,
     Engine,
@@ -35,12 +36,11 @@ from node.errors import GenesisFileInvalid, GenesisMismatch
 from node.primitives import EMPTY_TRIE_ROOT, ZERO_HASH, Address, Hash32, keccak
 from node.specification import Rules, Specification, parse_specification
 
-HISTORY_STORAGE_ADDRESS: Final = Address(bytes.fromhex("0000f90827f1c53a10cb7a02335b175320002935"))
-HISTORY_STORAGE_CODE: Final = bytes.fromhex(
+HISTORY_CODE: Final = bytes.fromhex(
     "3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257"
     "611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500"
 )
-"""EIP-2935: the contract's published address and code."""
+"""EIP-2935: the contract's published code."""
 
 ROLE_BITS: Final[Mapping[str, int]] = {
     "bank": 1,
@@ -93,7 +93,7 @@ def generate(network: Network, engine: Engine) -> Genesis:
         rules=specification.rules_at(0),
         ancestor_hashes=(),
     )
-    predeploys = {HISTORY_STORAGE_ADDRESS: GenesisAccount(nonce=1, code=HISTORY_STORAGE_CODE)}
+    predeploys = {HISTORY_ADDRESS: GenesisAccount(nonce=1, code=HISTORY_CODE)}
     alloc = engine.run_genesis_steps(env, predeploys, list(deployment_steps(network)))
     loaded = engine.load_genesis(alloc)
     engine.discard(loaded.handle)

@@ -19,6 +19,7 @@ import contextlib
 import hashlib
 import os
 import socket
+import struct
 import tempfile
 import threading
 from collections.abc import Callable
@@ -61,6 +62,10 @@ SOCKET_PATH_BYTES_MAX = 100
 """Bytes of a unix socket's path that every system takes (sun_path is 104 to 108)."""
 
 HEADER_BYTES = 4
+
+SEND_SECONDS_MAX = 1
+SEND_TIMEOUT = struct.pack("@ll", SEND_SECONDS_MAX, 0)
+"""How long a send may wait for a client that does not read, as the system's timeval."""
 
 
 class Kind(IntEnum):
@@ -160,6 +165,8 @@ class Server:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
+            # A client that stopped reading must not hold up the thread that makes blocks.
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
             connection = _Connection(peer)
             with self._lock:
                 is_full = len(self._connections) >= CONNECTIONS_MAX
@@ -402,10 +409,13 @@ class _Connection:
         self._sending = threading.Lock()
 
     def send(self, frame: Frame) -> None:
-        """Sends a frame. A connection that is gone is left for `receive` to notice."""
+        """Sends a frame; one that cannot be sent whole ends the connection."""
         payload = encode_rlp([encode_uint(frame.kind), encode_uint(frame.number), *frame.fields])
-        with self._sending, contextlib.suppress(OSError):
-            self._peer.sendall(len(payload).to_bytes(HEADER_BYTES, "big") + payload)
+        try:
+            with self._sending:
+                self._peer.sendall(len(payload).to_bytes(HEADER_BYTES, "big") + payload)
+        except OSError:
+            self.close()
 
     def receive(self) -> Frame | None:
         """The next frame, or None at the end of the connection."""

@@ -3,15 +3,15 @@
 from fastapi import APIRouter
 
 from bridge.api.authentication import CustomerNeeded
-from bridge.api.schemas import AccountView
+from bridge.api.schemas import AccountList
 from bridge.api.services import ServicesNeeded
 from bridge.settlement.description import describe_amount
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 
-@router.get("", response_model=tuple[AccountView, ...])
-def list_accounts(customer: CustomerNeeded, services: ServicesNeeded) -> list[dict[str, object]]:
+@router.get("", response_model=AccountList)
+def list_accounts(customer: CustomerNeeded, services: ServicesNeeded) -> dict[str, object]:
     """The customer's own accounts; what is reserved counts in the ledger balance only."""
     described: list[dict[str, object]] = []
     with services.institution.store.reading() as work:
@@ -24,8 +24,8 @@ def list_accounts(customer: CustomerNeeded, services: ServicesNeeded) -> list[di
                     "identification": account.identification,
                     "currency": account.currency,
                     "status": account.status,
-                    "ledger_balance": describe_amount(balance.ledger),
-                    "available_balance": describe_amount(balance.available),
+                    "ledger": describe_amount(balance.ledger),
+                    "available": describe_amount(balance.available),
                 }
             )
-    return described
+    return {"items": described}

@@ -74,8 +74,6 @@ def take_issuance_request(received: ReceivedNeeded, services: ServicesNeeded) ->
     return _sealed(services.institution.interbank, received, Kind.ISSUANCE_REQUEST, answer)
 
 
-def _sealed(
-    interbank: Interbank, received: Received, kind: Kind, body: dict[str, str]
-) -> Response:
+def _sealed(interbank: Interbank, received: Received, kind: Kind, body: dict[str, str]) -> Response:
     sealed = interbank.seal(received.sender_lei, kind, body)
     return Response(sealed, media_type=CONTENT_TYPE)

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from bridge.api.authentication import CustomerNeeded, check_content_type
 from bridge.api.payments import REPLAYED_HEADER
-from bridge.api.problems import answer_refusal
+from bridge.api.problems import RepeatableResponse, answer_refusal
 from bridge.api.schemas import InitiationView
 from bridge.api.services import ServicesNeeded
 from bridge.errors import IdempotencyKeyReused
@@ -66,14 +66,8 @@ def take_message(
 def _initiate(
     institution: Institution, customer: Customer, instruction: PaymentInstruction
 ) -> Answer:
-    key = "|".join(
-        (
-            "pain.001",
-            instruction.message_id,
-            instruction.payment_information_id,
-            instruction.end_to_end_id,
-        )
-    )
+    group = f"{instruction.message_id}|{instruction.payment_information_id}"
+    key = f"pain.001|{group}|{instruction.end_to_end_id}"
     try:
         return initiate(institution, Order(customer, key, instruction))
     except IdempotencyKeyReused as error:
@@ -89,6 +83,6 @@ def _describe(instruction: PaymentInstruction, answer: Answer) -> dict[str, obje
 def _respond(message_id: str, results: list[dict[str, object]]) -> JSONResponse:
     if any(result["result"] == "accepted" for result in results):
         body = {"message_id": message_id, "payments": results}
-        return JSONResponse(body, status_code=HTTPStatus.ACCEPTED)
+        return RepeatableResponse(body, status_code=HTTPStatus.ACCEPTED)
     first = {name: results[0][name] for name in ("code", "reason", "detail")}
     return answer_refusal({**first, "payments": results})

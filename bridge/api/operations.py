@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from bridge.api.authentication import OperatorNeeded
-from bridge.api.schemas import LedgerAccountView, PageQuery, PaymentPage, ReconciliationView
+from bridge.api.schemas import LedgerAccountList, PageQuery, PaymentPage, ReconciliationView
 from bridge.api.services import ServicesNeeded
 from bridge.config import Role
 from bridge.institution import Institution
@@ -30,8 +30,8 @@ def list_all_payments(
     return {"items": [describe(payment) for payment in found.items], "next": found.next_cursor}
 
 
-@router.get("/ledger/accounts", response_model=tuple[LedgerAccountView, ...])
-def list_ledger_accounts(services: ServicesNeeded) -> list[dict[str, object]]:
+@router.get("/ledger/accounts", response_model=LedgerAccountList)
+def list_ledger_accounts(services: ServicesNeeded) -> dict[str, object]:
     """Every account of the ledger with its balances, all read at one moment."""
     described: list[dict[str, object]] = []
     with services.institution.store.reading() as work:
@@ -42,11 +42,11 @@ def list_ledger_accounts(services: ServicesNeeded) -> list[dict[str, object]]:
                     "id": account.account_id,
                     "type": account.account_type.value,
                     "owner": account.owner,
-                    "ledger_balance": describe_amount(balance.ledger),
-                    "available_balance": describe_amount(balance.available),
+                    "ledger": describe_amount(balance.ledger),
+                    "available": describe_amount(balance.available),
                 }
             )
-    return described
+    return {"items": described}
 
 
 @router.get("/reconciliation", response_model=ReconciliationView)

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from bridge.api.authentication import CustomerNeeded, IdempotencyKey, JsonNeeded
-from bridge.api.problems import answer_refusal
-from bridge.api.schemas import MessageView, PageQuery, PaymentOrder, PaymentPage, PaymentView
+from bridge.api.problems import RepeatableResponse, answer_refusal
+from bridge.api.schemas import MessageList, PageQuery, PaymentOrder, PaymentPage, PaymentView
 from bridge.api.services import ServicesNeeded
 from bridge.errors import ResourceUnknown
 from bridge.payment import Payment
@@ -29,9 +29,7 @@ def create_payment(
 ) -> Response:
     """Instruct a payment. Accepted: it is reserved and on its way. Refused: nothing was booked."""
     institution = services.institution
-    instruction = order.instruction(
-        customer, institution.agent, key=key, now=institution.clock()
-    )
+    instruction = order.instruction(customer, institution.agent, key=key, now=institution.clock())
     answer = initiate(institution, Order(customer, f"payments|{key}", instruction))
     response = _respond(answer)
     if answer.replayed:
@@ -58,15 +56,15 @@ def get_payment(
         return describe(_own(work, customer, payment_id))
 
 
-@router.get("/{payment_id}/messages", response_model=tuple[MessageView, ...])
+@router.get("/{payment_id}/messages", response_model=MessageList)
 def list_payment_messages(
     customer: CustomerNeeded, payment_id: str, services: ServicesNeeded
-) -> list[dict[str, object]]:
+) -> dict[str, object]:
     """The ISO 20022 messages of a payment, in the order they were kept."""
     with services.institution.store.reading() as work:
         payment = _own(work, customer, payment_id)
         messages = work.messages.of_payment(payment.payment_id)
-    return [_describe_message(message) for message in messages]
+    return {"items": [_describe_message(message) for message in messages]}
 
 
 @router.get("/{payment_id}/messages/{message_id:path}", response_class=Response)
@@ -86,7 +84,7 @@ def get_payment_message(
 def _respond(answer: Answer) -> JSONResponse:
     match answer.result:
         case Result.ACCEPTED:
-            return JSONResponse(dict(answer.body), status_code=HTTPStatus.ACCEPTED)
+            return RepeatableResponse(dict(answer.body), status_code=HTTPStatus.ACCEPTED)
         case Result.REFUSED:
             return answer_refusal(answer.body)
 

@@ -6,6 +6,7 @@ went wrong inside the bridge, or at its node, stays in the log: from status 500 
 fixed sentence.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -94,6 +95,14 @@ class Problem:
         }
 
 
+class RepeatableResponse(JSONResponse):
+    """JSON with its members in one order: equal content is equal bytes, now and when replayed."""
+
+    def render(self, content: Any) -> bytes:  # JSON
+        """The content as bytes."""
+        return json.dumps(content, sort_keys=True, ensure_ascii=False).encode()
+
+
 def status_of(error: type[BridgeError]) -> HTTPStatus:
     """The HTTP status of a class of error; total over the tree."""
     return next(STATUS_BY_ERROR[kind] for kind in error.__mro__ if kind in STATUS_BY_ERROR)
@@ -104,9 +113,7 @@ def problem_of(error: BridgeError) -> Problem:
     status = status_of(type(error))
     match error:
         case Rejected() if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Problem(
-                status, error.code, str(error), reason=error.reason, path=error.path
-            )
+            return Problem(status, error.code, str(error), reason=error.reason, path=error.path)
         case Unavailable():
             return Problem(status, error.code, _RETRY_LATER, retryable=True)
         case _:
@@ -138,7 +145,7 @@ def answer_refusal(refusal: Mapping[str, object]) -> JSONResponse:
     """
     status = status_of(Rejected)
     blank = Problem(status, code="", detail="").document()
-    return JSONResponse(
+    return RepeatableResponse(
         {**blank, **refusal}, status_code=status.value, media_type=PROBLEM_CONTENT_TYPE
     )
 

@@ -153,9 +153,9 @@ class PaymentOrder(_Request):
     amount: AmountBody
     charge_bearer: ChargeBearer = ChargeBearer.SHAR
     uetr: Annotated[str, Field(max_length=36)] | None = None
-    remittance_information: (
-        Annotated[str, Field(max_length=REMITTANCE_CHARACTERS_MAX)] | None
-    ) = None
+    remittance_information: Annotated[str, Field(max_length=REMITTANCE_CHARACTERS_MAX)] | None = (
+        None
+    )
 
     def instruction(
         self, customer: Customer, debtor_agent: Agent, *, key: str, now: int
@@ -254,6 +254,12 @@ class MessageView(_Answer):
     created_at: int
 
 
+class MessageList(_Answer):
+    """The messages of a payment, in the order they were kept."""
+
+    items: tuple[MessageView, ...]
+
+
 class AccountView(_Answer):
     """A customer's account with its balances."""
 
@@ -262,8 +268,14 @@ class AccountView(_Answer):
     identification: str
     currency: str
     status: Literal["open", "closed", "frozen"]
-    ledger_balance: AmountView
-    available_balance: AmountView
+    ledger: AmountView
+    available: AmountView
+
+
+class AccountList(_Answer):
+    """A customer's accounts, by identification."""
+
+    items: tuple[AccountView, ...]
 
 
 class LedgerAccountView(_Answer):
@@ -272,8 +284,14 @@ class LedgerAccountView(_Answer):
     id: str
     type: Literal["asset", "liability", "equity", "income", "expense"]
     owner: str | None
-    ledger_balance: AmountView
-    available_balance: AmountView
+    ledger: AmountView
+    available: AmountView
+
+
+class LedgerAccountList(_Answer):
+    """Every account of the ledger, by id."""
+
+    items: tuple[LedgerAccountView, ...]
 
 
 class IssuanceView(_Answer):

@@ -116,7 +116,7 @@ class Submitter:
                 "type": _DYNAMIC_FEE_TYPE,
                 "chainId": self._client.chain_id,
                 "nonce": nonce,
-                "to": f"0x{call.to.hex()}",
+                "to": call.to,
                 "value": 0,
                 "data": f"0x{call.data.hex()}",
                 "gas": call.gas_limit,

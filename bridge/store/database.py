@@ -40,7 +40,7 @@ from bridge.store.tables import FORMAT_VERSION, METADATA, store_format
 from bridge.store.transactions import Transactions
 
 BUSY_SECONDS_MAX: Final = 10
-"""How long a statement waits for another process's lock, and a reader for a connection."""
+"""How long a statement waits for another process, and a reader for a free connection."""
 
 READERS_MAX: Final = 48
 """Most connections that read at the same time."""
@@ -85,19 +85,23 @@ class Store:
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, busy_seconds: int = BUSY_SECONDS_MAX) -> Self:
         """The store in the file at `path`, made with all its tables if it is not there yet.
 
+        `busy_seconds` is how long a statement waits for a lock of another process.
         Raises `StoreFormatUnknown` for a database of another format.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         with _translated():
-            writer = _engine(path, connections=1, read_only=False)
+            writer = _engine(path, connections=1, read_only=False, busy_seconds=busy_seconds)
             with writer.begin() as connection:
                 if not inspect(connection).get_table_names():
                     _create(connection)
                 _check_format(connection)
-            return cls(writer, _engine(path, connections=READERS_MAX, read_only=True))
+            readers = _engine(
+                path, connections=READERS_MAX, read_only=True, busy_seconds=busy_seconds
+            )
+            return cls(writer, readers)
 
     @classmethod
     def open_read_only(cls, path: Path) -> Self:
@@ -108,7 +112,9 @@ class Store:
         if not path.is_file():
             raise StoreBusy(f"there is no database {path.name} yet")
         with _translated():
-            readers = _engine(path, connections=READERS_MAX, read_only=True)
+            readers = _engine(
+                path, connections=READERS_MAX, read_only=True, busy_seconds=BUSY_SECONDS_MAX
+            )
             with readers.begin() as connection:
                 if not inspect(connection).get_table_names():
                     raise StoreBusy(f"the database {path.name} is still being made")
@@ -152,10 +158,10 @@ class Store:
         self._listeners.append(listener)
 
 
-def _engine(path: Path, *, connections: int, read_only: bool) -> Engine:
+def _engine(path: Path, *, connections: int, read_only: bool, busy_seconds: int) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": BUSY_SECONDS_MAX},
+        connect_args={"timeout": busy_seconds},
         pool_size=min(connections, 4),
         max_overflow=max(connections - 4, 0),
         pool_timeout=BUSY_SECONDS_MAX,

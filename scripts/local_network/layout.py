@@ -237,7 +237,7 @@ def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dic
         "chain_id": CHAIN_ID,
         "genesis_hash": genesis_hash,
         "currencies": member.currencies,
-        "operating_keystore": "operating.json",
+        "operating_keystore": "operating.keystore.json",
         "passphrase_file": "passphrase",
         "message_keys": "message-keys.json",
         "secret_file": "secret",
@@ -256,12 +256,12 @@ def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dic
     match member.role:
         case "central_bank":
             settings |= {
-                "attesting_keystore": "attesting.json",
+                "attesting_keystore": "attesting.keystore.json",
                 "attesting_database": "attester.db",
             }
         case "fx_provider":
             settings |= {
-                "quoting_keystore": "quoting.json",
+                "quoting_keystore": "quoting.keystore.json",
                 "rates": [{"source": "EUR", "target": "SGD", "rate": PROVIDER_RATE}],
             }
         case _:

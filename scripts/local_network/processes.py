@@ -78,6 +78,10 @@ class Processes:
                 tail = child.log.read_text("utf-8", errors="replace").splitlines()[-5:]
                 raise ProcessFailed("\n".join([f"{child.name} ended with code {code}:", *tail]))
 
+    def forget(self, child: Child) -> None:
+        """Watch a child no longer: somebody ended it on purpose."""
+        self._children.remove(child)
+
     def identifiers(self) -> dict[str, int]:
         """Process ids by name, for an operator who wants to send signals."""
         return {child.name: child.process.pid for child in self._children}

@@ -34,6 +34,11 @@ def text(address: bytes) -> str:
     return "0x" + address.hex()
 
 
+def case_name(value: object) -> str:
+    """Return what a table's row is called: its amounts and error, not its bytes."""
+    return str(value) if isinstance(value, str | int) else ""
+
+
 def attestation_call(street: Street, signed: Attestation, *, amount: int) -> bytes:
     """Return the calldata of a statement whose amount may differ from the one that was signed."""
     euro = street.tokens[EUR]
@@ -226,6 +231,7 @@ def test_tok_4_a_suspended_issuer_issues_nothing(street: Street) -> None:
         (REFERENCE, ALPHA.settlement, 91, "TokenReservesExceeded"),
         (REFERENCE, ALPHA.settlement, 2**256 - 1, "TokenReservesExceeded"),
     ],
+    ids=case_name,
 )
 def test_tok_4_each_guard_of_issue(
     street: Street, reference: bytes, to: Key, amount: int, error: str
@@ -294,6 +300,7 @@ def test_tok_5_a_redemption_burns_and_says_so(funded: Street) -> None:
         (ALPHA.operating, REFERENCE, ALPHA.operating, 1, "TokenNotSettlementAccount"),
         (ALPHA.operating, REFERENCE, ALPHA.settlement, 501, "ERC20InsufficientBalance"),
     ],
+    ids=case_name,
 )
 def test_tok_5_each_guard_of_redeem(
     funded: Street, sender: Key, reference: bytes, owner: Key, amount: int, error: str
@@ -341,6 +348,13 @@ def test_tok_6_a_statement_is_recorded_and_said(street: Street) -> None:
 def test_tok_6_a_wrong_key_attests_nothing(street: Street, signer: Key) -> None:
     with refused("TokenAttesterUnknown", text(signer.address)):
         street.attest(EUR, street.attestation(EUR, 100), signer=signer)
+
+
+def test_tok_6_a_suspended_issuers_key_attests_nothing(street: Street) -> None:
+    data = attestation_call(street, street.attestation(EUR, 100), amount=100)
+    street.registry.transact(OPERATOR.operating, "suspend", EUROSYSTEM.lei)
+    with refused("TokenAttesterUnknown"):
+        street.chain.send(BETA.operating, street.tokens[EUR].address, data, gas_limit=1_000_000)
 
 
 def test_tok_6_a_statement_for_one_token_is_none_for_another(street: Street) -> None:

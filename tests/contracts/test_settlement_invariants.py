@@ -6,7 +6,9 @@ payment's state is the model's, so it settles at most once; a quote has at most 
 payment (PAY-7).
 """
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
+from functools import lru_cache
+from itertools import product
 from typing import Final
 
 import pytest
@@ -29,6 +31,7 @@ from support.settlement_network import (
     Institution,
     Leg,
     Quote,
+    Street,
     Terms,
     open_street,
     sign_quote,
@@ -37,13 +40,13 @@ from support.settlement_network import (
 INSTRUCTED, SETTLED, REJECTED, CANCELLED, EXPIRED = 1, 3, 4, 5, 6
 HOLDERS: Final = (ALPHA, BETA, MAKER)
 START_BALANCE: Final = 100
-OPEN_PAYMENTS_MAX: Final = 2
 
 currencies = st.sampled_from([EUR, SGD])
 holders = st.sampled_from(HOLDERS)
 amounts = st.integers(1, 80)
 picks = st.integers(0, 3)
-answers = st.sampled_from(["accept", "accept", "accept", "reject", "withdraw", "expire"])
+answers = st.sampled_from(["accept", "accept", "wait", "reject", "withdraw", "expire"])
+legs = st.tuples(currencies, holders, holders, amounts)
 
 
 @dataclass(slots=True)
@@ -62,26 +65,27 @@ class Expected:
 pytestmark = pytest.mark.slow
 
 
+@lru_cache(maxsize=1)
+def _funded_street() -> Street:
+    street = open_street()
+    for currency in (EUR, SGD):
+        street.fund(currency, dict.fromkeys(HOLDERS, START_BALANCE))
+    return street
+
+
 class AnySequence(RuleBasedStateMachine):
     """Acts in any order by any participant, allowed or not."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.street = open_street()
-        self.balances = {(holder, currency): 0 for holder in HOLDERS for currency in (EUR, SGD)}
-        self.attested = {EUR: 0, SGD: 0}
+        self.street = _funded_street().fork()
+        self.balances = dict.fromkeys(product(HOLDERS, (EUR, SGD)), START_BALANCE)
+        self.attested = dict.fromkeys((EUR, SGD), len(HOLDERS) * START_BALANCE)
         self.suspended: set[Institution] = set()
         self.payments: list[Expected] = []
         self.quotes: list[Quote] = []
         self.by_reference = {holder.reference(): holder for holder in HOLDERS}
         self.steps = 0
-        for holder, currency in ((ALPHA, EUR), (MAKER, SGD)):
-            self.issue(currency, holder, START_BALANCE)
-
-    @property
-    def open_count(self) -> int:
-        """How many payments wait for an answer; few, so that most get one."""
-        return sum(payment.state == INSTRUCTED for payment in self.payments)
 
     def fresh(self, label: str) -> bytes:
         self.steps += 1
@@ -164,37 +168,31 @@ class AnySequence(RuleBasedStateMachine):
             assert is_allowed
             self.balances[holder, currency] -= amount
 
-    @precondition(lambda self: self.open_count < OPEN_PAYMENTS_MAX)
-    @rule(currency=currencies, payer=holders, payee=holders, amount=amounts)
-    def instruct(
-        self, currency: bytes, payer: Institution, payee: Institution, amount: int
-    ) -> None:
-        leg = Leg(currency, payer.reference(), payee.reference(), amount)
-        terms = Terms(
-            1, (leg,), keccak(b"m"), ZERO_HASH, ZERO_HASH, self.street.now + HOUR,
-            self.street.now + HOUR, 0,
-        )  # fmt: skip
+    @rule(leg=legs, then=answers)
+    def instruct(self, leg: tuple[bytes, Institution, Institution, int], then: str) -> None:
+        currency, payer, payee, amount = leg
+        terms = replace(
+            self.street.plain_terms(),
+            legs=(Leg(currency, payer.reference(), payee.reference(), amount),),
+        )
         uetr_hash = self.fresh("uetr")
         done = self.attempt(payer, "instruct", uetr_hash, astuple(terms))
         assert done == (payer != payee and payer not in self.suspended)
         if done:
-            self.consent(self.expect(uetr_hash, terms, payer), payer)
+            payment = self.expect(uetr_hash, terms, payer)
+            self.consent(payment, payer)
+            self.act(payment, then, rightly=True, otherwise=payee)
 
-    @precondition(lambda self: self.open_count < OPEN_PAYMENTS_MAX)
-    @rule(
-        maker_amount=amounts,
-        taker_amount=amounts,
-        pick=picks,
-        anew=st.booleans(),
-        own=st.booleans(),
-    )
+    @rule(sides=st.tuples(amounts, amounts), pick=picks, own=st.booleans(), then=answers)
     def instruct_with_quote(
-        self, maker_amount: int, taker_amount: int, pick: int, *, anew: bool, own: bool
+        self, sides: tuple[int, int], pick: int, then: str, *, own: bool
     ) -> None:
-        if anew or not self.quotes:
-            quote = self.street.quote(maker_amount, taker_amount)
-            self.quotes.append(quote)
-        quote = self.quotes[pick % len(self.quotes)]
+        """Fill a new quote, or, if `pick` says so, one of the latest again."""
+        if pick >= len(self.quotes):
+            salt = self.fresh("salt")
+            self.quotes.insert(0, replace(self.street.quote(*sides), salt=salt))
+            pick = 0
+        quote = self.quotes[pick]
         terms = self.street.quoted_terms(quote, ALPHA if own else BETA)
         holding = [
             payment
@@ -214,24 +212,31 @@ class AnySequence(RuleBasedStateMachine):
         )
         assert done == is_allowed
         if done:
-            self.consent(self.expect(uetr_hash, terms, ALPHA), ALPHA, MAKER)
+            payment = self.expect(uetr_hash, terms, ALPHA)
+            self.consent(payment, ALPHA, MAKER)
+            self.act(payment, then, rightly=True, otherwise=BETA)
 
     @precondition(lambda self: self.payments)
     @rule(pick=picks, sender=holders, rightly=st.booleans(), answer=answers)
     def answer(self, pick: int, sender: Institution, answer: str, *, rightly: bool) -> None:
-        """Act on a recent payment; `rightly` lets whoever is asked or instructing act."""
         payment = self.payments[-1 - pick % len(self.payments)]
+        self.act(payment, answer, rightly=rightly, otherwise=sender)
+
+    def act(self, payment: Expected, answer: str, *, rightly: bool, otherwise: Institution) -> None:
+        """Act on a payment as whoever is asked or instructed it (`rightly`), or as another."""
         asked = sorted(payment.parties - payment.consented, key=lambda party: party.name)
-        party = asked[0] if asked else sender
+        party = asked[0] if asked and rightly else otherwise
         match answer:
             case "accept":
-                self.accept(payment, party if rightly else sender)
+                self.accept(payment, party)
             case "reject":
-                self.reject(payment, party if rightly else sender)
+                self.reject(payment, party)
             case "withdraw":
-                self.withdraw(payment, payment.instructing if rightly else sender)
+                self.withdraw(payment, payment.instructing if rightly else otherwise)
+            case "expire":
+                self.expire(payment, otherwise)
             case _:
-                self.expire(payment, sender)
+                return
 
     def accept(self, payment: Expected, sender: Institution) -> None:
         done = self.attempt(sender, "accept", payment.payment_id, astuple(payment.terms))

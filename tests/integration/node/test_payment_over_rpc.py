@@ -8,10 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import astuple
-from pathlib import Path
 from typing import Any
 
-import contracts
 import pytest
 from eth_account import Account as Wallet
 from eth_account.signers.local import LocalAccount
@@ -19,7 +17,7 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.types import TxReceipt
 
-from support.chain_harness import Account
+import contracts
 from support.node_process import NodeProcess, make_genesis, running_node
 from support.settlement_network import (
     ALPHA,
@@ -43,6 +41,7 @@ from support.settlement_network import (
     sign,
     sign_quote,
 )
+from support.transactions import Key
 
 HOUR = 3_600
 STATE_SETTLED = 3
@@ -80,9 +79,9 @@ class Street:
             address=Web3.to_checksum_address(address), abi=contracts.load(name).abi
         )
 
-    def transact(self, sender: Account, function: Any) -> TxReceipt:
+    def transact(self, sender: Key, function: Any) -> TxReceipt:
         """Signs a type-2 transaction as web3.py builds it, sends it, waits for its receipt."""
-        wallet: LocalAccount = Wallet.from_key(sender.key.secret)
+        wallet: LocalAccount = Wallet.from_key(sender.secret)
         transaction = function.build_transaction(
             {
                 "from": wallet.address,

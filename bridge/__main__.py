@@ -1,0 +1,163 @@
+"""The bridge's command line.
+
+    python -m bridge run --settings FILE      API, worker and follower, until SIGTERM or SIGINT
+    python -m bridge attest --settings FILE   a central bank's attesting process
+    python -m bridge participant --output DIR --lei LEI --bic BIC ...   new keys of an institution
+
+Exit codes: 0 ended in order, 1 failed while running, 2 settings or arguments that cannot be used.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.config import load_settings
+from bridge.errors import BridgeError, ChainWrong, KeyUnusable, Rejected
+from bridge.telemetry import LEVELS, configure_logs
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_UNUSABLE: Final = 2
+
+LIGHT_KEY_ITERATIONS: Final = 1_000
+"""Rounds that protect a devnet's keystore: it opens in milliseconds and withstands nobody."""
+
+ACCOUNT_KINDS: Final = ("settlement", "operating", "quoting", "attesting")
+ROLES: Final = ("bank", "issuer", "fx_provider", "liquidity", "supervisor", "operator", "validator")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = _parser().parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        match given.command:
+            case "run":
+                return _run(given, stop)
+            case "attest":
+                return _attest(given, stop)
+            case _:
+                return _participant(given)
+    except (Rejected, KeyUnusable, ChainWrong) as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    except BridgeError as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bridge", description="The bank-side service of Corridor."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, purpose in (("run", "run an institution's bridge"), ("attest", "attest reserves")):
+        running = commands.add_parser(name, help=purpose)
+        running.add_argument("--settings", type=Path, required=True)
+        running.add_argument("--log-level", choices=LEVELS, default="info")
+    participant = commands.add_parser("participant", help="make an institution's keys")
+    participant.add_argument("--output", type=Path, required=True)
+    participant.add_argument("--lei", required=True)
+    participant.add_argument("--bic", required=True)
+    participant.add_argument("--country", required=True)
+    participant.add_argument("--role", choices=ROLES, action="append", required=True)
+    participant.add_argument("--endpoint", required=True)
+    participant.add_argument(
+        "--kinds", default="operating,settlement", help=f"of {','.join(ACCOUNT_KINDS)}"
+    )
+    participant.add_argument(
+        "--light-keys", action="store_true", help="weakly protected keystores, for a devnet only"
+    )
+    return parser
+
+
+def _run(given: argparse.Namespace, stop: threading.Event) -> int:
+    from bridge.app import serve
+
+    settings = load_settings(given.settings)
+    configure_logs(process=f"bridge-{settings.bic}", level=given.log_level)
+    ended_in_order = serve(settings, stop, lambda url: print(f"ready {url}", flush=True))
+    return EXIT_OK if ended_in_order else EXIT_FAILED
+
+
+def _attest(given: argparse.Namespace, stop: threading.Event) -> int:
+    from bridge.app import attest
+
+    settings = load_settings(given.settings)
+    configure_logs(process=f"attester-{settings.bic}", level=given.log_level)
+    attest(settings, stop, lambda: print("attesting", flush=True))
+    return EXIT_OK
+
+
+def _participant(given: argparse.Namespace) -> int:
+    from bridge.iso20022.identifiers import parse_bic, parse_country, parse_lei
+    from bridge.keys import KEYSTORE_ITERATIONS_DEFAULT, MessageKeys, generate_keystore
+
+    identity = {
+        "lei": parse_lei(given.lei),
+        "bic": parse_bic(given.bic),
+        "country": parse_country(given.country),
+    }
+    kinds = given.kinds.split(",")
+    unknown = [kind for kind in kinds if kind not in ACCOUNT_KINDS]
+    if unknown or len(set(kinds)) != len(kinds):
+        print(f"bridge: --kinds names each of {','.join(ACCOUNT_KINDS)} once", file=sys.stderr)
+        return EXIT_UNUSABLE
+    folder: Path = given.output
+    iterations = LIGHT_KEY_ITERATIONS if given.light_keys else KEYSTORE_ITERATIONS_DEFAULT
+    passphrase = secrets.token_urlsafe(32)
+    with _refusing_to_overwrite(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "passphrase", passphrase)
+        _write(folder / "secret", secrets.token_hex(32))
+        _write(folder / "operator-token", secrets.token_urlsafe(32))
+        keys = MessageKeys.generate(folder / "message-keys.json")
+        accounts = [
+            {
+                "reference": f"0x{secrets.token_hex(32)}",
+                "address": "0x"
+                + generate_keystore(folder / f"{kind}.keystore.json", passphrase, iterations).hex(),
+                "kind": kind,
+            }
+            for kind in kinds
+        ]
+        entry: dict[str, Any] = {  # JSON
+            **identity,
+            "roles": given.role,
+            "sealing_key": f"0x{keys.sealing_public.hex()}",
+            "signing_key": f"0x{keys.signing_public.hex()}",
+            "endpoint": given.endpoint,
+            "accounts": accounts,
+        }
+        _write(folder / "participant.json", json.dumps(entry, indent=2) + "\n")
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _refusing_to_overwrite(folder: Path) -> Iterator[None]:
+    """A file that exists already, or cannot be written, is a fault of the arguments."""
+    try:
+        yield
+    except OSError as error:
+        raise KeyUnusable(str(folder), error.strerror or "it cannot be written") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, and that was not there before."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,489 @@
+"""The composition root: the only file that builds a bridge's objects and starts its threads.
+
+    serve    API, worker and follower in one process, the one writer of its database
+    attest   a central bank's attesting process: own key, own database, RTGS read only
+
+A bridge starts in this order: keys, store, books (accounts, customers, opening entries, each made
+once), the node's chain checked against the settings, and only then threads and API. A fault in the
+follower or the worker that no retry can mend ends the process: it is restarted by whoever watches
+it, and goes on from what was committed.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, TypeVar, assert_never
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from bridge import chart
+from bridge.api import Readiness, Services, create_api
+from bridge.centralbank import funding, issuing
+from bridge.centralbank.attesting import Attester
+from bridge.centralbank.funding import Funding
+from bridge.centralbank.issuing import Issuing
+from bridge.chain import ChainClient, Follower, Submitter
+from bridge.config import CustomerSettings, OpeningSettings, Role, Settings
+from bridge.errors import Rejected, SettingsInvalid, StoreBusy, Unavailable
+from bridge.fx import QuoteDesk, Terminal
+from bridge.institution import Institution
+from bridge.interbank import Interbank
+from bridge.iso20022.identifiers import parse_country, parse_iban
+from bridge.iso20022.messages import PostalAddress
+from bridge.keys import KeystoreSigner, MessageKeys
+from bridge.ledger import JournalEntry, credit, debit
+from bridge.money import Amount, parse_currency
+from bridge.settlement.observation import Observer
+from bridge.settlement.submission import Submission
+from bridge.store import AccountScheme, Customer, CustomerAccount, Store, UnitOfWork
+from bridge.telemetry import get_logger
+from bridge.worker import Handler, Worker
+
+NODE_WAIT_SECONDS_MAX: Final = 30
+"""How long a starting bridge waits for its node, and an attester for its central bank's database."""
+
+WAIT_STEP_SECONDS: Final = 0.2
+"""How often what is waited for at the start is tried."""
+
+FOLLOW_SECONDS: Final = 0.1
+"""How often the node is asked for a new block."""
+
+RESEND_SECONDS: Final = 2
+"""Age from which a transaction that is not final is sent again."""
+
+ATTEST_SECONDS: Final = 0.2
+"""How often the attester looks whether a statement is due."""
+
+BEHIND_SECONDS_MAX: Final = 10
+"""Longest time since the ledger was last level with the node's head, for a ready bridge."""
+
+STOP_SECONDS_MAX: Final = 10
+"""How long a stopping process waits for its threads and its open requests."""
+
+CONNECTIONS_MAX: Final = 512
+"""Connections served at one time; more are told to come back."""
+
+HOST: Final = "127.0.0.1"
+"""Address that is listened on; a proxy in front of the bridge terminates TLS."""
+
+SECRET_BYTES: Final = 32
+"""Bytes of the institution's own secret and of a commitment's salt."""
+
+_Found = TypeVar("_Found")
+
+
+def utc_seconds() -> int:
+    """The clock of a running bridge."""
+    return time.time_ns() // 1_000_000_000
+
+
+class Runtime:
+    """One bridge with everything it runs on.
+
+    `prepare`, then `start`; when `stop` is set (by a signal, or by a thread that failed) its
+    threads end, and `close` gives everything back. `failure` is what ended a thread, if anything.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        stop: threading.Event,
+        clock: Callable[[], int] = utc_seconds,
+    ) -> None:
+        self.stop = stop
+        self.failure: Exception | None = None
+        self.store = Store.open(settings.database)
+        self._settings = settings
+        self._clock = clock
+        self._http = httpx.Client(trust_env=False)
+        chain = ChainClient(settings.node_url, settings.chain_id)
+        self.institution = Institution(
+            settings=settings,
+            store=self.store,
+            chain=chain,
+            interbank=Interbank(
+                settings.lei,
+                MessageKeys.load(settings.message_keys),
+                chain.directory,
+                self._http,
+            ),
+            clock=clock,
+            salt=lambda: os.urandom(SECRET_BYTES),
+            secret=_read_secret(settings.secret_file),
+        )
+        signer = _load_signer(settings.operating_keystore, settings)
+        self._submitter = Submitter(self.store, chain, signer, clock)
+        self._issuing = Issuing(self.institution, self._submitter)
+        self._funding = Funding(self.institution, self._submitter)
+        self._worker = Worker(self.store, self._handlers(), clock, owner="worker")
+        observer = Observer(
+            self.institution,
+            self._issuing if settings.role is Role.CENTRAL_BANK else self._funding,
+        )
+        self._follower = Follower(self.store, chain, observer.observe)
+        self._threads: list[threading.Thread] = []
+        self._level_at: int | None = None
+
+    @property
+    def services(self) -> Services:
+        """What the API needs of this bridge."""
+        is_central_bank = self._settings.role is Role.CENTRAL_BANK
+        return Services(
+            institution=self.institution,
+            readiness=self.readiness,
+            desk=self._desk(),
+            issuing=self._issuing if is_central_bank else None,
+        )
+
+    def prepare(self) -> None:
+        """Make the books ready and make sure of the chain.
+
+        Raises `SettingsInvalid`, `ChainWrong` for another chain than the settings name, and
+        `NodeUnavailable` when the node does not answer within `NODE_WAIT_SECONDS_MAX`.
+        """
+        open_books(self.store, self._settings, self._clock())
+        with self.store.unit_of_work() as work:
+            work.effects.release_all(self._clock())
+        await_chain(self.institution.chain, self._settings, self.stop)
+
+    def start(self) -> None:
+        """Start following the chain and working off effects."""
+        loops: Mapping[str, Callable[[], None]] = {
+            "follower": self._follow,
+            "worker": lambda: self._worker.run(self.stop),
+        }
+        for name, loop in loops.items():
+            thread = threading.Thread(target=self._guard, args=(name, loop), name=name)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """End the threads and give connections back."""
+        self.stop.set()
+        self._worker.wake()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS_MAX)
+        self._http.close()
+        self.store.close()
+
+    def readiness(self) -> Readiness:
+        """Whether the ledger is level with the node's head and both threads are at work."""
+        waiting_for = [f"{thread.name}" for thread in self._threads if not thread.is_alive()]
+        level_at = self._level_at
+        if level_at is None or time.monotonic_ns() - level_at > BEHIND_SECONDS_MAX * 10**9:
+            waiting_for.append("chain")
+        return Readiness(is_ready=not waiting_for, waiting_for=tuple(waiting_for))
+
+    def _handlers(self) -> Mapping[str, Handler]:
+        orders: Mapping[str, Handler] = {
+            funding.REQUEST: self._funding.request,
+            funding.REDEEM: self._funding.burn,
+        }
+        match self._settings.role:
+            case Role.BANK:
+                return {**Submission(self.institution, self._submitter).handlers(), **orders}
+            case Role.FX_PROVIDER:
+                return orders
+            case Role.CENTRAL_BANK:
+                return {issuing.ISSUE: self._issuing.issue}
+            case _:
+                assert_never(self._settings.role)
+
+    def _desk(self) -> QuoteDesk | None:
+        settings = self._settings
+        if settings.role is not Role.FX_PROVIDER or settings.quoting_keystore is None:
+            return None
+        terminal = Terminal(
+            lei=settings.lei,
+            chain_id=settings.chain_id,
+            rates=settings.rates,
+            quote_seconds=settings.quote_seconds,
+            settle_seconds=settings.settle_seconds,
+            signer=_load_signer(settings.quoting_keystore, settings),
+        )
+        institution = self.institution
+        return QuoteDesk(terminal, self.store, institution.directory, self._clock, institution.salt)
+
+    def _guard(self, name: str, loop: Callable[[], None]) -> None:
+        """Run a thread's loop; what no retry can mend stops the whole process."""
+        try:
+            loop()
+        except Exception as error:  # noqa: BLE001 - the outermost loop of the thread
+            get_logger().error("thread_failed", thread=name, exc_info=error)
+            self.failure = error
+            self.stop.set()
+
+    def _follow(self) -> None:
+        resent_at = self._clock()
+        is_away = False
+        while not self.stop.is_set():
+            try:
+                while not self.stop.is_set() and self._follower.step():
+                    pass
+                self._level_at = time.monotonic_ns()
+                if self._clock() >= resent_at + RESEND_SECONDS:
+                    resent_at = self._clock()
+                    self._resend(resent_at - RESEND_SECONDS)
+                is_away = False
+            except Unavailable as error:
+                if not is_away:
+                    get_logger().warning("chain_not_followed", error=str(error))
+                is_away = True
+            self.stop.wait(FOLLOW_SECONDS)
+
+    def _resend(self, created_by: int) -> None:
+        """Send again what was signed by then and is not final; the bytes are those kept."""
+        with self.store.reading() as work:
+            outstanding = work.transactions.outstanding()
+        if any(transaction.created_at <= created_by for transaction in outstanding):
+            self._submitter.resend_outstanding()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The bridge as an ASGI application that prepares, starts and ends its own runtime."""
+    runtime = Runtime(settings, threading.Event())
+    runtime.prepare()
+    return _assemble(runtime)
+
+
+def _assemble(runtime: Runtime) -> FastAPI:
+    @contextlib.asynccontextmanager
+    async def live(_: FastAPI) -> AsyncIterator[None]:
+        runtime.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(runtime.close)
+
+    return create_api(runtime.services, live)
+
+
+def serve(settings: Settings, stop: threading.Event, announce: Callable[[str], None]) -> bool:
+    """Run a bridge until `stop` is set; whether it ended in order.
+
+    `announce` is told the URL once requests are answered.
+    """
+    with _listen(settings.port) as listener:
+        port = listener.getsockname()[1]
+        runtime = Runtime(settings, stop)
+        runtime.prepare()
+        config = uvicorn.Config(
+            _assemble(runtime),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=STOP_SECONDS_MAX,
+        )
+        _Server(config, stop, lambda: announce(f"http://{HOST}:{port}")).run([listener])
+    return runtime.failure is None
+
+
+def _listen(port: int) -> socket.socket:
+    """The listening socket, taken first: a second process on the same settings ends here."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise SettingsInvalid("settings", f"port {port}: {error.strerror}") from error
+
+
+class _Server(uvicorn.Server):
+    """A web server that says when it serves and ends when an event is set, not by signals."""
+
+    def __init__(
+        self, config: uvicorn.Config, stop: threading.Event, announce: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._announce = announce
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the command line."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end now; asked ten times a second."""
+        return await super().on_tick(counter) or self._stop.is_set()
+
+
+def attest(settings: Settings, stop: threading.Event, announce: Callable[[], None]) -> None:
+    """Keep the reserves of a central bank attested until `stop` is set.
+
+    Raises `SettingsInvalid` for settings without a part that attesting needs.
+    """
+    if settings.role is not Role.CENTRAL_BANK:
+        raise SettingsInvalid("settings", "role: only a central bank attests")
+    if settings.attesting_keystore is None or settings.attesting_database is None:
+        raise SettingsInvalid("settings", "attesting_keystore and attesting_database are needed")
+    chain = ChainClient(settings.node_url, settings.chain_id)
+    signer = _load_signer(settings.attesting_keystore, settings)
+    await_chain(chain, settings, stop)
+    rtgs = _await_rtgs(settings, stop)
+    store = Store.open(settings.attesting_database)
+    attester = Attester(
+        currency=parse_currency(settings.currencies[0]),
+        validity_seconds=settings.attestation_seconds,
+        chain=chain,
+        rtgs=rtgs,
+        submitter=Submitter(store, chain, signer, utc_seconds),
+        signer=signer,
+        clock=utc_seconds,
+    )
+    announce()
+    while not stop.is_set():
+        try:
+            attester.step()
+        except Unavailable as error:
+            get_logger().warning("not_attested", error=str(error))
+        stop.wait(ATTEST_SECONDS)
+    store.close()
+    rtgs.close()
+
+
+def await_chain(chain: ChainClient, settings: Settings, stop: threading.Event) -> None:
+    """Return once the node answers with the chain of the settings; give up after a bounded time."""
+    genesis_hash = bytes.fromhex(settings.genesis_hash.removeprefix("0x"))
+    _await(lambda: chain.check_chain(genesis_hash), stop)
+
+
+def _await_rtgs(settings: Settings, stop: threading.Event) -> Store:
+    """The central bank's database, once its books are open."""
+    account_id = chart.tokens_outstanding(parse_currency(settings.currencies[0]))
+
+    def open_read_only() -> Store:
+        rtgs = Store.open_read_only(settings.database)
+        with rtgs.reading() as work:
+            if work.ledger.find_account(account_id) is None:
+                raise StoreBusy("the central bank has not opened its books yet")
+        return rtgs
+
+    return _await(open_read_only, stop)
+
+
+def _await(attempt: Callable[[], _Found], stop: threading.Event) -> _Found:
+    deadline = utc_seconds() + NODE_WAIT_SECONDS_MAX
+    while True:
+        try:
+            return attempt()
+        except Unavailable:
+            if stop.is_set() or utc_seconds() >= deadline:
+                raise
+        stop.wait(WAIT_STEP_SECONDS)
+
+
+def open_books(store: Store, settings: Settings, now: int) -> None:
+    """Open the institution's accounts, its customers' accounts, and book its opening entries.
+
+    Everything here is done once and is left alone when it is there already. Raises
+    `SettingsInvalid` for a customer or an opening entry that cannot be.
+    """
+    with store.unit_of_work() as work:
+        for code in settings.currencies:
+            currency = parse_currency(code)
+            accounts = chart.institution_accounts(currency)
+            if settings.role is Role.CENTRAL_BANK:
+                accounts = chart.central_bank_accounts(currency)
+            for account in accounts:
+                work.ledger.open_account(account)
+        for customer in settings.customers:
+            with _naming(f"customers.{customer.customer_id}"):
+                _keep_customer(work, customer)
+        for position, opening in enumerate(settings.openings):
+            with _naming(f"openings.{position}"):
+                _book_opening(work, opening, f"opening:{position}", now)
+
+
+@contextlib.contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """A refusal of what the settings ask for is a fault of the settings, at this place."""
+    try:
+        yield
+    except Rejected as error:
+        raise SettingsInvalid("settings", f"{place}: {error}") from error
+
+
+def _keep_customer(work: UnitOfWork, customer: CustomerSettings) -> None:
+    address = customer.address
+    work.customers.upsert(
+        Customer(
+            customer_id=customer.customer_id,
+            name=customer.name,
+            address=PostalAddress(
+                town=address.town,
+                country=parse_country(address.country),
+                street=address.street,
+                building_number=address.building_number,
+                post_code=address.post_code,
+            ),
+            token_hash=bytes.fromhex(customer.token_sha256),
+        )
+    )
+    for account in customer.accounts:
+        scheme = AccountScheme(account.scheme)
+        identification = account.identification
+        if scheme is AccountScheme.IBAN:
+            identification = parse_iban(account.identification)
+        currency = parse_currency(account.currency)
+        opened = chart.deposit_account(identification, currency, customer.customer_id)
+        work.ledger.open_account(opened)
+        work.customers.add_account(
+            CustomerAccount(
+                account_id=opened.account_id,
+                customer_id=customer.customer_id,
+                scheme=scheme,
+                identification=identification,
+                currency=currency.code,
+            )
+        )
+
+
+def _book_opening(work: UnitOfWork, opening: OpeningSettings, entry_id: str, now: int) -> None:
+    currency = parse_currency(opening.currency)
+    for account_id in (opening.debit, opening.credit):
+        kind, _, lei = account_id.partition(":")
+        if kind == "rtgs":
+            work.ledger.open_account(chart.rtgs_account(lei, currency))
+    if work.ledger.find_entry(entry_id) is not None:
+        return
+    amount = Amount.parse(opening.amount, currency)
+    work.ledger.book(
+        JournalEntry(
+            entry_id=entry_id,
+            kind="opening",
+            description="opening balance",
+            postings=(debit(opening.debit, amount), credit(opening.credit, amount)),
+            booked_at=now,
+        )
+    )
+
+
+def _load_signer(keystore: Path, settings: Settings) -> KeystoreSigner:
+    try:
+        passphrase = settings.passphrase_file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid("settings", f"passphrase_file: {error}") from error
+    return KeystoreSigner.load(keystore, passphrase)
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        secret = bytes.fromhex(path.read_text("utf-8").strip())
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid("settings", f"secret_file: {error}") from error
+    if len(secret) != SECRET_BYTES:
+        raise SettingsInvalid("settings", f"secret_file: {SECRET_BYTES} bytes are expected")
+    return secret

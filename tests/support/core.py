@@ -1,0 +1,122 @@
+"""The core of a node in this process: real stores and engine, a clock that a test moves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node import genesis
+from node.chain import Chain, Tip
+from node.config import parse_network
+from node.consensus.application import Application
+from node.consensus.intake import Intake
+from node.consensus.solo import SoloEngine
+from node.engine import PyEvmEngine
+from node.history import History
+from node.permissions import Permissions
+from node.pool import Pool
+from node.primitives import Hash32
+from node.rpc.methods import Methods
+from node.specification import Specification
+from node.store import ChainStore, MemoryState, StateValues
+from support.settlement_network import GENESIS_TIME, network_file
+
+
+@dataclass(slots=True)
+class MovableClock:
+    """A clock that stands until it is moved."""
+
+    seconds: int = GENESIS_TIME
+
+    def now(self) -> int:
+        """UTC seconds."""
+        return self.seconds
+
+
+@dataclass(slots=True)
+class Core:
+    """A node's core, put together as `node.app` does."""
+
+    clock: MovableClock
+    store: ChainStore
+    engine: PyEvmEngine
+    specification: Specification
+    chain: Chain
+    application: Application
+    intake: Intake
+    solo: SoloEngine
+    tips: list[Tip] = field(default_factory=list)
+
+    @property
+    def history(self) -> History:
+        """What is committed."""
+        return History(self.store)
+
+    @property
+    def methods(self) -> Methods:
+        """The JSON-RPC methods, with the intake in place of the link to it."""
+        return Methods(
+            specification=self.specification,
+            history=self.history,
+            engine=self.engine,
+            core=self.intake,
+            clock=self.clock,
+            client_version="corridor-node/test",
+        )
+
+    def submit(self, raw: bytes) -> Hash32:
+        """Puts a transaction into the pool."""
+        return self.intake.submit(raw)
+
+    def make_block(self) -> None:
+        """One height of consensus over what the pool would give; there must be something."""
+        self.solo.make_block(self.intake.await_selection())
+
+    def send(self, raw: bytes) -> Hash32:
+        """Submits a transaction and makes a block."""
+        transaction_hash = self.submit(raw)
+        self.make_block()
+        return transaction_hash
+
+    def finalize(self, *entries: bytes) -> tuple[int, ...]:
+        """Decides and commits one height over any bytes; the results' codes."""
+        finalized = self.application.finalize_block(self.chain.tip.height + 1, entries)
+        self.application.commit()
+        return tuple(result.code for result in finalized.results)
+
+
+def open_core(
+    directory: Path, network: dict[str, Any] | None = None, state: StateValues | None = None
+) -> Core:
+    """A core on a directory, at genesis or where the directory stands."""
+    text = json.dumps(network or network_file()).encode()
+    engine = PyEvmEngine(state or MemoryState())
+    made = genesis.generate(parse_network(text), engine)
+    loaded = engine.load_genesis(made.alloc)
+    engine.commit(loaded.handle)
+    store = ChainStore(directory)
+    store.initialise(made.header)
+    clock = MovableClock()
+    chain = Chain(
+        store=store,
+        engine=engine,
+        specification=made.specification,
+        permissions=Permissions(engine),
+    )
+    application = Application(chain, clock)
+    intake = Intake(application, Pool())
+    tips: list[Tip] = []
+    solo = SoloEngine(application, intake, tips.append)
+    return Core(
+        clock=clock,
+        store=store,
+        engine=engine,
+        specification=made.specification,
+        chain=chain,
+        application=application,
+        intake=intake,
+        solo=solo,
+        tips=tips,
+    )

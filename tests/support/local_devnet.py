@@ -1,0 +1,191 @@
+"""The whole network as real processes, for tests that need all of it, with hands on each process."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from typing import Any, TypeVar
+
+import httpx
+from local_network.books import Books, Caller, read_books
+from local_network.cast import CHAIN_ID, INSTITUTIONS
+from local_network.console import Console
+from local_network.demo import Demo
+from local_network.layout import PORTS_NEEDED, Layout, open_layout
+from local_network.processes import Child, Processes
+
+from bridge.chain import ChainClient
+from bridge.iso20022.format import format_initiation
+from bridge.iso20022.identifiers import parse_uetr, shape_uetr
+from bridge.iso20022.messages import (
+    CustomerCreditTransferInitiation,
+    InstructionStamp,
+    PaymentInstruction,
+    restamp,
+)
+from bridge.iso20022.parse import parse_initiation
+
+CHECKOUT = Path(__file__).parents[2]
+EXAMPLE = CHECKOUT / "examples" / "pain.001.xml"
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 60
+POLL_SECONDS = 0.05
+PORT_RANGE = range(20_000, 60_000, 16)
+
+
+def free_port_base() -> int:
+    """The first of enough free neighbouring ports; where to look depends on the process."""
+    offset = os.getpid() % len(PORT_RANGE)
+    for index in range(len(PORT_RANGE)):
+        base = PORT_RANGE[(offset + index) % len(PORT_RANGE)]
+        if all(_is_free(base + step) for step in range(PORTS_NEEDED)):
+            return base
+    raise RuntimeError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@dataclass(slots=True)
+class Devnet:
+    """A running network."""
+
+    layout: Layout
+    processes: Processes
+    children: dict[str, Child]
+    chain: ChainClient
+    caller: Caller
+
+    def books(self) -> Books:
+        """Every ledger now."""
+        return read_books(self.caller, self.chain)
+
+    def settled_books(self) -> Books:
+        """The books once they agree, or as they are when they never do."""
+        return eventually(self.books, lambda books: books.is_reconciled)
+
+    def pause(self, key: str) -> None:
+        """Stop a process (and its own children) in its tracks: SIGSTOP."""
+        os.killpg(self.children[key].process.pid, signal.SIGSTOP)
+
+    def resume(self, key: str) -> None:
+        """Let a stopped process go on: SIGCONT."""
+        os.killpg(self.children[key].process.pid, signal.SIGCONT)
+
+    def kill(self, key: str) -> None:
+        """End a process without a word: SIGKILL."""
+        child = self.children[key]
+        os.killpg(child.process.pid, signal.SIGKILL)
+        child.process.wait()
+        self.processes.forget(child)
+
+    def start(self, key: str) -> None:
+        """Start an institution's bridge and wait until it serves."""
+        arguments = ["bridge", "run", "--settings", str(self.layout.settings(key))]
+        child = self.processes.start(key, arguments)
+        self.children[key] = child
+        self.processes.await_ready(child, "ready")
+
+    def send(self, document: bytes, *, customer: str = "alice") -> httpx.Response:
+        """A pain.001 to bank A, whatever the answer."""
+        return httpx.post(
+            self.layout.url("bank-a") + "/v1/messages",
+            content=document,
+            headers={
+                "authorization": f"Bearer {self.layout.token(customer)}",
+                "content-type": "application/xml",
+            },
+            timeout=WAIT_SECONDS,
+        )
+
+    def payment(self, payment_id: str) -> dict[str, Any]:
+        """A payment as Alice sees it."""
+        path = f"/v1/payments/{payment_id}"
+        answer: dict[str, Any] = self.caller.get("bank-a", path, token="alice").json()
+        return answer
+
+    def await_state(self, payment_id: str, *states: str) -> dict[str, Any]:
+        """The payment once it is in one of these states."""
+        return eventually(
+            lambda: self.payment(payment_id), lambda payment: payment["status"] in states
+        )
+
+    def balance(self, key: str, account: str) -> str:
+        """A ledger balance as its operator sees it."""
+        answer = self.caller.get(key, "/v1/ledger/accounts", token=key).json()
+        found = {item["id"]: item["ledger"]["value"] for item in answer["items"]}
+        return str(found[account])
+
+
+@contextmanager
+def running_devnet(folder: Path, changes: Mapping[str, Mapping[str, object]]) -> Iterator[Devnet]:
+    """A funded network in `folder`; `changes` alters settings by institution before the start."""
+    layout = open_layout(folder, port_base=free_port_base(), default_port_base=0)
+    for key, changed in changes.items():
+        path = layout.settings(key)
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    with Processes(folder / "logs") as processes:
+        node = ["--genesis", str(layout.genesis), "--data", str(folder / "node")]
+        children = {
+            "node": processes.start(
+                "node", ["node", "run", *node, "--port", str(layout.port_base)]
+            )
+        }
+        processes.await_ready(children["node"], "ready")
+        for member in INSTITUTIONS:
+            settings = ["--settings", str(layout.settings(member.key))]
+            children[member.key] = processes.start(member.key, ["bridge", "run", *settings])
+            if member.role == "central_bank":
+                name = f"attester-{member.key}"
+                children[name] = processes.start(name, ["bridge", "attest", *settings])
+        for member in INSTITUTIONS:
+            processes.await_ready(children[member.key], "ready")
+        chain = ChainClient(layout.node_url, CHAIN_ID)
+        Demo(layout, Console(), chain, EXAMPLE).fund()
+        yield Devnet(layout, processes, children, chain, Caller(layout))
+
+
+def instruction(change: Callable[[PaymentInstruction], PaymentInstruction] | None = None) -> bytes:
+    """A fresh pain.001 of one payment, like the example but for `change`."""
+    example = parse_initiation(EXAMPLE.read_bytes())
+    now = datetime.now(UTC).replace(microsecond=0)
+    run = token_hex(6)
+    fresh = restamp(
+        example,
+        message_id=f"TEST-{run}",
+        created_at=now,
+        requested_execution_date=now.date(),
+        stamps=(InstructionStamp(f"E2E-{run}", parse_uetr(shape_uetr(token_bytes(16)))),),
+    )
+    if change is not None:
+        fresh = _changed(fresh, change)
+    return format_initiation(fresh)
+
+
+def _changed(
+    initiation: CustomerCreditTransferInitiation,
+    change: Callable[[PaymentInstruction], PaymentInstruction],
+) -> CustomerCreditTransferInitiation:
+    changed = tuple(change(instruction) for instruction in initiation.instructions)
+    return replace(initiation, instructions=changed)
+
+
+def eventually(read: Callable[[], T], holds: Callable[[T], bool]) -> T:
+    """What `read` gives once it holds, or its last answer when it never does."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        value = read()
+        if holds(value) or time.monotonic() >= deadline:
+            return value
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,305 @@
+"""The database itself: units of work, immutability, format, threads."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.bridge_records import ACCOUNTS, CASH, DEPOSIT, NOW, effect, open_store, transfer
+
+from bridge.errors import (
+    AccountUnknown,
+    CursorInvalid,
+    EntryResolved,
+    InsufficientFunds,
+    RecordConflict,
+    RecordMissing,
+    StatementRefused,
+    StoreBusy,
+    StoreFormatUnknown,
+    UnitOfWorkNested,
+)
+from bridge.ledger import Account, AccountType, Resolution
+from bridge.store import PAGE_MAX, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def raw(tmp_path: Path) -> sqlite3.Connection:
+    """The database file as somebody with a shell sees it."""
+    return sqlite3.connect(tmp_path / "bridge.sqlite", isolation_level=None)
+
+
+def book(store: Store, *ids: str, pending: bool = False) -> None:
+    with store.unit_of_work() as work:
+        for entry_id in ids:
+            work.ledger.book(transfer(entry_id, CASH, DEPOSIT, 100, pending=pending))
+
+
+def ledger_balance(store: Store, account: Account) -> int:
+    with store.reading() as work:
+        return work.ledger.balance(account.account_id).ledger.minor_units
+
+
+# The unit of work
+
+
+def test_a_unit_of_work_commits_everything_at_its_end(store: Store) -> None:
+    book(store, "one", "two")
+    assert ledger_balance(store, DEPOSIT) == 200
+
+
+def test_an_error_rolls_the_whole_unit_of_work_back(store: Store) -> None:
+    with pytest.raises(InsufficientFunds), store.unit_of_work() as work:
+        work.ledger.book(transfer("good", CASH, DEPOSIT, 100))
+        work.effects.add(effect("good"))
+        work.ledger.book(transfer("bad", DEPOSIT, CASH, 101))
+    assert ledger_balance(store, DEPOSIT) == 0
+    with store.reading() as work:
+        assert not work.effects.has("good")
+        assert work.ledger.find_entry("good") is None
+
+
+def test_what_was_committed_is_there_after_the_store_is_opened_again(
+    store: Store, tmp_path: Path
+) -> None:
+    book(store, "one")
+    store.close()
+    again = Store.open(tmp_path / "bridge.sqlite")
+    assert ledger_balance(again, DEPOSIT) == 100
+    again.close()
+
+
+def test_a_unit_of_work_inside_another_is_refused_instead_of_waiting_for_itself(
+    store: Store,
+) -> None:
+    with store.unit_of_work(), pytest.raises(UnitOfWorkNested), store.unit_of_work():
+        pass
+    book(store, "afterwards")
+
+
+def test_a_reader_does_not_see_what_is_not_committed_and_does_not_wait(store: Store) -> None:
+    with store.unit_of_work() as work:
+        work.ledger.book(transfer("one", CASH, DEPOSIT, 100))
+        assert ledger_balance(store, DEPOSIT) == 0
+    assert ledger_balance(store, DEPOSIT) == 100
+
+
+def test_reading_cannot_write(store: Store) -> None:
+    with pytest.raises(StatementRefused), store.reading() as work:
+        work.ledger.book(transfer("one", CASH, DEPOSIT, 100))
+
+
+def test_threads_write_one_after_the_other(store: Store) -> None:
+    threads = [
+        threading.Thread(target=book, args=(store, f"{number}-a", f"{number}-b"))
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger_balance(store, DEPOSIT) == 1_600
+
+
+@pytest.mark.usefixtures("store")
+def test_another_process_that_holds_the_database_makes_it_busy(tmp_path: Path) -> None:
+    impatient = Store.open(tmp_path / "bridge.sqlite", busy_seconds=0)
+    other = raw(tmp_path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy):
+        book(impatient, "one")
+    other.execute("ROLLBACK")
+    book(impatient, "one")
+    other.close()
+    impatient.close()
+
+
+def test_listeners_hear_of_commits_that_added_effects_and_of_no_others(store: Store) -> None:
+    heard: list[str] = []
+    store.subscribe(lambda: heard.append("effects"))
+    book(store, "no effect")
+    with pytest.raises(RuntimeError), store.unit_of_work() as work:
+        work.effects.add(effect("rolled back"))
+        raise RuntimeError
+    assert heard == []
+    with store.unit_of_work() as work:
+        work.effects.add(effect("kept"))
+        assert heard == []
+    assert heard == ["effects"]
+
+
+# Format
+
+
+def test_the_database_is_durable_and_checks_its_references(store: Store) -> None:
+    with store._writer.connect() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_a_database_of_another_format_is_refused(store: Store, tmp_path: Path) -> None:
+    store.close()
+    with raw(tmp_path) as connection:
+        connection.execute("UPDATE store_format SET version = 99")
+    with pytest.raises(StoreFormatUnknown, match="99"):
+        Store.open(tmp_path / "bridge.sqlite")
+
+
+def test_a_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "foreign.sqlite") as connection:
+        connection.execute("CREATE TABLE something (one INTEGER)")
+    connection.close()
+    with pytest.raises(StoreFormatUnknown):
+        Store.open(tmp_path / "foreign.sqlite")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.sqlite").write_text("not a database, but long enough to look at" * 40)
+    with pytest.raises(StatementRefused):
+        Store.open(tmp_path / "text.sqlite")
+
+
+def test_a_read_only_store_reads_what_another_process_writes(store: Store, tmp_path: Path) -> None:
+    book(store, "one")
+    reader = Store.open_read_only(tmp_path / "bridge.sqlite")
+    assert ledger_balance(reader, DEPOSIT) == 100
+    with pytest.raises(StatementRefused):
+        book(reader, "two")
+    book(store, "three")
+    assert ledger_balance(reader, DEPOSIT) == 200
+    reader.close()
+
+
+def test_a_read_only_store_waits_for_its_database(tmp_path: Path) -> None:
+    with pytest.raises(StoreBusy):
+        Store.open_read_only(tmp_path / "missing.sqlite")
+
+
+# Raw SQL attacks (LED-10)
+
+ATTACKS = [
+    "UPDATE entries SET description = 'forged'",
+    "DELETE FROM entries",
+    "INSERT OR REPLACE INTO entries SELECT * FROM entries",
+    "REPLACE INTO entries (sequence, entry_id, kind, description, pending, booked_at)"
+    " VALUES (99, 'one', 'test', 'forged', 0, 1)",
+    "UPDATE postings SET amount = amount * 2",
+    "DELETE FROM postings",
+    "INSERT OR REPLACE INTO postings SELECT entry_id, position, account_id, side, amount * 2"
+    " FROM postings",
+    "UPDATE entry_resolutions SET resolution = 'voided'",
+    "DELETE FROM entry_resolutions",
+    "INSERT OR REPLACE INTO entry_resolutions VALUES ('held', 'voided', 2)",
+    "INSERT INTO entry_resolutions VALUES ('held', 'voided', 2)",
+    "INSERT INTO entry_resolutions VALUES ('other', 'lost', 2)",
+    "INSERT INTO postings VALUES ('one', 9, 'cash:EUR', 'debit', 0)",
+    "INSERT INTO postings VALUES ('one', 9, 'cash:EUR', 'left', 5)",
+    "UPDATE balances SET pending_debits = -1",
+]
+
+
+@pytest.mark.parametrize("statement", ATTACKS)
+def test_raw_sql_cannot_change_what_was_booked(
+    store: Store, tmp_path: Path, statement: str
+) -> None:
+    """LED-10."""
+    book(store, "one")
+    book(store, "held", "other", pending=True)
+    with store.unit_of_work() as work:
+        work.ledger.post("held", NOW)
+    attacker = raw(tmp_path)
+    before = list(attacker.iterdump())
+    with pytest.raises(sqlite3.IntegrityError):
+        attacker.execute(statement)
+    assert list(attacker.iterdump()) == before
+    attacker.close()
+
+
+# The ledger book
+
+
+def test_opening_an_account_twice_is_the_same_as_once(store: Store) -> None:
+    with store.unit_of_work() as work:
+        work.ledger.open_account(CASH)
+        with pytest.raises(RecordConflict):
+            work.ledger.open_account(
+                Account(CASH.account_id, "Other", AccountType.ASSET, CASH.currency)
+            )
+        assert work.ledger.accounts() == tuple(sorted(ACCOUNTS, key=lambda each: each.account_id))
+        assert work.ledger.accounts(owner="alice") == (DEPOSIT,)
+        assert work.ledger.account(CASH.account_id) == CASH
+
+
+def test_an_account_nobody_opened_is_unknown(store: Store) -> None:
+    stranger = Account("stranger", "Stranger", AccountType.ASSET, CASH.currency)
+    with store.unit_of_work() as work:
+        with pytest.raises(AccountUnknown):
+            work.ledger.account("stranger")
+        with pytest.raises(AccountUnknown):
+            work.ledger.balance("stranger")
+        with pytest.raises(AccountUnknown):
+            work.ledger.book(transfer("one", CASH, stranger, 1))
+
+
+def test_an_entry_comes_back_as_it_was_booked(store: Store) -> None:
+    entry = transfer("held", CASH, DEPOSIT, 100, pending=True)
+    with store.unit_of_work() as work:
+        work.ledger.book(entry)
+        booked = work.ledger.entry("held")
+        assert (booked.entry, booked.is_open) == (entry, True)
+        work.ledger.void("held", NOW + 5)
+        booked = work.ledger.entry("held")
+        assert (booked.entry, booked.is_open) == (entry, False)
+        assert (booked.resolution, booked.resolved_at) == (Resolution.VOIDED, NOW + 5)
+
+
+def test_an_entry_id_is_used_once(store: Store) -> None:
+    """LED-9."""
+    book(store, "one")
+    with pytest.raises(RecordConflict):
+        book(store, "one")
+
+
+def test_a_pending_entry_is_resolved_once_in_the_database_too(store: Store) -> None:
+    """LED-8."""
+    book(store, "held", pending=True)
+    with store.unit_of_work() as work:
+        work.ledger.post("held", NOW)
+    for step in ("post", "void"):
+        with pytest.raises(EntryResolved), store.unit_of_work() as work:
+            getattr(work.ledger, step)("held", NOW)
+    with pytest.raises(RecordMissing), store.unit_of_work() as work:
+        work.ledger.void("never booked", NOW)
+    assert ledger_balance(store, DEPOSIT) == 100
+
+
+def test_the_entries_of_an_account_are_paged_newest_first(store: Store) -> None:
+    book(store, *[f"entry-{number}" for number in range(5)])
+    seen: list[str] = []
+    cursor = None
+    with store.reading() as work:
+        while True:
+            page = work.ledger.entries(CASH.account_id, limit=2, cursor=cursor)
+            seen += [booked.entry.entry_id for booked in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    assert seen == [f"entry-{number}" for number in reversed(range(5))]
+
+
+@pytest.mark.parametrize(
+    ("limit", "cursor"), [(0, None), (PAGE_MAX + 1, None), (1, "x"), (1, "-1"), (1, "9" * 30)]
+)
+def test_a_page_nobody_gave_out_is_refused(store: Store, limit: int, cursor: str | None) -> None:
+    with pytest.raises(CursorInvalid), store.reading() as work:
+        work.ledger.entries(CASH.account_id, limit=limit, cursor=cursor)

@@ -1,0 +1,201 @@
+"""The worker: every outcome, every branch of the error tree, and a death in between."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.bridge_records import NOW, effect, open_store
+
+from bridge.errors import (
+    EntryNotPending,
+    HandlerMissing,
+    NodeUnavailable,
+    PaymentDuplicate,
+)
+from bridge.store import EffectRow, EffectState, Store
+from bridge.worker import (
+    ATTEMPTS_MAX,
+    BACKOFF_SECONDS_MAX,
+    LEASE_SECONDS,
+    Abandon,
+    Done,
+    Outcome,
+    Retry,
+    Worker,
+    backoff_seconds,
+)
+
+
+@dataclass
+class Clock:
+    """Stands still until a test moves it."""
+
+    now: int = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Handler:
+    """Answers with what it was given, in turn, the last one for ever; raises exceptions."""
+
+    answers: list[Outcome | Exception]
+    seen: list[EffectRow] = field(default_factory=list)
+
+    def __call__(self, row: EffectRow) -> Outcome:
+        self.seen.append(row)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass
+class Bench:
+    """A store, a clock and a worker with one handler."""
+
+    store: Store
+    clock: Clock
+    handler: Handler
+    worker: Worker
+
+    def add(self, key: str) -> None:
+        with self.store.unit_of_work() as work:
+            work.effects.add(effect(key))
+
+    def count(self, state: EffectState) -> int:
+        with self.store.reading() as work:
+            return work.effects.count(state)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    store, clock, handler = open_store(tmp_path), Clock(), Handler([Done()])
+    yield Bench(store, clock, handler, Worker(store, {"send": handler}, clock, "worker"))
+    store.close()
+
+
+def test_a_due_effect_is_done_once(bench: Bench) -> None:
+    bench.add("a")
+    assert bench.worker.step()
+    assert not bench.worker.step()
+    assert [each.key for each in bench.handler.seen] == ["a"]
+    assert bench.count(EffectState.DONE) == 1
+
+
+def test_the_handler_runs_outside_any_unit_of_work(bench: Bench) -> None:
+    def write(_: EffectRow) -> Outcome:
+        with bench.store.unit_of_work() as work:
+            work.effects.add(effect("b"))
+        return Done()
+
+    bench.add("a")
+    assert Worker(bench.store, {"send": write}, bench.clock, "other").step()
+    assert bench.count(EffectState.WAITING) == 1
+
+
+def test_an_effect_that_has_to_wait_comes_again(bench: Bench) -> None:
+    bench.handler.answers = [Retry(5, "not yet"), Done()]
+    bench.add("a")
+    assert bench.worker.step()
+    bench.clock.now += 4
+    assert not bench.worker.step()
+    bench.clock.now += 1
+    assert bench.worker.step()
+    assert bench.count(EffectState.DONE) == 1
+
+
+def test_an_abandoned_effect_is_kept_with_its_reason(bench: Bench) -> None:
+    bench.handler.answers = [Abandon("never")]
+    bench.add("a")
+    bench.worker.step()
+    with bench.store.reading() as work:
+        assert [each.error for each in work.effects.dead(10)] == ["never"]
+
+
+def test_what_is_unavailable_is_tried_again_with_growing_pauses(bench: Bench) -> None:
+    bench.handler.answers = [NodeUnavailable("eth_call", "connection refused"), Done()]
+    bench.handler.answers[:1] *= 3
+    bench.add("a")
+    for pause in (1, 2, 4):
+        assert bench.worker.step()
+        bench.clock.now += pause - 1
+        assert not bench.worker.step()
+        bench.clock.now += 1
+    assert bench.worker.step()
+    assert bench.count(EffectState.DONE) == 1
+
+
+@pytest.mark.parametrize(
+    ("attempts", "pause"), [(1, 1), (2, 2), (6, 32), (7, 60), (8, 60), (ATTEMPTS_MAX, 60)]
+)
+def test_pauses_double_up_to_their_limit(attempts: int, pause: int) -> None:
+    assert backoff_seconds(attempts) == pause
+    assert pause <= BACKOFF_SECONDS_MAX
+
+
+def test_an_effect_is_abandoned_after_the_last_attempt(bench: Bench) -> None:
+    fault = NodeUnavailable("eth_call", "connection refused")
+    bench.handler.answers = [fault]
+    row = EffectRow(1, "send", "a", {}, None, attempts=ATTEMPTS_MAX)
+    assert bench.worker._do(row) == Abandon(str(fault))
+    assert isinstance(bench.worker._do(EffectRow(1, "send", "a", {}, None, 1)), Retry)
+
+
+def test_what_is_rejected_is_abandoned(bench: Bench) -> None:
+    bench.handler.answers = [PaymentDuplicate("uetr")]
+    bench.add("a")
+    bench.worker.step()
+    assert bench.count(EffectState.DEAD) == 1
+
+
+@pytest.mark.parametrize("fault", [EntryNotPending("entry"), RuntimeError("a bug")])
+def test_our_own_fault_stops_the_worker_and_keeps_the_effect(
+    bench: Bench, fault: Exception
+) -> None:
+    bench.handler.answers = [fault]
+    bench.add("a")
+    with pytest.raises(type(fault)):
+        bench.worker.run(threading.Event())
+    assert bench.count(EffectState.CLAIMED) == 1
+
+
+def test_an_effect_nobody_can_do_stops_the_worker(bench: Bench) -> None:
+    with bench.store.unit_of_work() as work:
+        work.effects.add(effect("a", kind="unheard of"))
+    with pytest.raises(HandlerMissing):
+        bench.worker.step()
+
+
+def test_an_effect_whose_worker_died_is_done_by_another(bench: Bench) -> None:
+    bench.handler.answers = [RuntimeError("killed"), Done()]
+    bench.add("a")
+    with pytest.raises(RuntimeError):
+        bench.worker.step()
+    other = Worker(bench.store, {"send": bench.handler}, bench.clock, "other")
+    assert not other.step()
+    bench.clock.now += LEASE_SECONDS
+    assert other.step()
+    assert [each.attempts for each in bench.handler.seen] == [1, 2]
+    assert bench.count(EffectState.DONE) == 1
+
+
+def test_a_running_worker_does_new_effects_at_once_and_stops_when_told(bench: Bench) -> None:
+    stop, seen = threading.Event(), threading.Event()
+
+    def handle(_: EffectRow) -> Outcome:
+        seen.set()
+        return Done()
+
+    worker = Worker(bench.store, {"send": handle}, bench.clock, "running")
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    bench.add("a")
+    assert seen.wait(5)
+    stop.set()
+    worker.wake()
+    thread.join(5)
+    assert not thread.is_alive()
