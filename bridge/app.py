@@ -357,7 +357,7 @@ def attest(settings: Settings, stop: threading.Event, announce: Callable[[], Non
 def await_chain(chain: ChainClient, settings: Settings, stop: threading.Event) -> None:
     """Return once the node answers with the chain of the settings; give up after a bounded time."""
     genesis_hash = bytes.fromhex(settings.genesis_hash.removeprefix("0x"))
-    _await(lambda: chain.check_chain(genesis_hash), stop)
+    _await(lambda: _greet(chain, genesis_hash), stop)
 
 
 def _await_rtgs(settings: Settings, stop: threading.Event) -> Store:
@@ -372,6 +372,13 @@ def _await_rtgs(settings: Settings, stop: threading.Event) -> Store:
         return rtgs
 
     return _await(open_read_only, stop)
+
+
+def _greet(chain: ChainClient, genesis_hash: bytes) -> None:
+    """Check the chain and read what a request needs of it, so that none has to wait for the node."""
+    chain.check_chain(genesis_hash)
+    chain.directory()
+    chain.currencies()
 
 
 def _await(attempt: Callable[[], _Found], stop: threading.Event) -> _Found:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ BODY_BYTES_MAX = 2 * 1024 * 1024
 BATCH_CALLS_MAX = 100
 """Calls in one batch."""
 
+DEPTH_MAX = 32
+"""Nesting of a body's lists and objects. The EVM's own recursion needs so high an interpreter limit
+that a deeply nested body would overflow the decoder's C stack before that limit is met."""
+
 THREADS_MAX = 8
 """Requests worked on at once."""
 
@@ -35,6 +40,9 @@ WAITING_MAX = 256
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
+
+STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+BRACKET_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 Scope = MutableMapping[str, Any]  # ASGI's own shapes: an untyped dictionary per scope and event
 Receive = Callable[[], Awaitable[Scope]]
@@ -121,8 +129,10 @@ class Server:
 def answer_body(dispatcher: Dispatcher, body: bytes) -> bytes:
     """The answer to one request body; empty where only notifications came."""
     try:
-        request = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        text = body.decode()
+        _check_depth(text)
+        request = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
         return _encode(_failure(None, WireError(PARSE_ERROR, "parse error: the body is not JSON")))
     if not isinstance(request, list):
         answer = _answer(dispatcher, request)
@@ -162,6 +172,14 @@ def _failure(identifier: str | int | None, error: WireError) -> Json:
     if error.data is not None:
         details["data"] = error.data
     return {"jsonrpc": "2.0", "id": identifier, "error": details}
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for token in STRING_OR_BRACKET.finditer(text):
+        depth += BRACKET_STEPS.get(token[0], 0)
+        if depth > DEPTH_MAX:
+            raise ValueError(f"nested deeper than {DEPTH_MAX}")
 
 
 def _refuse_constant(text: str) -> None:

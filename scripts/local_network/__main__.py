@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from bridge.chain import ChainClient
 from bridge.errors import BridgeError
-from local_network.books import BooksUnreadable
+from local_network.books import BooksUnreadable, Caller
 from local_network.cast import CHAIN_ID, INSTITUTIONS
 from local_network.console import Console
 from local_network.demo import Demo, DemoFailed
@@ -59,11 +59,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         directory.resolve(), port_base=options.port_base, default_port_base=DEFAULT_PORT_BASE
     )
     console.step("network", f"files in {layout.directory}")
-    with _started(layout, console) as processes:
-        chain = ChainClient(layout.node_url, CHAIN_ID)
-        demo = Demo(layout, console, chain, options.checkout / "examples" / "pain.001.xml")
+    with _started(layout, console) as processes, Caller(layout) as caller:
+        demo = Demo(layout, console, ChainClient(layout.node_url, CHAIN_ID), caller)
         demo.fund()
-        outcome = demo.pay()
+        outcome = demo.pay(options.checkout / "examples" / "pain.001.xml")
         processes.check()
         if not options.once:
             _tell_addresses(layout, console)

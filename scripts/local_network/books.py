@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import httpx
 
@@ -15,11 +15,17 @@ HTTP_TIMEOUT_SECONDS: Final = 15
 
 
 class Caller:
-    """HTTP to the bridges of the network, as an operator or as a customer."""
+    """HTTP to the bridges of the network, as an operator or as a customer; a context manager."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._http = httpx.Client(timeout=HTTP_TIMEOUT_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def get(self, key: str, path: str, *, token: str) -> httpx.Response:
         """Ask one institution."""

@@ -82,12 +82,13 @@ class Outcome:
 class Demo:
     """One run over a started network."""
 
-    def __init__(self, layout: Layout, console: Console, chain: ChainClient, example: Path) -> None:
+    def __init__(
+        self, layout: Layout, console: Console, chain: ChainClient, caller: Caller
+    ) -> None:
         self._layout = layout
         self._console = console
         self._chain = chain
-        self._example = example
-        self._caller = Caller(layout)
+        self._caller = caller
 
     def fund(self) -> None:
         """Turn reserves into tokens at every institution; orders already carried out stay as they are."""
@@ -124,13 +125,13 @@ class Demo:
             time.sleep(POLL_SECONDS)
         raise DemoFailed(f"{key}: tokens were not issued in time")
 
-    def pay(self) -> Outcome:
-        """Send Alice's instruction and follow it until every ledger has booked it."""
+    def pay(self, example: Path) -> Outcome:
+        """Send the example's instruction, freshly stamped, and follow it until every ledger has booked it."""
         console = self._console
         stamp = datetime.now(UTC)
         run = f"{stamp:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         folder = self._layout.message_folder(run)
-        document = self._instruction(run, stamp)
+        document = _stamped(example, run, stamp)
         (folder / "1-pain.001-from-alice.xml").write_bytes(document)
         before = read_books(self._caller, self._chain)
         first_block = self._chain.head().number + 1
@@ -152,24 +153,6 @@ class Demo:
             after=after,
             reconciled=reconciled,
         )
-
-    def _instruction(self, run: str, now: datetime) -> bytes:
-        example = parse_initiation(self._example.read_bytes())
-        stamps = tuple(
-            InstructionStamp(
-                end_to_end_id=f"DEMO-{run}-{index}"[:35],
-                uetr=parse_uetr(shape_uetr(secrets.token_bytes(16))),
-            )
-            for index, _ in enumerate(example.instructions, start=1)
-        )
-        stamped = restamp(
-            example,
-            message_id=f"ALICE-{run}"[:35],
-            created_at=now.replace(microsecond=0),
-            requested_execution_date=now.date(),
-            stamps=stamps,
-        )
-        return format_initiation(stamped)
 
     def _send(self, document: bytes) -> Mapping[str, object]:
         answer = self._caller.post_message(
@@ -289,3 +272,22 @@ def _pair(amount: object) -> dict[str, str]:
 def _money(amount: object) -> str:
     pair = _pair(amount)
     return f"{pair['value']} {pair['currency']}"
+
+
+def _stamped(file: Path, run: str, now: datetime) -> bytes:
+    example = parse_initiation(file.read_bytes())
+    stamps = tuple(
+        InstructionStamp(
+            end_to_end_id=f"DEMO-{run}-{index}"[:35],
+            uetr=parse_uetr(shape_uetr(secrets.token_bytes(16))),
+        )
+        for index, _ in enumerate(example.instructions, start=1)
+    )
+    stamped = restamp(
+        example,
+        message_id=f"ALICE-{run}"[:35],
+        created_at=now.replace(microsecond=0),
+        requested_execution_date=now.date(),
+        stamps=stamps,
+    )
+    return format_initiation(stamped)

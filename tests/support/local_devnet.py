@@ -14,12 +14,6 @@ from secrets import token_bytes, token_hex
 from typing import Any, TypeVar
 
 import httpx
-from local_network.books import Books, Caller, read_books
-from local_network.cast import CHAIN_ID, INSTITUTIONS
-from local_network.console import Console
-from local_network.demo import Demo
-from local_network.layout import PORTS_NEEDED, Layout, open_layout
-from local_network.processes import Child, Processes
 
 from bridge.chain import ChainClient
 from bridge.iso20022.format import format_initiation
@@ -31,6 +25,12 @@ from bridge.iso20022.messages import (
     restamp,
 )
 from bridge.iso20022.parse import parse_initiation
+from local_network.books import Books, Caller, read_books
+from local_network.cast import CHAIN_ID, INSTITUTIONS
+from local_network.console import Console
+from local_network.demo import Demo
+from local_network.layout import PORTS_NEEDED, Layout, open_layout
+from local_network.processes import Child, Processes
 
 CHECKOUT = Path(__file__).parents[2]
 EXAMPLE = CHECKOUT / "examples" / "pain.001.xml"
@@ -138,9 +138,7 @@ def running_devnet(folder: Path, changes: Mapping[str, Mapping[str, object]]) ->
     with Processes(folder / "logs") as processes:
         node = ["--genesis", str(layout.genesis), "--data", str(folder / "node")]
         children = {
-            "node": processes.start(
-                "node", ["node", "run", *node, "--port", str(layout.port_base)]
-            )
+            "node": processes.start("node", ["node", "run", *node, "--port", str(layout.port_base)])
         }
         processes.await_ready(children["node"], "ready")
         for member in INSTITUTIONS:
@@ -152,8 +150,9 @@ def running_devnet(folder: Path, changes: Mapping[str, Mapping[str, object]]) ->
         for member in INSTITUTIONS:
             processes.await_ready(children[member.key], "ready")
         chain = ChainClient(layout.node_url, CHAIN_ID)
-        Demo(layout, Console(), chain, EXAMPLE).fund()
-        yield Devnet(layout, processes, children, chain, Caller(layout))
+        with Caller(layout) as caller:
+            Demo(layout, Console(), chain, caller).fund()
+            yield Devnet(layout, processes, children, chain, caller)
 
 
 def instruction(change: Callable[[PaymentInstruction], PaymentInstruction] | None = None) -> bytes:

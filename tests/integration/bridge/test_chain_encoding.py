@@ -20,7 +20,9 @@ from bridge.chain import (
     uetr_hash,
 )
 from bridge.chain.encoding import RawLog, contract_at, decode_event, describe_revert
+from bridge.keys import KeystoreSigner
 from bridge.payment import Leg, Quote, Terms
+from eth_account import Account as Wallet
 from eth_hash.auto import keccak
 from support.chain_harness import Event, Key, Reverted
 from support.settlement_network import ALPHA, BETA, CHAIN_ID, EUR, EUROSYSTEM, MAKER, Street
@@ -75,8 +77,7 @@ def terms_of(street: Street, quote: Quote | None = None) -> Terms:
 
 
 def signature_of(key: Key, digest: bytes) -> bytes:
-    recoverable = key.secret.sign_recoverable(digest, hasher=None)
-    return recoverable[:64] + bytes([recoverable[64] + 27])
+    return KeystoreSigner(Wallet.from_key(key.secret)).sign_digest(digest)
 
 
 def chain_event(event: Event) -> ChainEvent:

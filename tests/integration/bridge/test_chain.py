@@ -1,0 +1,435 @@
+"""The bridge's end of the chain against a real node: read, send, follow, and die in between."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from eth_account import Account as Wallet
+from eth_hash.auto import keccak
+from support.node_process import NodeProcess, free_port, make_genesis, running_node
+from support.settlement_network import (
+    ALPHA,
+    AUTHORITY,
+    BETA,
+    CHAIN_ID,
+    EUROSYSTEM,
+    INSTITUTIONS,
+    OPERATOR,
+    Institution,
+    network_file,
+)
+
+from bridge.chain import (
+    AccountKind,
+    Attestation,
+    BlockData,
+    Call,
+    ChainClient,
+    ContractCall,
+    FinalTransaction,
+    Follower,
+    Submitter,
+    attestation_hash,
+    registry_call,
+    settlement_call,
+    settlement_id,
+    terms_of_event,
+    token_call,
+    uetr_hash,
+)
+from bridge.errors import (
+    CallReverted,
+    ChainDiscontinuous,
+    ChainWrong,
+    CurrencyNotIssued,
+    NodeUnavailable,
+    NonceTaken,
+    ParticipantUnknown,
+    RecordMissing,
+    TransactionRefused,
+)
+from bridge.keys import KeystoreSigner
+from bridge.payment import Leg, Terms
+from bridge.store import Checkpoint, OutgoingTransaction, Store, TransactionState, UnitOfWork
+
+GENESIS_TIME = 1_700_000_000
+EUR_NUMERIC = 978
+GAS = 800_000
+SECONDS_MAX = 20
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    directory = tmp_path_factory.mktemp("node")
+    genesis = make_genesis(directory, {**network_file(), "genesis_time": GENESIS_TIME})
+    with running_node(genesis, directory / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(node: NodeProcess) -> ChainClient:
+    return ChainClient(node.url, CHAIN_ID)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "bridge.sqlite")
+    yield opened
+    opened.close()
+
+
+def signer_of(institution: Institution, kind: str = "operating") -> KeystoreSigner:
+    return KeystoreSigner(Wallet.from_key(institution.account(kind).secret))
+
+
+def submitter_of(store: Store, client: ChainClient, institution: Institution) -> Submitter:
+    return Submitter(store, client, signer_of(institution), lambda: int(time.time()))
+
+
+def order(purpose: str, call: ContractCall, payment_id: str | None = None) -> Call:
+    return Call(purpose, call.to, call.data, GAS, payment_id)
+
+
+def settle(submitter: Submitter) -> None:
+    """Wait until nothing is outstanding."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while submitter.settle_outstanding():
+        assert time.monotonic() < deadline, "a transaction stays without a receipt"
+        time.sleep(0.02)
+
+
+def ignore(_: UnitOfWork, __: BlockData, ___: tuple[FinalTransaction, ...]) -> None:
+    """A handler that books nothing."""
+
+
+@pytest.fixture(scope="module")
+def funded(client: ChainClient, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Euro issued to Alpha against an attestation, all through the bridge's own code."""
+    store = Store.open(tmp_path_factory.mktemp("issuer") / "bridge.sqlite")
+    submitter = submitter_of(store, client, EUROSYSTEM)
+    now = client.head().timestamp
+    attestation = Attestation(1, now, int(time.time()) + 3_600, 1_000_000, keccak(b"statement"))
+    digest = attestation_hash(attestation, EUR_NUMERIC, CHAIN_ID)
+    signature = signer_of(EUROSYSTEM, "attesting").sign_digest(digest)
+    submitter.submit(order("attest:1", token_call(EUR_NUMERIC, "attest", (attestation, signature))))
+    issue = token_call(EUR_NUMERIC, "issue", (b"\x01" * 32, ALPHA.settlement.address, 100_000))
+    submitter.submit(order("issue:1", issue))
+    settle(submitter)
+    assert client.latest_attestation(EUR_NUMERIC) == attestation
+    store.close()
+    return 100_000
+
+
+def plain_terms(amount: int) -> Terms:
+    now = int(time.time())
+    return Terms(
+        legs=(Leg("EUR", ALPHA.reference(), BETA.reference(), amount),),
+        message_commitment=keccak(b"message"),
+        quote_hash=bytes(32),
+        accept_by=now + 600,
+        settle_by=now + 1_200,
+    )
+
+
+# Reading
+
+
+def test_a_node_of_the_right_chain_is_accepted_and_any_other_refused(
+    client: ChainClient, node: NodeProcess
+) -> None:
+    genesis = client.block(0)
+    assert genesis is not None
+    client.check_chain(genesis.ref.hash)
+    with pytest.raises(ChainWrong, match="genesis"):
+        client.check_chain(b"\x01" * 32)
+    with pytest.raises(ChainWrong, match="chain id"):
+        ChainClient(node.url, CHAIN_ID + 1).check_chain(genesis.ref.hash)
+
+
+def test_a_block_the_chain_has_not_reached_is_absent(client: ChainClient) -> None:
+    assert client.block(client.head().number + 1_000) is None
+
+
+def test_the_directory_is_the_network_file(client: ChainClient) -> None:
+    directory = client.directory()
+    assert {each.lei for each in directory.participants} == {
+        each.lei.decode() for each in INSTITUTIONS
+    }
+    alpha = directory.by_lei(ALPHA.lei.decode())
+    entry = ALPHA.entry()
+    assert (alpha.bic, alpha.country, alpha.endpoint) == ("ALPHDEFF", "DE", entry["endpoint"])
+    assert (alpha.is_admitted, alpha.roles) == (True, {"bank"})
+    assert "0x" + alpha.sealing_key.hex() == entry["sealing_key"]
+    assert "0x" + alpha.signing_key.hex() == entry["signing_key"]
+    assert alpha.settlement_reference == ALPHA.reference()
+    assert alpha.settlement_address == ALPHA.settlement.address
+    assert alpha.addresses(AccountKind.QUOTING) == {ALPHA.account("quoting").address}
+    assert directory.owner_of(ALPHA.reference()) == alpha
+    assert directory.owner_of(b"\x09" * 32) is None
+    assert directory.owner_of_address(ALPHA.operating.address) == alpha
+    assert client.directory() is directory
+
+
+def test_a_bank_is_found_by_either_form_of_its_bic(client: ChainClient) -> None:
+    directory = client.directory()
+    for bic in ("ALPHDEFF", "ALPHDEFFXXX"):
+        found = directory.find_bank(bic)
+        assert found is not None
+        assert found.lei == ALPHA.lei.decode()
+    assert directory.find_bank("ALPHDEFF123") is None
+    assert directory.find_bank("EUROBEBB") is None, "a central bank is no bank of a customer"
+
+
+def test_a_participant_nobody_admitted_is_unknown(client: ChainClient) -> None:
+    with pytest.raises(ParticipantUnknown):
+        client.directory().by_lei("X" * 20)
+    with pytest.raises(ParticipantUnknown):
+        client.directory().owner_of_address(b"\x09" * 20)
+
+
+def test_the_currencies_are_those_with_a_token(client: ChainClient) -> None:
+    assert client.currencies() == {"EUR", "SGD"}
+    assert client.issuer_of("SGD") == AUTHORITY.lei.decode()
+    with pytest.raises(CurrencyNotIssued):
+        client.issuer_of("CHF")
+
+
+def test_figures_are_read_at_the_block_that_is_asked_for(client: ChainClient, funded: int) -> None:
+    holder = ALPHA.settlement.address
+    number = client.head().number
+    assert client.total_supply(EUR_NUMERIC) == funded
+    assert client.balance_of(EUR_NUMERIC, holder, block_number=number) == funded
+    assert client.balance_of(EUR_NUMERIC, holder, block_number=0) == 0
+    assert client.total_supply(EUR_NUMERIC, block_number=0) == 0
+    assert client.is_reference_used(EUR_NUMERIC, b"\x01" * 32)
+    assert not client.is_reference_used(EUR_NUMERIC, b"\x02" * 32)
+
+
+def test_a_refusal_of_a_contract_is_named(client: ChainClient) -> None:
+    call = registry_call("participant", (b"X" * 20,))
+    with pytest.raises(CallReverted, match="RegistryParticipantUnknown"):
+        client.call(_registry(), call, "participant")
+
+
+def _registry() -> str:
+    return "ParticipantRegistry"
+
+
+def test_a_node_that_is_not_there_is_unavailable(store: Store) -> None:
+    nobody = ChainClient(f"http://127.0.0.1:{free_port()}", CHAIN_ID)
+    with pytest.raises(NodeUnavailable):
+        nobody.head()
+    submitter = submitter_of(store, nobody, ALPHA)
+    with pytest.raises(NodeUnavailable):
+        submitter.prepare(order("one", settlement_call("expire", (b"\x01" * 32,))))
+    assert Follower(store, nobody, ignore)._client is nobody
+
+
+# A payment, sent and followed
+
+
+def test_a_payment_is_instructed_accepted_and_followed(
+    client: ChainClient, store: Store, tmp_path: Path, funded: int
+) -> None:
+    uetr = "3f2b8a6e-1c4d-4e5f-8a9b-0c1d2e3f4a5b"
+    terms = plain_terms(2_500)
+    key = settlement_id(ALPHA.lei.decode(), uetr)
+    assert not client.payment(key).exists
+    seen: list[str] = []
+    own: list[FinalTransaction] = []
+
+    def observe(_: UnitOfWork, block: BlockData, final: tuple[FinalTransaction, ...]) -> None:
+        seen.extend(event.name for event in block.events if event.arguments.get("paymentId") == key)
+        own.extend(final)
+        for event in block.events:
+            if event.name == "Instructed" and event.arguments["paymentId"] == key:
+                assert terms_of_event(event) == terms
+
+    alpha = submitter_of(store, client, ALPHA)
+    follower = Follower(store, client, observe)
+    call = settlement_call("instruct", (uetr_hash(uetr), terms))
+    sent = alpha.submit(order("pay_1:instruct", call, "pay_1"))
+    other = Store.open(tmp_path / "beta.sqlite")
+    beta = submitter_of(other, client, BETA)
+    wait_for(client, sent)
+    beta.submit(order("pay_1:accept", settlement_call("accept", (key, terms))))
+    settle(beta)
+    other.close()
+    assert follower.catch_up() == client.head().number + 1
+    assert not follower.step()
+    assert seen == ["Instructed", "Accepted", "PaymentSettled"]
+    (final,) = own
+    assert (final.transaction_hash, final.purpose) == (sent.hash, "pay_1:instruct")
+    assert (final.payment_id, final.succeeded) == ("pay_1", True)
+    kept = client.payment(key)
+    assert (kept.exists, kept.state, kept.accept_by) == (True, 3, terms.accept_by)
+    assert client.balance_of(EUR_NUMERIC, BETA.settlement.address) == 2_500
+    with store.reading() as work:
+        assert work.transactions.outstanding() == ()
+        assert work.chain_log.position().hash == client.head().hash
+        events = work.chain_log.events(first=0, last=final.block_number)
+    assert [event.name for event in events if key.hex() in event.document][:1] == ["Instructed"]
+
+
+def wait_for(client: ChainClient, transaction: OutgoingTransaction) -> None:
+    deadline = time.monotonic() + SECONDS_MAX
+    while client.receipt(transaction.hash) is None:
+        assert time.monotonic() < deadline, "a transaction stays without a receipt"
+        time.sleep(0.02)
+
+
+def test_a_transaction_that_reverts_is_final_without_success(
+    client: ChainClient, store: Store
+) -> None:
+    alpha = submitter_of(store, client, ALPHA)
+    reverting = alpha.submit(order("reverts", settlement_call("expire", (b"\x02" * 32,))))
+    wait_for(client, reverting)
+    own: list[FinalTransaction] = []
+    Follower(store, client, lambda _, __, final: own.extend(final)).catch_up()
+    assert [(each.purpose, each.succeeded) for each in own] == [("reverts", False)]
+    with store.reading() as work:
+        kept = work.transactions.get(reverting.hash)
+    assert kept is not None
+    assert kept.state is TransactionState.REVERTED
+
+
+# Dying in between (P4, P5)
+
+
+def test_death_between_keeping_and_sending_sends_the_very_same_bytes(
+    client: ChainClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "bridge.sqlite"
+    call = order("one", settlement_call("expire", (b"\x03" * 32,)))
+    before = Store.open(path)
+    prepared = submitter_of(before, client, ALPHA).prepare(call)
+    before.close()
+    assert client.receipt(prepared.hash) is None
+
+    after = Store.open(path)
+    submitter = submitter_of(after, client, ALPHA)
+    assert submitter.resend_outstanding()
+    wait_for(client, prepared)
+    assert submitter.submit(call) == prepared
+    settle(submitter)
+    assert not submitter.resend_outstanding()
+    assert client.nonce(ALPHA.operating.address) == prepared.nonce + 1
+    again = submitter.submit(call)
+    assert (again.hash, again.raw) == (prepared.hash, prepared.raw)
+    assert client.nonce(ALPHA.operating.address) == prepared.nonce + 1
+    after.close()
+
+
+def test_many_threads_sign_in_one_row_of_nonces(client: ChainClient, store: Store) -> None:
+    submitter = submitter_of(store, client, ALPHA)
+    first = client.nonce(ALPHA.operating.address)
+    calls = [
+        order(f"parallel:{number}", settlement_call("expire", (bytes([number]) * 32,)))
+        for number in range(1, 9)
+    ]
+    threads = [
+        threading.Thread(target=submitter.submit, args=(call,)) for call in [*calls, *calls]
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    settle(submitter)
+    with store.reading() as work:
+        kept = [work.transactions.by_purpose(call.purpose) for call in calls]
+    assert sorted(each.nonce for each in kept if each) == list(range(first, first + 8))
+
+
+def test_a_nonce_used_by_somebody_else_with_our_key_is_noticed(
+    client: ChainClient, store: Store, tmp_path: Path
+) -> None:
+    other = Store.open(tmp_path / "other.sqlite")
+    ours, theirs = (submitter_of(each, client, BETA) for each in (store, other))
+    mine = order("mine", settlement_call("expire", (b"\x04" * 32,)))
+    ours.prepare(mine)
+    wait_for(client, theirs.submit(order("theirs", settlement_call("expire", (b"\x05" * 32,)))))
+    with pytest.raises(NonceTaken):
+        ours.submit(mine)
+    other.close()
+
+
+def test_a_key_that_is_not_admitted_is_refused_by_name(
+    client: ChainClient, store: Store
+) -> None:
+    stranger = Submitter(store, client, signer_of(OPERATOR, "settlement"), lambda: 0)
+    with pytest.raises(TransactionRefused, match="not permitted"):
+        stranger.submit(order("one", settlement_call("expire", (b"\x01" * 32,))))
+    assert stranger.resend_outstanding(), "it stays kept: an admission later lets it through"
+
+
+@pytest.mark.usefixtures("funded")
+def test_following_twice_gives_the_same_tables(client: ChainClient, tmp_path: Path) -> None:
+    dumps = []
+    for name in ("first", "second"):
+        path = tmp_path / f"{name}.sqlite"
+        replayed = Store.open(path)
+        Follower(replayed, client, ignore).catch_up()
+        replayed.close()
+        with sqlite3.connect(path) as connection:
+            dumps.append(list(connection.iterdump()))
+        connection.close()
+    assert dumps[0] == dumps[1]
+    assert any("Issued" in line for line in dumps[0])
+
+
+def test_a_handler_that_fails_leaves_nothing_of_its_block(
+    client: ChainClient, store: Store, funded: int
+) -> None:
+    assert funded
+    failing = [True]
+
+    def fail_once(work: UnitOfWork, block: BlockData, _: tuple[FinalTransaction, ...]) -> None:
+        if block.events and failing:
+            failing.clear()
+            work.payments.get("nothing of this is kept" if False else "missing")
+
+    follower = Follower(store, client, fail_once)
+    with pytest.raises(Exception, match="missing"):
+        follower.catch_up()
+    with store.reading() as work:
+        stuck = work.chain_log.position()
+        assert work.chain_log.events(first=stuck.number + 1, last=stuck.number + 1) == ()
+    follower.catch_up()
+    with store.reading() as work:
+        assert work.chain_log.position().number > stuck.number
+        assert work.chain_log.events(first=stuck.number + 1, last=stuck.number + 1) != ()
+
+
+def test_a_chain_that_changed_under_the_checkpoint_is_refused(
+    client: ChainClient, store: Store
+) -> None:
+    with store.unit_of_work() as work:
+        work.chain_log.advance(number=0, block_hash=b"\xff" * 32, parent_hash=bytes(32))
+    with pytest.raises(ChainDiscontinuous):
+        Follower(store, client, ignore).step()
+    with store.reading() as work:
+        assert work.chain_log.position() == Checkpoint(0, b"\xff" * 32)
+        with pytest.raises(RecordMissing):
+            work.messages.get("anything")
+
+
+def test_a_running_follower_stops_when_told(client: ChainClient, store: Store) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=Follower(store, client, ignore).run, args=(stop,))
+    thread.start()
+    head = client.head()
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline:
+        with store.reading() as work:
+            position = work.chain_log.checkpoint()
+        if position is not None and position.number >= head.number:
+            break
+        time.sleep(0.02)
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert position is not None
+    assert position.number >= head.number
