@@ -290,11 +290,11 @@ def _listen(port: int) -> socket.socket:
     """The listening socket, taken first: a second process on the same settings ends here."""
     try:
         listener = socket.create_server((HOST, port))
-        # Accepted sockets inherit it; without it every answer waits some 40 ms for a delayed ACK.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
     except OSError as error:
         raise SettingsInvalid("settings", f"port {port}: {error.strerror}") from error
+    # Accepted sockets inherit it; without it every answer waits some 40 ms for a delayed ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 class _Server(uvicorn.Server):

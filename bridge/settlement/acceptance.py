@@ -80,9 +80,13 @@ def _receive_status(institution: Institution, received: Received) -> None:
         payment = work.payments.by_uetr(report.uetr, Direction.OUTGOING)
         if payment is None or payment.counterparty_lei != received.sender_lei:
             raise EnvelopeInvalid("it reports on no payment sent to its sender")
+        message_id = f"{payment.payment_id}:from-agent:{report.message_id}"
+        known = work.messages.find(message_id)
+        if known is not None and known.document != document:
+            raise EnvelopeInvalid("its message id was used for another report")
         work.messages.add(
             StoredMessage(
-                message_id=f"{payment.payment_id}:from-agent:{report.message_id}",
+                message_id=message_id,
                 direction=MessageDirection.IN,
                 name=MessageName.STATUS_REPORT.value,
                 document=document,

@@ -13,7 +13,7 @@ from bridge.errors import PaymentIncomplete
 from bridge.institution import Institution, record
 from bridge.iso20022.codes import StatusReason
 from bridge.ledger import JournalEntry
-from bridge.money import Amount, parse_currency
+from bridge.money import AMOUNT_MAX, Amount, parse_currency
 from bridge.payment import (
     Charges,
     Direction,
@@ -35,6 +35,9 @@ INSTRUCT: Final = "submit_instruct"
 
 CONSIDER: Final = "consider"
 """Kind of the effect that decides on an announced payment."""
+
+REJECT_DELAY_SECONDS: Final = 1
+"""How long a refusal waits for its chain transaction: the sealed reason should arrive first."""
 
 EXPIRY_DELAY_SECONDS: Final = 2
 """How long after its deadline a payment is expired: the chain wants a later second."""
@@ -102,9 +105,18 @@ class Observer:
         payee = directory.owner_of(terms.legs[-1].to_reference)
         instructing = directory.by_lei(event.arguments["participant"].decode())
         if payee is not None and payee.lei == self._institution.lei != instructing.lei:
-            payment = self._announced(key, terms, instructing.lei)
-            work.payments.add(payment)
-            announce(work, payment, self._institution.clock())
+            self._announce(work, key, terms, instructing.lei)
+
+    def _announce(self, work: UnitOfWork, key: SettlementId, terms: Terms, sender_lei: str) -> None:
+        """Keep a payment that somebody instructed to this bank.
+
+        Anybody admitted can instruct any amount; one that no ledger can hold is left to expire.
+        """
+        if terms.legs[-1].amount > AMOUNT_MAX:
+            return
+        payment = self._announced(key, terms, sender_lei)
+        work.payments.add(payment)
+        announce(work, payment, self._institution.clock())
 
     def _announced(self, key: SettlementId, terms: Terms, sender_lei: str) -> Payment:
         leg = terms.legs[-1]
@@ -205,11 +217,12 @@ def _carry_out(
             notices.notify(institution, work, payment)
         case Effect.SCHEDULE_EXPIRY:
             record(work, payment, effect, payment.terms.accept_by + EXPIRY_DELAY_SECONDS)
+        case Effect.SUBMIT_REJECT:
+            record(work, payment, effect, now + REJECT_DELAY_SECONDS)
         case (
             Effect.DELIVER_MESSAGE
             | Effect.DELIVER_STATUS
             | Effect.SUBMIT_ACCEPT
-            | Effect.SUBMIT_REJECT
             | Effect.SUBMIT_WITHDRAW
         ):
             record(work, payment, effect, now)

@@ -1,0 +1,305 @@
+"""A bridge's API over a real store, with a chain that stands still: for tests of the routes."""
+
+import asyncio
+import hashlib
+import sqlite3
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+import httpx
+from fastapi import FastAPI
+
+from bridge.api import Readiness, Services, create_api
+from bridge.app import open_books
+from bridge.centralbank.issuing import Issuing
+from bridge.chain import Attestation, ChainClient, Directory, Submitter
+from bridge.config import Settings
+from bridge.fx import QuoteDesk, Terminal
+from bridge.institution import Institution
+from bridge.interbank import Interbank, Kind
+from bridge.store import Store
+from support.participants import BANK_A, BANK_B, PROVIDER, make_institutions
+from support.participants import Institution as Keys
+
+NOW: Final = 1_795_429_800
+"""2026-11-23, the day of the example instruction."""
+CHAIN_ID: Final = 2_002_200
+CENTRAL_BANK: Final = "DEVN00EUROSYSTEM0007"
+ALICE, CAROL, OPERATOR = "alice-token", "carol-token", "operator-token"
+ALICE_IBAN: Final = "DE72500999990123456789"
+CAROL_IBAN: Final = "DE89370400440532013000"
+SECRET: Final = b"\x07" * 32
+
+
+def make_network() -> dict[str, Keys]:
+    """Two banks, an fx provider and a central bank, with their keys, by LEI."""
+    made = make_institutions(BANK_A, BANK_B, PROVIDER)
+    issuer = make_institutions(PROVIDER)[PROVIDER]
+    participant = replace(
+        issuer.participant,
+        lei=CENTRAL_BANK,
+        bic="DVEUDEF0XXX",
+        country="DE",
+        roles=frozenset({"issuer"}),
+        accounts=(),
+    )
+    return {**made, CENTRAL_BANK: replace(issuer, participant=participant)}
+
+
+@dataclass(slots=True)
+class StandingChain:
+    """What the bridge asks of its node, answered from here."""
+
+    known: Directory
+    chain_id: int = CHAIN_ID
+    balances: dict[int, int] = field(default_factory=dict)
+    supplies: dict[int, int] = field(default_factory=dict)
+
+    def directory(self) -> Directory:
+        return self.known
+
+    def currencies(self) -> frozenset[str]:
+        return frozenset({"EUR", "SGD"})
+
+    def issuer_of(self, code: str) -> str:
+        assert code == "EUR"
+        return CENTRAL_BANK
+
+    def token_address(self, numeric: int) -> bytes:
+        return numeric.to_bytes(20, "big")
+
+    def balance_of(self, numeric: int, _: bytes, *, block_number: int | None = None) -> int:
+        assert block_number is not None
+        return self.balances.get(numeric, 0)
+
+    def total_supply(self, numeric: int, *, block_number: int | None = None) -> int:
+        assert block_number is not None
+        return self.supplies.get(numeric, 0)
+
+    def latest_attestation(self, _: int) -> Attestation:
+        return Attestation(0, 0, 0, 0, bytes(32))
+
+
+@dataclass(slots=True)
+class Bridge:
+    """One institution's API with hands on what is behind it."""
+
+    api: FastAPI
+    store: Store
+    chain: StandingChain
+    database: Path
+    network: dict[str, Keys]
+    readiness: Readiness = field(default_factory=lambda: Readiness(is_ready=True))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+        **arguments: Any,
+    ) -> httpx.Response:
+        """One request, answered; a fault of the bridge is an answer too."""
+        bearer = {} if token is None else {"authorization": f"Bearer {token}"}
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.api, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
+                return await client.request(
+                    method, path, headers={**bearer, **(headers or {})}, **arguments
+                )
+
+        return asyncio.run(ask())
+
+    def rows(self) -> dict[str, int]:
+        """How many rows each table has."""
+        connection = sqlite3.connect(self.database)
+        try:
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return {
+                name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
+                for (name,) in names.fetchall()
+            }
+        finally:
+            connection.close()
+
+    def sealed_by(self, lei: str, kind: Kind, body: dict[str, str], *, to: str) -> bytes:
+        """A message as another institution would seal it."""
+        return self.channel(lei).seal(to, kind, body)
+
+    def channel(self, lei: str) -> Interbank:
+        """Another institution's end of the sealed channel."""
+        keys = self.network[lei].keys
+        return Interbank(lei, keys, self.chain.directory, httpx.Client())
+
+    def advance(self) -> None:
+        """Let the ledger have followed the chain to its first block."""
+        with self.store.unit_of_work() as work:
+            work.chain_log.advance(number=0, block_hash=bytes(32), parent_hash=bytes(32))
+
+
+def settings_document(lei: str, role: str, currencies: list[str]) -> dict[str, Any]:
+    """Settings that are right, as JSON."""
+    return {
+        "role": role,
+        "lei": lei,
+        "bic": "AURODEF0XXX",
+        "name": "An institution",
+        "database": "bridge.sqlite",
+        "port": 0,
+        "node_url": "http://127.0.0.1:1",
+        "chain_id": CHAIN_ID,
+        "genesis_hash": "0x" + "11" * 32,
+        "currencies": currencies,
+        "operating_keystore": "operating.keystore.json",
+        "quoting_keystore": "quoting.keystore.json" if role == "fx_provider" else None,
+        "passphrase_file": "passphrase",
+        "message_keys": "message-keys.json",
+        "secret_file": "secret",
+        "operator_token_sha256": digest(OPERATOR),
+    }
+
+
+def bank_document() -> dict[str, Any]:
+    """Settings of bank A with its customers and openings, as JSON."""
+    return {
+        **settings_document(BANK_A, "bank", ["EUR"]),
+        "fx_provider_lei": PROVIDER,
+        "fee": {"EUR": "5.00"},
+        "margin_basis_points": 25,
+        "customers": [
+            _customer("alice", "Alice Lindner", ALICE, ALICE_IBAN),
+            _customer("carol", "Carol Brandt", CAROL, CAROL_IBAN),
+        ],
+        "openings": [
+            _opening("reserves:EUR", f"deposit:{ALICE_IBAN}", "2000.00"),
+            _opening("reserves:EUR", "equity:EUR", "8000.00"),
+        ],
+    }
+
+
+def digest(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def bank(folder: Path) -> Bridge:
+    """Bank A, whose fx provider answers at once."""
+    return _bridge(folder, Settings.model_validate(bank_document()), answer_quotes=True)
+
+
+def bank_without_provider(folder: Path) -> Bridge:
+    """Bank A, whose fx provider does not answer."""
+    return _bridge(folder, Settings.model_validate(bank_document()))
+
+
+def fx_provider(folder: Path) -> Bridge:
+    """The fx provider."""
+    document = {
+        **settings_document(PROVIDER, "fx_provider", ["EUR", "SGD"]),
+        "bic": "ARDELUL0XXX",
+        "rates": [{"source": "EUR", "target": "SGD", "rate": "1.4520"}],
+        "openings": [_opening("reserves:EUR", "equity:EUR", "1000.00")],
+    }
+    return _bridge(folder, Settings.model_validate(document))
+
+
+def central_bank(folder: Path) -> Bridge:
+    """The central bank of the euro; bank A has reserves there."""
+    document = {
+        **settings_document(CENTRAL_BANK, "central_bank", ["EUR"]),
+        "bic": "DVEUDEF0XXX",
+        "openings": [_opening("lending:EUR", f"rtgs:{BANK_A}", "1000.00")],
+    }
+    return _bridge(folder, Settings.model_validate(document))
+
+
+def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) -> Bridge:
+    network = make_network()
+    chain = StandingChain(Directory(keys.participant for keys in network.values()))
+    database = folder / "bridge.sqlite"
+    store = Store.open(database)
+    open_books(store, settings, NOW)
+    desk_folder = folder / "desk"
+    peers = _provider_transport(network, chain, desk_folder) if answer_quotes else _SILENT
+    salts = iter(range(1, 1_000_000))
+    institution = Institution(
+        settings=settings,
+        store=store,
+        chain=cast(ChainClient, chain),
+        interbank=Interbank(
+            settings.lei,
+            network[settings.lei].keys,
+            chain.directory,
+            httpx.Client(transport=peers),
+        ),
+        clock=lambda: NOW,
+        salt=lambda: next(salts).to_bytes(32, "little"),
+        secret=SECRET,
+    )
+    bridge = Bridge(FastAPI(), store, chain, database, network)
+    role = settings.role.value
+    submitter = Submitter(store, institution.chain, network[settings.lei].quoting, lambda: NOW)
+    bridge.api = create_api(
+        Services(
+            institution=institution,
+            readiness=lambda: bridge.readiness,
+            desk=_desk(network, chain, store) if role == "fx_provider" else None,
+            issuing=Issuing(institution, submitter) if role == "central_bank" else None,
+        )
+    )
+    return bridge
+
+
+def _fail(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("nobody answers", request=request)
+
+
+_SILENT = httpx.MockTransport(_fail)
+
+
+def _desk(network: dict[str, Keys], chain: StandingChain, store: Store) -> QuoteDesk:
+    document = settings_document(PROVIDER, "fx_provider", ["EUR", "SGD"])
+    document["rates"] = [{"source": "EUR", "target": "SGD", "rate": "1.4520"}]
+    terminal = Terminal(
+        lei=PROVIDER,
+        chain_id=CHAIN_ID,
+        rates=Settings.model_validate(document).rates,
+        quote_seconds=60,
+        settle_seconds=120,
+        signer=network[PROVIDER].quoting,
+    )
+    salts = iter(range(1, 1_000_000))
+    return QuoteDesk(
+        terminal, store, chain.directory, lambda: NOW, lambda: next(salts).to_bytes(32, "big")
+    )
+
+
+def _provider_transport(
+    network: dict[str, Keys], chain: StandingChain, folder: Path
+) -> httpx.MockTransport:
+    """The fx provider behind the wire: opens what it is sent, answers sealed."""
+    desk = _desk(network, chain, Store.open(folder / "provider.sqlite"))
+    channel = Interbank(PROVIDER, network[PROVIDER].keys, chain.directory, httpx.Client())
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = channel.open(request.content)
+        return httpx.Response(200, content=channel.seal(BANK_A, Kind.QUOTE, desk.offer(asked)))
+
+    return httpx.MockTransport(answer)
+
+
+def _customer(customer_id: str, name: str, token: str, iban: str) -> dict[str, Any]:
+    return {
+        "customer_id": customer_id,
+        "name": name,
+        "address": {"town": "Frankfurt am Main", "country": "DE"},
+        "token_sha256": digest(token),
+        "accounts": [{"scheme": "iban", "identification": iban, "currency": "EUR"}],
+    }
+
+
+def _opening(debit: str, credit: str, amount: str) -> dict[str, str]:
+    return {"debit": debit, "credit": credit, "amount": amount, "currency": "EUR"}
