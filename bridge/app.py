@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, assert_never
 
@@ -63,6 +64,9 @@ ATTEST_SECONDS: Final = 0.2
 
 BEHIND_SECONDS_MAX: Final = 10
 """Longest time since the ledger was last level with the node's head, for a ready bridge."""
+
+WORKERS: Final = 4
+"""Threads that work off effects: a bank that does not answer holds up one of them, not all."""
 
 STOP_SECONDS_MAX: Final = 10
 """How long a stopping process waits for its threads and its open requests."""
@@ -122,7 +126,10 @@ class Runtime:
         self._submitter = Submitter(self.store, chain, signer, clock)
         self._issuing = Issuing(self.institution, self._submitter)
         self._funding = Funding(self.institution, self._submitter)
-        self._worker = Worker(self.store, self._handlers(), clock, owner="worker")
+        self._workers = tuple(
+            Worker(self.store, self._handlers(), clock, owner=f"worker-{number}")
+            for number in range(1, WORKERS + 1)
+        )
         observer = Observer(
             self.institution,
             self._issuing if settings.role is Role.CENTRAL_BANK else self._funding,
@@ -155,11 +162,10 @@ class Runtime:
 
     def start(self) -> None:
         """Start following the chain and working off effects."""
-        loops: Mapping[str, Callable[[], None]] = {
-            "follower": self._follow,
-            "worker": lambda: self._worker.run(self.stop),
-        }
-        for name, loop in loops.items():
+        loops: list[Callable[[], None]] = [self._follow]
+        loops += [partial(worker.run, self.stop) for worker in self._workers]
+        names = ("follower", *(f"worker-{number}" for number in range(1, WORKERS + 1)))
+        for name, loop in zip(names, loops, strict=True):
             thread = threading.Thread(target=self._guard, args=(name, loop), name=name)
             self._threads.append(thread)
             thread.start()
@@ -167,7 +173,8 @@ class Runtime:
     def close(self) -> None:
         """End the threads and give connections back."""
         self.stop.set()
-        self._worker.wake()
+        for worker in self._workers:
+            worker.wake()
         for thread in self._threads:
             thread.join(STOP_SECONDS_MAX)
         self._http.close()

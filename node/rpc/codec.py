@@ -47,6 +47,8 @@ FILTER_ALTERNATIVES_MAX = 256
 ACCESS_LIST_ENTRIES_MAX = 256
 """Entries of a call's access list."""
 
+BLOCK_NUMBER_MAX = 2**63 - 1
+HASH_TEXT_LENGTH = 66
 QUANTITY_BITS_MAX = 256
 DATA_BYTES_MAX = 256 * 1024
 
@@ -127,7 +129,7 @@ def parse_hash(value: Json, *, name: str) -> Hash32:
 
 def parse_slot(value: Json, *, name: str) -> int:
     """A storage slot: a quantity, or data of at most 32 bytes."""
-    if isinstance(value, str) and len(value) == 66:
+    if isinstance(value, str) and len(value) == HASH_TEXT_LENGTH:
         return int.from_bytes(parse_data(value, name=name, length=32), "big")
     return parse_quantity(value, name=name)
 
@@ -147,11 +149,13 @@ def parse_block_reference(value: Json, *, name: str) -> BlockReference:
         case {"blockHash": block_hash}:
             return parse_hash(block_hash, name=f"{name}.blockHash")
         case {"blockNumber": number}:
-            return parse_quantity(number, name=f"{name}.blockNumber")
+            return _parse_block_number(number, name=f"{name}.blockNumber")
         case str() if value in TAG_BY_NAME:
             return TAG_BY_NAME[value]
+        case str() if len(value) == HASH_TEXT_LENGTH:
+            return parse_hash(value, name=name)
         case _:
-            return parse_quantity(value, name=name)
+            return _parse_block_number(value, name=name)
 
 
 def parse_log_query(value: Json, *, name: str) -> LogQuery:
@@ -374,6 +378,13 @@ def _shown_gas_price(transaction: Transaction, *, is_committed: bool) -> int:
     return _effective_gas_price(transaction) if is_committed else transaction.max_fee_per_gas
 
 
+def _parse_block_number(value: Json, *, name: str) -> int:
+    number = parse_quantity(value, name=name)
+    if number > BLOCK_NUMBER_MAX:
+        raise ParameterInvalid(name, f"a block number is at most {BLOCK_NUMBER_MAX}")
+    return number
+
+
 def _parse_optional_address(value: Json, *, name: str) -> Address | None:
     return None if value is None else parse_address(value, name=name)
 
@@ -385,7 +396,7 @@ def _parse_call_gas(value: Json, *, name: str) -> int:
 
 
 def _parse_access_list(value: Json, *, name: str) -> tuple[AccessListEntry, ...]:
-    entries = value or []
+    entries = [] if value is None else value
     if not isinstance(entries, list) or len(entries) > ACCESS_LIST_ENTRIES_MAX:
         raise ParameterInvalid(name, f"expected at most {ACCESS_LIST_ENTRIES_MAX} entries")
     parsed = []

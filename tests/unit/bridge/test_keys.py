@@ -5,11 +5,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from eth_account import Account
+from eth_hash.auto import keccak
+
 from bridge.chain import recover_signer
 from bridge.errors import KeyUnusable
 from bridge.keys import KeystoreSigner, MessageKeys, generate_keystore
-from eth_account import Account
-from eth_hash.auto import keccak
 
 ROUNDS = 2
 

@@ -3,19 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from support.bridge_records import (
-    ACCOUNTS,
-    CASH,
-    CUSTODY,
-    DEPOSIT,
-    DOLLARS,
-    FEES,
-    POSITION,
-    SGD,
-    entry_of,
-    euros,
-    transfer,
-)
 
 from bridge.errors import (
     AmountOutOfRange,
@@ -41,6 +28,19 @@ from bridge.ledger import (
     void,
 )
 from bridge.money import Amount
+from support.bridge_records import (
+    ACCOUNTS,
+    CASH,
+    CUSTODY,
+    DEPOSIT,
+    DOLLARS,
+    FEES,
+    POSITION,
+    SGD,
+    entry_of,
+    euros,
+    transfer,
+)
 
 EMPTY = {account.account_id: Balance(account) for account in ACCOUNTS}
 

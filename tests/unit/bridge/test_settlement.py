@@ -23,6 +23,7 @@ from bridge.chain import (
     Submitter,
     settlement_id,
 )
+from bridge.chain.encoding import SETTLEMENT
 from bridge.config import Settings
 from bridge.errors import (
     CommitmentMismatch,
@@ -40,7 +41,7 @@ from bridge.iso20022.identifiers import parse_bic, parse_uetr
 from bridge.iso20022.messages import AccountIdentification, Agent, CreditTransfer
 from bridge.iso20022.parse import parse_status_report
 from bridge.money import Amount, parse_currency
-from bridge.payment import Direction, Leg, Payment, PaymentState, SettlementId
+from bridge.payment import Direction, Leg, Payment, PaymentId, PaymentState, SettlementId
 from bridge.settlement import notices
 from bridge.settlement.acceptance import consider, receive
 from bridge.settlement.observation import CONSIDER, Observer
@@ -85,7 +86,7 @@ class Desk:
         ref = BlockRef(number, _hash(number), _hash(number - 1), NOW)
         logs = tuple(
             ChainEvent(
-                contract="PaymentSettlement",
+                contract=SETTLEMENT,
                 name=name,
                 address=b"\xc0" * 20,
                 block_number=number,
@@ -325,7 +326,7 @@ class TestTheCreditorBank:
         bank.sees(committed(credit_transfer()))
         twin = replace(
             bank.payment(),
-            payment_id=bank.payment().payment_id.replace("pay_in_", "pay_in_0"),
+            payment_id=PaymentId("pay_in_twin"),
             settlement_id=SettlementId(b"\x55" * 32),
             uetr=credit_transfer().uetr,
             counterparty_lei=PROVIDER,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.bridge_records import ACCOUNTS, CASH, DEPOSIT, NOW, effect, open_store, transfer
 
 from bridge.errors import (
     AccountUnknown,
@@ -22,6 +21,7 @@ from bridge.errors import (
 )
 from bridge.ledger import Account, AccountType, Resolution
 from bridge.store import PAGE_MAX, Store
+from support.bridge_records import ACCOUNTS, CASH, DEPOSIT, NOW, effect, open_store, transfer
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.bridge_records import NOW, effect, open_store
 
 from bridge.errors import RecordConflict
 from bridge.store import EffectRow, EffectState, Store
+from support.bridge_records import NOW, effect, open_store
 
 LEASE = 30
 

@@ -7,20 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.bridge_records import (
-    ALPHA_LEI,
-    BETA_LEI,
-    DEPOSIT,
-    EUR,
-    NOW,
-    euros,
-    open_store,
-    outgoing,
-    payment,
-    quote,
-    signed_quote,
-    terms,
-)
 
 from bridge.errors import (
     ChainDiscontinuous,
@@ -65,6 +51,20 @@ from bridge.store import (
     UnitOfWork,
 )
 from bridge.store.payment_record import decode_payment, encode_payment
+from support.bridge_records import (
+    ALPHA_LEI,
+    BETA_LEI,
+    DEPOSIT,
+    EUR,
+    NOW,
+    euros,
+    open_store,
+    outgoing,
+    payment,
+    quote,
+    signed_quote,
+    terms,
+)
 
 SENDER = b"\x11" * 20
 

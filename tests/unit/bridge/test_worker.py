@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support.bridge_records import NOW, effect, open_store
 
 from bridge.errors import (
     EntryNotPending,
@@ -26,6 +25,7 @@ from bridge.worker import (
     Worker,
     backoff_seconds,
 )
+from support.bridge_records import NOW, effect, open_store
 
 
 @dataclass

@@ -252,7 +252,9 @@ def test_another_chains_genesis_is_refused(core: Core) -> None:
         core.application.init_chain(bytes(32))
 
 
-@pytest.mark.parametrize("entry", [b"", b"\x00\x01", b"\x00\x01" + bytes(9), b"\x00\x02" + bytes(8)])
+@pytest.mark.parametrize(
+    "entry", [b"", b"\x00\x01", b"\x00\x01" + bytes(9), b"\x00\x02" + bytes(8)]
+)
 def test_only_ten_bytes_with_the_prefix_are_a_time_record(entry: bytes) -> None:
     assert decode_time_record(entry) is None
     assert decode_time_record(encode_time_record(2**64 - 1)) == 2**64 - 1

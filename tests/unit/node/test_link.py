@@ -130,7 +130,9 @@ def test_new_heads_reach_clients_present_and_future(tmp_path: Path, server: Serv
         arrived: list[Head] = []
         told = threading.Event()
 
-        def take(announced: Head, arrived: list[Head] = arrived, told: threading.Event = told) -> None:
+        def take(
+            announced: Head, arrived: list[Head] = arrived, told: threading.Event = told
+        ) -> None:
             arrived.append(announced)
             told.set()
 
@@ -196,7 +198,9 @@ def test_a_long_directory_gets_a_short_socket_path(tmp_path: Path) -> None:
     assert path != socket_path(deep.parent)
 
 
-@pytest.mark.parametrize("fields", [(), (b"Nobody",), (b"NonceTooLow", b"expected"), (b"NonceTooLow",)])
+@pytest.mark.parametrize(
+    "fields", [(), (b"Nobody",), (b"NonceTooLow", b"expected"), (b"NonceTooLow",)]
+)
 def test_an_error_that_is_none_of_ours_is_refused(fields: tuple[bytes, ...]) -> None:
     with pytest.raises(LinkFrameInvalid):
         decode_error(fields)

@@ -37,7 +37,8 @@ def test_a_quantity_is_hex_without_leading_zeros(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0x", "0x00", "0x041", "41", "ff", "0xg", "0x-1", "0x1_0", "", 65, None, "0x" + "f" * 65]
+    "text",
+    ["0x", "0x00", "0x041", "41", "ff", "0xg", "0x-1", "0x1_0", "", 65, None, "0x" + "f" * 65],
 )
 def test_anything_else_is_no_quantity(text: Any) -> None:
     with pytest.raises(ParameterInvalid, match="n:"):
@@ -95,7 +96,9 @@ def test_a_block_is_named_by_tag_number_or_hash(value: Any, reference: object) -
     assert parsed == reference
 
 
-@pytest.mark.parametrize("value", ["newest", 16, {}, {"blockHash": "0x1"}, []])
+@pytest.mark.parametrize(
+    "value", ["newest", 16, {}, {"blockHash": "0x1"}, [], "0x8000000000000000"]
+)
 def test_no_other_name_of_a_block_is_known(value: Any) -> None:
     with pytest.raises(ParameterInvalid):
         parse_block_reference(value, name="block")

@@ -138,7 +138,12 @@ def test_state_is_read_at_any_block(core: Core) -> None:
     assert ask(core, "eth_getCode", "0x" + SINK.hex()) == "0x"
     proxy = contracts.load("ERC1967Proxy").runtime
     assert len(ask(core, "eth_getCode", REGISTRY)) == 2 + 2 * len(proxy)
-    slot = "0x" + (int.from_bytes(keccak(b"eip1967.proxy.implementation"), "big") - 1).to_bytes(32, "big").hex()
+    slot = (
+        "0x"
+        + (int.from_bytes(keccak(b"eip1967.proxy.implementation"), "big") - 1)
+        .to_bytes(32, "big")
+        .hex()
+    )
     word = ask(core, "eth_getStorageAt", REGISTRY, slot, "latest")
     assert bytes.fromhex(word[2:])[12:] == contracts.REGISTRY_IMPLEMENTATION_ADDRESS
 
@@ -221,7 +226,7 @@ def test_a_refused_transaction_says_why(core: Core, draft: Draft, words: str) ->
 
 def test_fees_say_to_set_them_to_zero(core: Core) -> None:
     """N-12."""
-    raw = Draft(max_fee_per_gas=1).signed_by(OPERATOR.operating)
+    raw = Draft(nonce=1, max_fee_per_gas=1).signed_by(OPERATOR.operating)
     refused = refuse(core, "eth_sendRawTransaction", "0x" + raw.hex())
     assert "set both fee fields to 0" in refused.message
 
