@@ -118,7 +118,7 @@ class Tracing:
                     trace_id=trace_id,
                     method=scope["method"],
                     path=scope["path"],
-                    status=message["status"],
+                    status=int(message["status"]),
                     milliseconds=(time.monotonic_ns() - started_at) // 1_000_000,
                 )
             await send(message)

@@ -147,9 +147,7 @@ def quote_at(now: int) -> Quote:
     )
 
 
-def test_a_payment_versus_payment_settles_through_json_rpc(
-    web3: Web3, record_property: Any
-) -> None:
+def test_a_payment_versus_payment_settles_through_json_rpc(web3: Web3) -> None:
     street = Street(web3)
     street.fund(EUR, EUROSYSTEM, ALPHA, 1_000_000)
     street.fund(SGD, AUTHORITY, MAKER, 2_000_000)
