@@ -12,6 +12,7 @@ it, and goes on from what was committed.
 import contextlib
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -31,24 +32,26 @@ from bridge.centralbank.attesting import Attester
 from bridge.centralbank.funding import Funding
 from bridge.centralbank.issuing import Issuing
 from bridge.chain import ChainClient, Follower, Submitter
-from bridge.config import CustomerSettings, OpeningSettings, Role, Settings
-from bridge.errors import Rejected, SettingsInvalid, StoreBusy, Unavailable
+from bridge.config import Role, Settings
+from bridge.errors import SettingsInvalid, StoreBusy, Unavailable
 from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
 from bridge.interbank import Interbank
-from bridge.iso20022.identifiers import parse_country, parse_iban
-from bridge.iso20022.messages import PostalAddress
 from bridge.keys import KeystoreSigner, MessageKeys
-from bridge.ledger import JournalEntry, credit, debit
-from bridge.money import Amount, parse_currency
+from bridge.money import parse_currency
+from bridge.opening import open_books
 from bridge.settlement.observation import Observer
 from bridge.settlement.submission import Submission
-from bridge.store import AccountScheme, Customer, CustomerAccount, Store, UnitOfWork
+from bridge.store import Store
 from bridge.telemetry import get_logger
 from bridge.worker import Handler, Worker
 
 NODE_WAIT_SECONDS_MAX: Final = 30
 """How long a starting bridge waits for its node, and an attester for its central bank's database."""
+
+RECURSION_MAX: Final = 1_000
+"""Depth at which Python itself stops. Importing a cryptographic library raises it so far that
+nested JSON from anybody would overflow the stack and end the process."""
 
 WAIT_STEP_SECONDS: Final = 0.2
 """How often what is waited for at the start is tried."""
@@ -255,6 +258,7 @@ class Runtime:
 
 def create_app(settings: Settings) -> FastAPI:
     """The bridge as an ASGI application that prepares, starts and ends its own runtime."""
+    sys.setrecursionlimit(RECURSION_MAX)
     runtime = Runtime(settings, threading.Event())
     runtime.prepare()
     return _assemble(runtime)
@@ -277,6 +281,7 @@ def serve(settings: Settings, stop: threading.Event, announce: Callable[[str], N
 
     `announce` is told the URL once requests are answered.
     """
+    sys.setrecursionlimit(RECURSION_MAX)
     with _listen(settings.port) as listener:
         port = listener.getsockname()[1]
         runtime = Runtime(settings, stop)
@@ -400,92 +405,6 @@ def _await(attempt: Callable[[], _Found], stop: threading.Event) -> _Found:
             if stop.is_set() or utc_seconds() >= deadline:
                 raise
         stop.wait(WAIT_STEP_SECONDS)
-
-
-def open_books(store: Store, settings: Settings, now: int) -> None:
-    """Open the institution's accounts, its customers' accounts, and book its opening entries.
-
-    Everything here is done once and is left alone when it is there already. Raises
-    `SettingsInvalid` for a customer or an opening entry that cannot be.
-    """
-    with store.unit_of_work() as work:
-        for code in settings.currencies:
-            currency = parse_currency(code)
-            accounts = chart.institution_accounts(currency)
-            if settings.role is Role.CENTRAL_BANK:
-                accounts = chart.central_bank_accounts(currency)
-            for account in accounts:
-                work.ledger.open_account(account)
-        for customer in settings.customers:
-            with _naming(f"customers.{customer.customer_id}"):
-                _keep_customer(work, customer)
-        for position, opening in enumerate(settings.openings):
-            with _naming(f"openings.{position}"):
-                _book_opening(work, opening, f"opening:{position}", now)
-
-
-@contextlib.contextmanager
-def _naming(place: str) -> Iterator[None]:
-    """A refusal of what the settings ask for is a fault of the settings, at this place."""
-    try:
-        yield
-    except Rejected as error:
-        raise SettingsInvalid("settings", f"{place}: {error}") from error
-
-
-def _keep_customer(work: UnitOfWork, customer: CustomerSettings) -> None:
-    address = customer.address
-    work.customers.upsert(
-        Customer(
-            customer_id=customer.customer_id,
-            name=customer.name,
-            address=PostalAddress(
-                town=address.town,
-                country=parse_country(address.country),
-                street=address.street,
-                building_number=address.building_number,
-                post_code=address.post_code,
-            ),
-            token_hash=bytes.fromhex(customer.token_sha256),
-        )
-    )
-    for account in customer.accounts:
-        scheme = AccountScheme(account.scheme)
-        identification = account.identification
-        if scheme is AccountScheme.IBAN:
-            identification = parse_iban(account.identification)
-        currency = parse_currency(account.currency)
-        opened = chart.deposit_account(identification, currency, customer.customer_id)
-        work.ledger.open_account(opened)
-        work.customers.add_account(
-            CustomerAccount(
-                account_id=opened.account_id,
-                customer_id=customer.customer_id,
-                scheme=scheme,
-                identification=identification,
-                currency=currency.code,
-            )
-        )
-
-
-def _book_opening(work: UnitOfWork, opening: OpeningSettings, entry_id: str, now: int) -> None:
-    currency = parse_currency(opening.currency)
-    for account_id in (opening.debit, opening.credit):
-        kind, _, lei = account_id.partition(":")
-        if kind == "rtgs":
-            work.ledger.open_account(chart.rtgs_account(lei, currency))
-    if work.ledger.find_entry(entry_id) is not None:
-        return
-    amount = Amount.parse(opening.amount, currency)
-    work.ledger.book(
-        JournalEntry(
-            entry_id=entry_id,
-            kind="opening",
-            description="opening balance",
-            postings=(debit(opening.debit, amount), credit(opening.credit, amount)),
-            booked_at=now,
-        )
-    )
 
 
 def _load_signer(keystore: Path, settings: Settings) -> KeystoreSigner:

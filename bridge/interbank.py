@@ -120,7 +120,7 @@ class Interbank:
             opened = jwe.decrypt_compact(sealed, self._keys.sealing, algorithms=list(_SEALING))
             signed = jws.extract_compact(opened.plaintext or b"")
             sender_lei = signed.headers().get("kid")
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, RecursionError) as error:
             raise EnvelopeInvalid("it cannot be unsealed") from error
         if not isinstance(sender_lei, str):
             raise EnvelopeInvalid("it names no sender")
@@ -168,7 +168,7 @@ class Interbank:
         try:
             content = json.loads(payload)
             to_lei, kind, body = content["to"], Kind(content["kind"]), content["body"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EnvelopeInvalid("its content is not a message of this network") from error
         if not isinstance(body, dict) or not all(isinstance(part, str) for part in body.values()):
             raise EnvelopeInvalid("its body is not text by name")

@@ -16,16 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.api import accounts, interbank, issuances, messages, operations, payments
-from bridge.api.problems import PROBLEM_CONTENT_TYPE, install_handlers
+from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
 from bridge.api.services import Services
 from bridge.config import Role
+from bridge.iso20022.document import MESSAGE_BYTES_MAX
 from bridge.telemetry import get_logger
 
-BODY_BYTES_MAX: Final = 512 * 1024
+BODY_BYTES_MAX: Final = MESSAGE_BYTES_MAX
 """Most bytes of a request's body that are read, whatever its Content-Length says."""
-
-TRACE_ID_HEADER: Final = "X-Request-ID"
 
 _TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -124,6 +123,3 @@ class Tracing:
             await send(message)
 
         await self._app(scope, receive, send_named)
-
-
-__all__ = ["PROBLEM_CONTENT_TYPE", "create_api"]

@@ -77,7 +77,10 @@ OperatorNeeded = Depends(authenticate_operator)
 """Dependency of a router for the operator."""
 
 JsonNeeded = Depends(_check_json)
-"""Dependency of a route with a JSON body: other types are refused as such, after authentication."""
+"""Dependency of a route with a JSON body: other types are refused as such."""
+
+CustomersJsonNeeded = (Depends(authenticate_customer), JsonNeeded)
+"""Dependencies of a customer's route with a JSON body: who asks is settled first."""
 
 IdempotencyKey = Annotated[
     str,

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
-from bridge.api.authentication import CustomerNeeded, IdempotencyKey, JsonNeeded
+from bridge.api.authentication import CustomerNeeded, CustomersJsonNeeded, IdempotencyKey
 from bridge.api.problems import RepeatableResponse, answer_refusal
 from bridge.api.schemas import MessageList, PageQuery, PaymentOrder, PaymentPage, PaymentView
 from bridge.api.services import ServicesNeeded
@@ -22,7 +22,10 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
 
 @router.post(
-    "", status_code=HTTPStatus.ACCEPTED, dependencies=[JsonNeeded], response_model=PaymentView
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    dependencies=CustomersJsonNeeded,
+    response_model=PaymentView,
 )
 def create_payment(
     customer: CustomerNeeded, key: IdempotencyKey, order: PaymentOrder, services: ServicesNeeded

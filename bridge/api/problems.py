@@ -31,6 +31,8 @@ from bridge.telemetry import get_logger
 
 PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
 
+TRACE_ID_HEADER: Final = "X-Request-ID"
+
 IDEMPOTENCY_KEY_HEADER: Final = "Idempotency-Key"
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 64
@@ -130,10 +132,11 @@ def answer_problem(
     request: Request, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """The response for a problem met in this request."""
+    trace_id = trace_id_of(request)
     return JSONResponse(
-        {**problem.document(), "trace_id": trace_id_of(request)},
+        {**problem.document(), "trace_id": trace_id},
         status_code=problem.status.value,
-        headers={**_headers_of(problem.status), **(headers or {})},
+        headers={TRACE_ID_HEADER: trace_id, **_headers_of(problem.status), **(headers or {})},
         media_type=PROBLEM_CONTENT_TYPE,
     )
 

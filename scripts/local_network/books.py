@@ -8,7 +8,7 @@ import httpx
 
 from bridge.chain import ChainClient
 from bridge.money import Amount, parse_currency
-from local_network.cast import CURRENCIES, INSTITUTIONS, CurrencyCast
+from local_network.cast import CURRENCIES, INSTITUTIONS, CurrencyCast, institution
 from local_network.layout import Layout
 
 HTTP_TIMEOUT_SECONDS: Final = 15
@@ -86,9 +86,13 @@ class CurrencyBooks:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """All ledgers at one moment: balances by institution and account, and tokens on the chain."""
+    """All ledgers at one moment: balances by institution and account, and tokens on the chain.
+
+    `debit_normal` holds the accounts that grow by debits (assets and expenses).
+    """
 
     balances: Mapping[tuple[str, str], Amount]
+    debit_normal: frozenset[tuple[str, str]]
     chain: Mapping[tuple[str, str], Amount]
     by_currency: Mapping[str, CurrencyBooks]
 
@@ -102,14 +106,40 @@ class Books:
         return holdings and all(books.is_reconciled for books in self.by_currency.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What the changes between two moments add up to, for one ledger or the chain; must be zero."""
+
+    title: str
+    total: Amount
+
+
+def sums_of_changes(before: Books, after: Books) -> list[Sum]:
+    """Debits less credits of every ledger, and tokens lost and won on the chain, per currency."""
+    sums: dict[tuple[str, str], Amount] = {}
+    for place, amount in after.balances.items():
+        change = amount - before.balances.get(place, Amount.zero(amount.currency))
+        signed = change if place in after.debit_normal else -change
+        key = (f"{institution(place[0]).title}: debits less credits", amount.currency.code)
+        sums[key] = sums.get(key, Amount.zero(amount.currency)) + signed
+    for place, amount in after.chain.items():
+        key = ("chain: tokens won less tokens lost", amount.currency.code)
+        total = sums.get(key, Amount.zero(amount.currency))
+        sums[key] = total + (amount - before.chain[place])
+    return [Sum(title, total) for (title, _), total in sums.items()]
+
+
 def read_books(caller: Caller, chain: ChainClient) -> Books:
     """Read every ledger from its own process, and the tokens from the node."""
     balances: dict[tuple[str, str], Amount] = {}
+    debit_normal: set[tuple[str, str]] = set()
     for member in INSTITUTIONS:
         answer = caller.get(member.key, "/v1/ledger/accounts", token=member.key).json()
         for account in answer["items"]:
             money = account["ledger"]
             currency = parse_currency(money["currency"])
+            if account["type"] in {"asset", "expense"}:
+                debit_normal.add((member.key, account["id"]))
             balances[(member.key, account["id"])] = Amount.parse(
                 money["value"], currency, signed=True
             )
@@ -128,7 +158,12 @@ def read_books(caller: Caller, chain: ChainClient) -> Books:
     by_currency = {
         currency.code: _currency_books(currency, balances, chain) for currency in CURRENCIES
     }
-    return Books(balances=balances, chain=holdings, by_currency=by_currency)
+    return Books(
+        balances=balances,
+        debit_normal=frozenset(debit_normal),
+        chain=holdings,
+        by_currency=by_currency,
+    )
 
 
 def _currency_books(

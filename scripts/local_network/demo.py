@@ -17,7 +17,8 @@ from bridge.iso20022.format import format_initiation
 from bridge.iso20022.identifiers import parse_uetr, shape_uetr
 from bridge.iso20022.messages import InstructionStamp, restamp
 from bridge.iso20022.parse import parse_initiation
-from local_network.books import Books, Caller, read_books
+from bridge.money import Amount
+from local_network.books import Books, Caller, read_books, sums_of_changes
 from local_network.cast import ALICE, BOB, INSTITUTIONS, institution
 from local_network.console import Console
 from local_network.layout import Layout
@@ -144,7 +145,7 @@ class Demo:
         console.step("bank B", f"Bob credited {_money(credited['amount'])}")
         after = self._await_books()
         self._keep_messages(folder, str(ended["id"]), str(credited["id"]))
-        reconciled = after.is_reconciled and self._tell_books(before, after)
+        reconciled = self._tell_books(before, after) and after.is_reconciled
         console.say(f"\n  ISO 20022 files: {folder}")
         return Outcome(
             payment=ended,
@@ -220,33 +221,30 @@ class Demo:
             time.sleep(POLL_SECONDS)
 
     def _tell_books(self, before: Books, after: Books) -> bool:
-        """Print every account that changed; whether the changes sum to zero per ledger."""
-        rows = []
-        for (key, account), amount in after.balances.items():
-            earlier = before.balances.get((key, account), amount - amount)
-            if earlier != amount or account == f"deposit:{BOB.account}":
-                rows.append(
-                    (
-                        f"{institution(key).title}: {account}",
-                        earlier.format(),
-                        amount.format(),
-                        (amount - earlier).format(),
-                        amount.currency.code,
-                    )
-                )
-        self._console.say("\nLedgers before and after")
-        self._console.table(("account", "before", "after", "change", ""), rows)
-        self._console.say("\nChain, central bank and ledgers")
+        """Print all books before and after; whether every sum that must be zero is."""
+        console = self._console
+        header = ("", "before", "after", "change", "")
+        console.say("\nLedgers (each account that changed, and all of the central banks)")
+        console.table(header, _ledger_rows(before, after))
+        console.say("\nTokens on the chain")
+        console.table(header, _token_rows(before, after))
+        console.say("\nWhat must be zero")
+        sums = sums_of_changes(before, after)
+        console.table(
+            ("", "sum", ""),
+            [(each.title, each.total.format(), each.total.currency.code) for each in sums],
+        )
+        console.say("\nWhat must be equal")
         figures = [
             (code, *books.describe().values(), "agree" if books.is_reconciled else "DIFFER")
             for code, books in after.by_currency.items()
         ]
-        header = ("currency", "token supply", "RTGS reserve", "ledger tokens", "")
-        self._console.table(header, figures)
-        return all(
+        console.table(("", "token supply", "RTGS reserve", "ledger tokens", ""), figures)
+        unchanged = all(
             after.by_currency[code].token_supply == books.token_supply
             for code, books in before.by_currency.items()
         )
+        return unchanged and not any(each.total for each in sums)
 
     def _keep_messages(self, folder: Path, sent: str, received: str) -> None:
         """Fetch every ISO message of the payment from both banks into the run's folder."""
@@ -261,6 +259,28 @@ class Demo:
                     key, f"{path}/{message['id']}", token=customer.customer_id
                 ).content
                 (folder / f"{key}-{index}-{message['name']}.xml").write_bytes(document)
+
+
+def _ledger_rows(before: Books, after: Books) -> list[tuple[str, ...]]:
+    rows = []
+    for (key, account), amount in after.balances.items():
+        earlier = before.balances.get((key, account), Amount.zero(amount.currency))
+        member = institution(key)
+        if earlier != amount or member.role == "central_bank":
+            rows.append(_row(f"{member.title}: {account}", earlier, amount))
+    return rows
+
+
+def _token_rows(before: Books, after: Books) -> list[tuple[str, ...]]:
+    return [
+        _row(institution(key).title, before.chain[(key, code)], amount)
+        for (key, code), amount in after.chain.items()
+    ]
+
+
+def _row(title: str, earlier: Amount, later: Amount) -> tuple[str, ...]:
+    change = (later - earlier).format()
+    return (title, earlier.format(), later.format(), change, later.currency.code)
 
 
 def _pair(amount: object) -> dict[str, str]:

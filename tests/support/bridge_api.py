@@ -11,13 +11,13 @@ import httpx
 from fastapi import FastAPI
 
 from bridge.api import Readiness, Services, create_api
-from bridge.app import open_books
 from bridge.centralbank.issuing import Issuing
 from bridge.chain import Attestation, ChainClient, Directory, Submitter
 from bridge.config import Settings
 from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
 from bridge.interbank import Interbank, Kind
+from bridge.opening import open_books
 from bridge.store import Store
 from support.participants import BANK_A, BANK_B, PROVIDER, make_institutions
 from support.participants import Institution as Keys

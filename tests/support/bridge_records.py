@@ -28,9 +28,7 @@ BETA_LEI: Final = "BETA0000000000000055"
 CASH: Final = Account("cash:EUR", "Cash", AccountType.ASSET, EUR)
 DEPOSIT: Final = Account("deposit:alice", "Alice", AccountType.LIABILITY, EUR, owner="alice")
 FEES: Final = Account("fee-income:EUR", "Fees", AccountType.INCOME, EUR)
-POSITION: Final = Account(
-    "fx-position:EUR", "Position", AccountType.ASSET, EUR, may_overdraw=True
-)
+POSITION: Final = Account("fx-position:EUR", "Position", AccountType.ASSET, EUR, may_overdraw=True)
 DOLLARS: Final = Account("cash:SGD", "Dollars", AccountType.ASSET, SGD)
 CUSTODY: Final = Account("custody:EUR", "Custody", AccountType.ASSET, EUR, unit="EUR.retail")
 ACCOUNTS: Final = (CASH, DEPOSIT, FEES, POSITION, DOLLARS, CUSTODY)
@@ -41,9 +39,7 @@ def euros(minor_units: int) -> Amount:
     return Amount(EUR, minor_units)
 
 
-def entry_of(
-    entry_id: str, postings: Iterable[Posting], *, pending: bool = False
-) -> JournalEntry:
+def entry_of(entry_id: str, postings: Iterable[Posting], *, pending: bool = False) -> JournalEntry:
     """A journal entry with these postings."""
     return JournalEntry(
         entry_id=entry_id,

@@ -1,10 +1,12 @@
 """The bridge's own encodings against the contracts that define them, on the node's engine."""
 
-from collections.abc import Iterator
 from dataclasses import astuple, replace
 
-import contracts
 import pytest
+from eth_account import Account as Wallet
+from eth_hash.auto import keccak
+
+import contracts
 from bridge.chain import (
     Attestation,
     ChainEvent,
@@ -22,11 +24,18 @@ from bridge.chain import (
 from bridge.chain.encoding import RawLog, contract_at, decode_event, describe_revert
 from bridge.keys import KeystoreSigner
 from bridge.payment import Leg, Quote, Terms
-from eth_account import Account as Wallet
-from eth_hash.auto import keccak
-from support.chain_harness import Event, Key, Reverted
-from support.settlement_network import ALPHA, BETA, CHAIN_ID, EUR, EUROSYSTEM, MAKER, Street
-from support.settlement_network import SGD, open_street
+from support.chain_harness import Event, Reverted
+from support.settlement_network import (
+    ALPHA,
+    BETA,
+    EUR,
+    EUROSYSTEM,
+    MAKER,
+    SGD,
+    Street,
+    open_street,
+)
+from support.transactions import CHAIN_ID, Key
 
 UETR = "3f2b8a6e-1c4d-4e5f-8a9b-0c1d2e3f4a5b"
 EUR_NUMERIC = 978
@@ -39,8 +48,8 @@ def genesis() -> Street:
 
 
 @pytest.fixture
-def street(genesis: Street) -> Iterator[Street]:
-    yield genesis.fork()
+def street(genesis: Street) -> Street:
+    return genesis.fork()
 
 
 def quote_of(street: Street) -> Quote:

@@ -23,7 +23,6 @@ from support.settlement_network import (
     ALPHA,
     AUTHORITY,
     BETA,
-    CHAIN_ID,
     EUR,
     EUROSYSTEM,
     MAKER,
@@ -41,7 +40,7 @@ from support.settlement_network import (
     sign,
     sign_quote,
 )
-from support.transactions import Key
+from support.transactions import CHAIN_ID, Key
 
 HOUR = 3_600
 STATE_SETTLED = 3

@@ -36,10 +36,11 @@ from support.transactions import ALICE, CHAIN_ID, Draft, Key
 
 SENDER = ALPHA.operating
 HEADER_FIELDS = (
-    "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number"
-    " gasLimit gasUsed timestamp extraData mixHash nonce baseFeePerGas withdrawalsRoot blobGasUsed"
-    " excessBlobGas parentBeaconBlockRoot requestsHash"
-).split()
+    *("parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot"),
+    *("logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData"),
+    *("mixHash", "nonce", "baseFeePerGas", "withdrawalsRoot", "blobGasUsed", "excessBlobGas"),
+    *("parentBeaconBlockRoot", "requestsHash"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +72,14 @@ def next_nonce(node: NodeProcess, key: Key = SENDER) -> int:
 
 def header_hash(block: Any) -> bytes:
     """keccak256 of the RLP of a block's 21 header fields, as any outsider computes it."""
-    items = [block[field] for field in HEADER_FIELDS]
-    encoded = [
-        item
-        if isinstance(item, int)
-        else bytes.fromhex(Web3.to_hex(hexstr=item)[2:])
-        if isinstance(item, str)
-        else bytes(item)
-        for item in items
-    ]
-    return keccak(rlp.encode(encoded))
+    return keccak(rlp.encode([header_item(block[field]) for field in HEADER_FIELDS]))
+
+
+def header_item(value: Any) -> int | bytes:
+    """A header field as RLP takes it; web3.py gives addresses as text."""
+    if isinstance(value, int):
+        return value
+    return bytes.fromhex(value[2:]) if isinstance(value, str) else bytes(value)
 
 
 def test_web3_without_middleware_reads_real_blocks(node: NodeProcess) -> None:

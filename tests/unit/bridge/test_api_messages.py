@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bridge.api.assembly import BODY_BYTES_MAX
-from bridge.iso20022.document import MESSAGE_BYTES_MAX
 from bridge.iso20022.format import format_initiation
 from bridge.iso20022.messages import CustomerCreditTransferInitiation, PaymentInstruction
 from bridge.iso20022.parse import parse_initiation
@@ -54,6 +53,7 @@ def instruction(end_to_end_id: str, value: str) -> PaymentInstruction:
     return replace(
         example,
         message_id="MSG-1",
+        created_at=datetime.fromtimestamp(NOW, UTC),
         end_to_end_id=end_to_end_id,
         uetr=None,
         instructed_amount=Amount.parse(value, example.instructed_amount.currency),
@@ -147,7 +147,6 @@ DOCTYPE = b'<!DOCTYPE x [<!ENTITY e "e">]>'
         (EXAMPLE.replace(b"DE72500999990", b"DE73500999990"), 422, "invalid_iban"),
         (EXAMPLE.replace(b"STHBSGS0XXX", b"STHB"), 422, "invalid_bic"),
         (EXAMPLE.replace(b"<MsgId>", b"<Surprise/><MsgId>", 1), 422, "unknown_element"),
-        (b" " * (MESSAGE_BYTES_MAX + 1), 413, "message_too_large"),
         (b" " * (BODY_BYTES_MAX + 1), 413, "body_too_large"),
     ],
     ids=lambda value: value[:12].decode() if isinstance(value, bytes) else str(value),

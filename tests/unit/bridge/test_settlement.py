@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from bridge import chart
-from bridge.app import open_books
 from bridge.centralbank.funding import Funding
 from bridge.chain import (
     BlockData,
@@ -41,6 +40,7 @@ from bridge.iso20022.identifiers import parse_bic, parse_uetr
 from bridge.iso20022.messages import AccountIdentification, Agent, CreditTransfer
 from bridge.iso20022.parse import parse_status_report
 from bridge.money import Amount, parse_currency
+from bridge.opening import open_books
 from bridge.payment import Direction, Leg, Payment, PaymentId, PaymentState, SettlementId
 from bridge.settlement import notices
 from bridge.settlement.acceptance import consider, receive

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,14 @@ def test_a_unit_of_work_commits_everything_at_its_end(store: Store) -> None:
 
 
 def test_an_error_rolls_the_whole_unit_of_work_back(store: Store) -> None:
-    with pytest.raises(InsufficientFunds), store.unit_of_work() as work:
-        work.ledger.book(transfer("good", CASH, DEPOSIT, 100))
-        work.effects.add(effect("good"))
-        work.ledger.book(transfer("bad", DEPOSIT, CASH, 101))
+    def book_good_and_bad() -> None:
+        with store.unit_of_work() as work:
+            work.ledger.book(transfer("good", CASH, DEPOSIT, 100))
+            work.effects.add(effect("good"))
+            work.ledger.book(transfer("bad", DEPOSIT, CASH, 101))
+
+    with pytest.raises(InsufficientFunds):
+        book_good_and_bad()
     assert ledger_balance(store, DEPOSIT) == 0
     with store.reading() as work:
         assert not work.effects.has("good")
@@ -125,9 +130,9 @@ def test_listeners_hear_of_commits_that_added_effects_and_of_no_others(store: St
     heard: list[str] = []
     store.subscribe(lambda: heard.append("effects"))
     book(store, "no effect")
-    with pytest.raises(RuntimeError), store.unit_of_work() as work:
+    with suppress(ZeroDivisionError), store.unit_of_work() as work:
         work.effects.add(effect("rolled back"))
-        raise RuntimeError
+        _ = 1 // 0
     assert heard == []
     with store.unit_of_work() as work:
         work.effects.add(effect("kept"))
@@ -191,12 +196,12 @@ ATTACKS = [
     "UPDATE entries SET description = 'forged'",
     "DELETE FROM entries",
     "INSERT OR REPLACE INTO entries SELECT * FROM entries",
-    "REPLACE INTO entries (sequence, entry_id, kind, description, pending, booked_at)"
-    " VALUES (99, 'one', 'test', 'forged', 0, 1)",
+    """REPLACE INTO entries (sequence, entry_id, kind, description, pending, booked_at)
+       VALUES (99, 'one', 'test', 'forged', 0, 1)""",
     "UPDATE postings SET amount = amount * 2",
     "DELETE FROM postings",
-    "INSERT OR REPLACE INTO postings SELECT entry_id, position, account_id, side, amount * 2"
-    " FROM postings",
+    """INSERT OR REPLACE INTO postings
+       SELECT entry_id, position, account_id, side, amount * 2 FROM postings""",
     "UPDATE entry_resolutions SET resolution = 'voided'",
     "DELETE FROM entry_resolutions",
     "INSERT OR REPLACE INTO entry_resolutions VALUES ('held', 'voided', 2)",

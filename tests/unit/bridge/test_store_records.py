@@ -273,8 +273,9 @@ def test_a_purpose_has_one_transaction_and_a_nonce_too(work: UnitOfWork) -> None
 
 def test_two_transactions_cannot_share_a_nonce(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    with pytest.raises(StatementRefused), store.unit_of_work() as work:
+    with store.unit_of_work() as work:
         work.transactions.add(outgoing(4))
+    with pytest.raises(StatementRefused), store.unit_of_work() as work:
         work.transactions.add(replace(outgoing(4), hash=b"\x09" * 32, purpose="other"))
     store.close()
 
@@ -325,9 +326,7 @@ def test_the_checkpoint_refuses_any_block_that_is_not_next(
     for before in range(3):
         advance_to(work, before)
     with pytest.raises(ChainDiscontinuous):
-        work.chain_log.advance(
-            number=number, block_hash=b"\xff" * 32, parent_hash=hash_of(parent)
-        )
+        work.chain_log.advance(number=number, block_hash=b"\xff" * 32, parent_hash=hash_of(parent))
     assert work.chain_log.position() == Checkpoint(2, hash_of(2))
 
 

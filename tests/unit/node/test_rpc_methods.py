@@ -17,8 +17,8 @@ from node.primitives import keccak
 from node.rpc.methods import CODE_BY_ERROR, METHODS, describe_error
 from node.rpc.server import WireError
 from support.core import Core, open_core
-from support.settlement_network import ALPHA, CHAIN_ID, GENESIS_TIME, OPERATOR
-from support.transactions import ALICE, SINK, Draft
+from support.settlement_network import ALPHA, GENESIS_TIME, OPERATOR
+from support.transactions import ALICE, CHAIN_ID, SINK, Draft
 
 SENDER = ALPHA.operating
 REGISTRY = "0x" + contracts.REGISTRY_ADDRESS.hex()

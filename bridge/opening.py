@@ -1,0 +1,103 @@
+"""The books of an institution as they begin: its accounts, its customers, its opening entries.
+
+All of it follows from the settings, is done once and is left alone when it is there already, so
+that a bridge may be started any number of times, and with customers added to its settings.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+from bridge import chart
+from bridge.config import CustomerSettings, OpeningSettings, Role, Settings
+from bridge.errors import Rejected, SettingsInvalid
+from bridge.iso20022.identifiers import parse_country, parse_iban
+from bridge.iso20022.messages import PostalAddress
+from bridge.ledger import JournalEntry, credit, debit
+from bridge.money import Amount, parse_currency
+from bridge.store import AccountScheme, Customer, CustomerAccount, Store, UnitOfWork
+
+
+def open_books(store: Store, settings: Settings, now: int) -> None:
+    """Open the institution's accounts, its customers' accounts, and book its opening entries.
+
+    Everything here is done once and is left alone when it is there already. Raises
+    `SettingsInvalid` for a customer or an opening entry that cannot be.
+    """
+    with store.unit_of_work() as work:
+        for code in settings.currencies:
+            currency = parse_currency(code)
+            accounts = chart.institution_accounts(currency)
+            if settings.role is Role.CENTRAL_BANK:
+                accounts = chart.central_bank_accounts(currency)
+            for account in accounts:
+                work.ledger.open_account(account)
+        for customer in settings.customers:
+            with _naming(f"customers.{customer.customer_id}"):
+                _keep_customer(work, customer)
+        for position, opening in enumerate(settings.openings):
+            with _naming(f"openings.{position}"):
+                _book_opening(work, opening, f"opening:{position}", now)
+
+
+@contextlib.contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """A refusal of what the settings ask for is a fault of the settings, at this place."""
+    try:
+        yield
+    except Rejected as error:
+        raise SettingsInvalid("settings", f"{place}: {error}") from error
+
+
+def _keep_customer(work: UnitOfWork, customer: CustomerSettings) -> None:
+    address = customer.address
+    work.customers.upsert(
+        Customer(
+            customer_id=customer.customer_id,
+            name=customer.name,
+            address=PostalAddress(
+                town=address.town,
+                country=parse_country(address.country),
+                street=address.street,
+                building_number=address.building_number,
+                post_code=address.post_code,
+            ),
+            token_hash=bytes.fromhex(customer.token_sha256),
+        )
+    )
+    for account in customer.accounts:
+        scheme = AccountScheme(account.scheme)
+        identification = account.identification
+        if scheme is AccountScheme.IBAN:
+            identification = parse_iban(account.identification)
+        currency = parse_currency(account.currency)
+        opened = chart.deposit_account(identification, currency, customer.customer_id)
+        work.ledger.open_account(opened)
+        work.customers.add_account(
+            CustomerAccount(
+                account_id=opened.account_id,
+                customer_id=customer.customer_id,
+                scheme=scheme,
+                identification=identification,
+                currency=currency.code,
+            )
+        )
+
+
+def _book_opening(work: UnitOfWork, opening: OpeningSettings, entry_id: str, now: int) -> None:
+    currency = parse_currency(opening.currency)
+    for account_id in (opening.debit, opening.credit):
+        kind, _, lei = account_id.partition(":")
+        if kind == "rtgs":
+            work.ledger.open_account(chart.rtgs_account(lei, currency))
+    if work.ledger.find_entry(entry_id) is not None:
+        return
+    amount = Amount.parse(opening.amount, currency)
+    work.ledger.book(
+        JournalEntry(
+            entry_id=entry_id,
+            kind="opening",
+            description="opening balance",
+            postings=(debit(opening.debit, amount), credit(opening.credit, amount)),
+            booked_at=now,
+        )
+    )

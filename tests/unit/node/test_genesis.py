@@ -1,0 +1,166 @@
+"""Genesis: made once from a network file, then only loaded and checked; the network file's faults.
+
+Cites docs/spec/node.md: N-20 to N-22.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from eth.vm.forks.prague.constants import HISTORY_STORAGE_CONTRACT_CODE
+
+import contracts
+from node import genesis
+from node.config import parse_network
+from node.engine import HISTORY_ADDRESS, GenesisAccount, PyEvmEngine
+from node.errors import GenesisFileInvalid, GenesisMismatch, NetworkFileInvalid, PublicChainId
+from node.primitives import Address
+from node.store import MemoryState
+from support.settlement_network import network_file
+
+
+@lru_cache(maxsize=1)
+def genesis_text() -> bytes:
+    return genesis.format_genesis(generate(network_file()))
+
+
+def generate(network: dict[str, Any]) -> genesis.Genesis:
+    parsed = parse_network(json.dumps(network).encode())
+    return genesis.generate(parsed, PyEvmEngine(MemoryState()))
+
+
+def test_the_same_network_gives_the_same_bytes() -> None:
+    assert genesis.format_genesis(generate(network_file())) == genesis_text()
+
+
+def test_a_genesis_file_loads_as_what_was_made() -> None:
+    loaded, _ = genesis.load(genesis_text(), PyEvmEngine(MemoryState()))
+    assert loaded == generate(network_file())
+    assert loaded.header.extra_data == loaded.specification.hash()
+    assert loaded.header.number == 0
+
+
+def test_every_contract_stands_at_its_address() -> None:
+    alloc = generate(network_file()).alloc
+    for address, name in (
+        (contracts.ACCESS_MANAGER_ADDRESS, "AccessManager"),
+        (contracts.REGISTRY_ADDRESS, "ERC1967Proxy"),
+        (contracts.SETTLEMENT_ADDRESS, "ERC1967Proxy"),
+        (contracts.currency_token_address(978), "ERC1967Proxy"),
+        (contracts.currency_token_address(702), "ERC1967Proxy"),
+        (contracts.REGISTRY_IMPLEMENTATION_ADDRESS, "ParticipantRegistry"),
+        (contracts.SETTLEMENT_IMPLEMENTATION_ADDRESS, "PaymentSettlement"),
+        (contracts.CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS, "CurrencyToken"),
+    ):
+        assert len(alloc[Address(address)].code) == len(contracts.load(name).runtime), name
+    history = GenesisAccount(nonce=1, code=HISTORY_STORAGE_CONTRACT_CODE)
+    assert alloc[HISTORY_ADDRESS] == history
+
+
+def edited(edit: Callable[[dict[str, Any]], object]) -> bytes:
+    document = json.loads(genesis_text())
+    edit(document)
+    return json.dumps(document).encode()
+
+
+def registry_of(document: dict[str, Any]) -> dict[str, Any]:
+    account: dict[str, Any] = document["alloc"]["0x" + contracts.REGISTRY_ADDRESS.hex()]
+    return account
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda document: document.update(hash="0x" + "00" * 32),
+        lambda document: document.update(stateRoot="0x" + "00" * 32),
+        lambda document: document.update(timestamp="0x1"),
+        lambda document: document["config"].update(chainId=2_002_201),
+        lambda document: registry_of(document)["storage"].popitem(),
+        lambda document: registry_of(document).update(balance="0x1"),
+    ],
+)
+def test_a_file_that_was_changed_is_refused(edit: Callable[[dict[str, Any]], object]) -> None:
+    """N-21."""
+    with pytest.raises(GenesisMismatch):
+        genesis.load(edited(edit), PyEvmEngine(MemoryState()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        edited(lambda document: document.update(more=1)),
+        edited(lambda document: document.pop("hash")),
+        edited(lambda document: document.update(hash="0x00")),
+        edited(lambda document: document.update(timestamp=1)),
+        edited(lambda document: document["alloc"].update({"0x01": {}})),
+        edited(lambda document: registry_of(document).update(codes="0x")),
+        edited(lambda document: registry_of(document).update(code="60")),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(text: bytes) -> None:
+    with pytest.raises(GenesisFileInvalid):
+        genesis.load(text, PyEvmEngine(MemoryState()))
+
+
+def test_a_public_networks_chain_id_is_refused() -> None:
+    """N-22."""
+    with pytest.raises(PublicChainId):
+        generate({**network_file(), "chain_id": 1})
+
+
+def at(path: str, value: object) -> dict[str, Any]:
+    """The network file with one value replaced; `None` takes the field away."""
+    network: dict[str, Any] = copy.deepcopy(network_file())
+    *parents, last = path.split(".")
+    place: Any = network
+    for step in parents:
+        place = place[int(step)] if step.isdigit() else place[step]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return network
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("chain_id", 0),
+        ("chain_id", "2002200"),
+        ("operator", None),
+        ("operator", "0x00"),
+        ("surprise", 1),
+        ("transaction_gas_limit", 30_000_001),
+        ("currencies.0.code", "EU"),
+        ("currencies.0.issuer_lei", "00000000000000000000"),
+        ("currencies.1.numeric", 978),
+        ("participants.0.lei", "SHORT"),
+        ("participants.0.bic", "NOBIC"),
+        ("participants.1.lei", network_file()["participants"][0]["lei"]),
+        ("participants.0.roles", ["banker"]),
+        ("participants.0.roles", []),
+        ("participants.0.sealing_key", "0xzz"),
+        ("participants.0.accounts.0.kind", "spare"),
+        ("participants.0.accounts.0.address", "0x" + "zz" * 20),
+        (
+            "participants.0.accounts.0.address",
+            network_file()["participants"][1]["accounts"][0]["address"],
+        ),
+    ],
+)
+def test_a_network_file_with_a_fault_is_refused(path: str, value: object) -> None:
+    with pytest.raises(NetworkFileInvalid):
+        parse_network(json.dumps(at(path, value)).encode())
+
+
+def test_a_fault_is_named_by_its_place() -> None:
+    with pytest.raises(NetworkFileInvalid, match=r"participants\.0\.bic"):
+        parse_network(json.dumps(at("participants.0.bic", "NOBIC")).encode())
