@@ -6,21 +6,14 @@ exactly once, whatever dies, and two stores that follow one chain from its genes
 """
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from bridge.chain.client import BlockData, ChainClient
 from bridge.chain.encoding import REGISTRY, ChainEvent, plain_arguments
-from bridge.errors import ChainAnswerInvalid, Unavailable
+from bridge.errors import ChainAnswerInvalid
 from bridge.store import EventRow, OutgoingTransaction, Store, UnitOfWork
-
-POLL_SECONDS: Final = 0.05
-"""How often the node is asked for the next block."""
-
-PAUSE_SECONDS: Final = 1
-"""How long to leave a node alone that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +40,6 @@ class Follower:
         self._store = store
         self._client = client
         self._on_block = on_block
-
-    def run(self, stop: threading.Event) -> None:
-        """Follow the chain until `stop` is set, waiting where the node has nothing or is away.
-
-        Raises what a retry cannot mend.
-        """
-        while not stop.is_set():
-            try:
-                advanced = self.step()
-            except Unavailable:
-                stop.wait(PAUSE_SECONDS)
-                continue
-            if not advanced:
-                stop.wait(POLL_SECONDS)
 
     def catch_up(self) -> int:
         """Process every block there is; how many there were."""

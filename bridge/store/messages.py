@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from bridge.errors import InboxConflict, RecordConflict, RecordMissing
 from bridge.store import tables
-from bridge.store.page import PAGE_DEFAULT, Page, read_page
 
 
 @unique
@@ -100,17 +99,6 @@ class Messages:
         kept = tables.messages.c
         query = select(tables.messages).where(kept.payment_id == payment_id).order_by(kept.sequence)
         return tuple(_message(row) for row in self._connection.execute(query))
-
-    def page(self, *, limit: int = PAGE_DEFAULT, cursor: str | None = None) -> Page[StoredMessage]:
-        """Documents, newest first."""
-        rows, next_cursor = read_page(
-            self._connection,
-            select(tables.messages),
-            tables.messages.c.sequence,
-            limit=limit,
-            cursor=cursor,
-        )
-        return Page(tuple(_message(row) for row in rows), next_cursor)
 
 
 class Inbox:

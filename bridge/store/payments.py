@@ -1,6 +1,6 @@
 """Payments as this bank keeps them, found by id, by settlement id on the chain or by UETR."""
 
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
@@ -9,9 +9,6 @@ from bridge.payment import Direction, Payment
 from bridge.store import tables
 from bridge.store.page import PAGE_DEFAULT, Page, read_page
 from bridge.store.payment_record import decode_payment, encode_payment
-
-OPEN_PAYMENTS_READ_MAX: Final = 10_000
-"""Most payments that `open` answers with; the oldest come first."""
 
 
 class Payments:
@@ -99,13 +96,6 @@ class Payments:
             self._connection, query, kept.sequence, limit=limit, cursor=cursor
         )
         return Page(tuple(decode_payment(row.document) for row in rows), next_cursor)
-
-    def open(self) -> tuple[Payment, ...]:
-        """The payments that are not terminal, oldest first, at most `OPEN_PAYMENTS_READ_MAX`."""
-        kept = tables.payments.c
-        query = _documents().where(kept.is_terminal.is_(False)).order_by(kept.sequence)
-        rows = self._connection.execute(query.limit(OPEN_PAYMENTS_READ_MAX))
-        return tuple(decode_payment(row.document) for row in rows)
 
     def open_count(self) -> int:
         """How many payments are not terminal."""

@@ -1,8 +1,7 @@
 """Firm FX quotes an institution offered or took, by the hash that was signed.
 
     OFFERED --a payment instructs on it--> CONSUMED --settled--> FILLED
-       ^                                       '--ended otherwise--> RELEASED --> CONSUMED again
-       '-- past its time --> LAPSED
+                                               '--ended otherwise--> RELEASED --> CONSUMED again
 
 The settlement contract decides all of this; here stands what its final events said.
 """
@@ -21,13 +20,12 @@ from bridge.store.payment_record import decode_signed_quote, encode_signed_quote
 
 @unique
 class QuoteState(Enum):
-    """Free; held by a payment; settled; freed by a payment that ended; past its time."""
+    """Free; held by a payment; settled; freed by a payment that ended."""
 
     OFFERED = "offered"
     CONSUMED = "consumed"
     FILLED = "filled"
     RELEASED = "released"
-    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,7 @@ def plain_terms(amount: int) -> Terms:
 def test_a_node_of_the_right_chain_is_accepted_and_any_other_refused(
     client: ChainClient, node: NodeProcess
 ) -> None:
+    """CHN-8."""
     genesis = client.block(0)
     assert genesis is not None
     client.check_chain(genesis.ref.hash)
@@ -301,6 +302,7 @@ def test_a_transaction_that_reverts_is_final_without_success(
 def test_death_between_keeping_and_sending_sends_the_very_same_bytes(
     client: ChainClient, tmp_path: Path
 ) -> None:
+    """CHN-1, CHN-2."""
     path = tmp_path / "bridge.sqlite"
     call = order("one", settlement_call("expire", (b"\x03" * 32,)))
     before = Store.open(path)
@@ -323,6 +325,7 @@ def test_death_between_keeping_and_sending_sends_the_very_same_bytes(
 
 
 def test_many_threads_sign_in_one_row_of_nonces(client: ChainClient, store: Store) -> None:
+    """CHN-3."""
     submitter = submitter_of(store, client, ALPHA)
     first = client.nonce(ALPHA.operating.address)
     calls = [
@@ -343,6 +346,7 @@ def test_many_threads_sign_in_one_row_of_nonces(client: ChainClient, store: Stor
 def test_a_nonce_used_by_somebody_else_with_our_key_is_noticed(
     client: ChainClient, store: Store, tmp_path: Path
 ) -> None:
+    """CHN-3."""
     other = Store.open(tmp_path / "other.sqlite")
     ours, theirs = (submitter_of(each, client, BETA) for each in (store, other))
     mine = order("mine", settlement_call("expire", (b"\x04" * 32,)))
@@ -362,6 +366,7 @@ def test_a_key_that_is_not_admitted_is_refused_by_name(client: ChainClient, stor
 
 @pytest.mark.usefixtures("funded")
 def test_following_twice_gives_the_same_tables(client: ChainClient, tmp_path: Path) -> None:
+    """CHN-5."""
     dumps = []
     for name in ("first", "second"):
         path = tmp_path / f"{name}.sqlite"
@@ -379,6 +384,7 @@ def test_following_twice_gives_the_same_tables(client: ChainClient, tmp_path: Pa
 def test_a_handler_that_fails_leaves_nothing_of_its_block(
     client: ChainClient, store: Store
 ) -> None:
+    """CHN-5."""
     failing = [True]
 
     def fail_once(work: UnitOfWork, block: BlockData, _: tuple[FinalTransaction, ...]) -> None:
@@ -401,28 +407,10 @@ def test_a_handler_that_fails_leaves_nothing_of_its_block(
 def test_a_chain_that_changed_under_the_checkpoint_is_refused(
     client: ChainClient, store: Store
 ) -> None:
+    """CHN-4."""
     with store.unit_of_work() as work:
         work.chain_log.advance(number=0, block_hash=b"\xff" * 32, parent_hash=bytes(32))
     with pytest.raises(ChainDiscontinuous):
         Follower(store, client, ignore).step()
     with store.reading() as work:
         assert work.chain_log.position() == Checkpoint(0, b"\xff" * 32)
-
-
-def test_a_running_follower_stops_when_told(client: ChainClient, store: Store) -> None:
-    stop = threading.Event()
-    thread = threading.Thread(target=Follower(store, client, ignore).run, args=(stop,))
-    thread.start()
-    head = client.head()
-    deadline = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < deadline:
-        with store.reading() as work:
-            position = work.chain_log.checkpoint()
-        if position is not None and position.number >= head.number:
-            break
-        time.sleep(0.02)
-    stop.set()
-    thread.join(5)
-    assert not thread.is_alive()
-    assert position is not None
-    assert position.number >= head.number

@@ -106,12 +106,14 @@ def chain_event(event: Event) -> ChainEvent:
 
 
 def test_the_settlement_id_is_the_one_the_contract_derives(street: Street) -> None:
+    """CHN-6."""
     derived = street.settlement.read("paymentIdOf", ALPHA.lei, uetr_hash(UETR))
     assert settlement_id(ALPHA.lei.decode(), UETR) == derived
     assert settlement_id(BETA.lei.decode(), UETR) != derived
 
 
 def test_the_quote_hash_is_the_one_the_contract_derives(street: Street) -> None:
+    """CHN-6."""
     quote = quote_of(street)
     (derived,) = (
         street.chain.call(bytes(20), call.to, call.data)
@@ -123,6 +125,7 @@ def test_the_quote_hash_is_the_one_the_contract_derives(street: Street) -> None:
 
 
 def test_a_statement_signed_over_our_digest_is_taken_by_the_token(street: Street) -> None:
+    """CHN-6."""
     attestation = Attestation(1, street.now, street.now + 3_600, 5_000, keccak(b"statement"))
     digest = attestation_hash(attestation, EUR_NUMERIC, CHAIN_ID)
     signature = signature_of(EUROSYSTEM.account("attesting"), digest)
@@ -133,6 +136,7 @@ def test_a_statement_signed_over_our_digest_is_taken_by_the_token(street: Street
 
 
 def test_a_plain_payment_goes_through_our_calls_alone(street: Street) -> None:
+    """CHN-6."""
     street.fund(EUR, {ALPHA: 1_000})
     terms = terms_of(street)
     instruct = settlement_call("instruct", (uetr_hash(UETR), terms))

@@ -68,6 +68,7 @@ def test_a_digest_is_signed_so_that_the_contracts_recover_the_address(tmp_path: 
 
 
 def test_what_the_contracts_refuse_as_a_signature_has_no_signer(tmp_path: Path) -> None:
+    """CHN-7."""
     path = tmp_path / "quoting.json"
     generate_keystore(path, "secret", ROUNDS)
     digest = keccak(b"a quote")

@@ -52,11 +52,14 @@ def ledger_balance(store: Store, account: Account) -> int:
 
 
 def test_a_unit_of_work_commits_everything_at_its_end(store: Store) -> None:
+    """STO-1."""
     book(store, "one", "two")
     assert ledger_balance(store, DEPOSIT) == 200
 
 
 def test_an_error_rolls_the_whole_unit_of_work_back(store: Store) -> None:
+    """STO-1."""
+
     def book_good_and_bad() -> None:
         with store.unit_of_work() as work:
             work.ledger.book(transfer("good", CASH, DEPOSIT, 100))
@@ -74,6 +77,7 @@ def test_an_error_rolls_the_whole_unit_of_work_back(store: Store) -> None:
 def test_what_was_committed_is_there_after_the_store_is_opened_again(
     store: Store, tmp_path: Path
 ) -> None:
+    """STO-1."""
     book(store, "one")
     store.close()
     again = Store.open(tmp_path / "bridge.sqlite")
@@ -84,12 +88,14 @@ def test_what_was_committed_is_there_after_the_store_is_opened_again(
 def test_a_unit_of_work_inside_another_is_refused_instead_of_waiting_for_itself(
     store: Store,
 ) -> None:
+    """STO-2."""
     with store.unit_of_work(), pytest.raises(UnitOfWorkNested), store.unit_of_work():
         pass
     book(store, "afterwards")
 
 
 def test_a_reader_does_not_see_what_is_not_committed_and_does_not_wait(store: Store) -> None:
+    """STO-2."""
     with store.unit_of_work() as work:
         work.ledger.book(transfer("one", CASH, DEPOSIT, 100))
         assert ledger_balance(store, DEPOSIT) == 0
@@ -97,11 +103,13 @@ def test_a_reader_does_not_see_what_is_not_committed_and_does_not_wait(store: St
 
 
 def test_reading_cannot_write(store: Store) -> None:
+    """STO-2."""
     with pytest.raises(StatementRefused), store.reading() as work:
         work.ledger.book(transfer("one", CASH, DEPOSIT, 100))
 
 
 def test_threads_write_one_after_the_other(store: Store) -> None:
+    """STO-2."""
     threads = [
         threading.Thread(target=book, args=(store, f"{number}-a", f"{number}-b"))
         for number in range(8)
@@ -153,6 +161,7 @@ def test_the_database_is_durable_and_checks_its_references(store: Store) -> None
 
 
 def test_a_database_of_another_format_is_refused(store: Store, tmp_path: Path) -> None:
+    """STO-3."""
     store.close()
     with raw(tmp_path) as connection:
         connection.execute("UPDATE store_format SET version = 99")
@@ -161,6 +170,7 @@ def test_a_database_of_another_format_is_refused(store: Store, tmp_path: Path) -
 
 
 def test_a_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    """STO-3."""
     with sqlite3.connect(tmp_path / "foreign.sqlite") as connection:
         connection.execute("CREATE TABLE something (one INTEGER)")
     connection.close()
@@ -234,6 +244,7 @@ def test_raw_sql_cannot_change_what_was_booked(
 
 
 def test_opening_an_account_twice_is_the_same_as_once(store: Store) -> None:
+    """STO-4."""
     with store.unit_of_work() as work:
         work.ledger.open_account(CASH)
         with pytest.raises(RecordConflict):
@@ -289,6 +300,7 @@ def test_a_pending_entry_is_resolved_once_in_the_database_too(store: Store) -> N
 
 
 def test_the_entries_of_an_account_are_paged_newest_first(store: Store) -> None:
+    """STO-8."""
     book(store, *[f"entry-{number}" for number in range(5)])
     seen: list[str] = []
     cursor = None
@@ -306,5 +318,6 @@ def test_the_entries_of_an_account_are_paged_newest_first(store: Store) -> None:
     ("limit", "cursor"), [(0, None), (PAGE_MAX + 1, None), (1, "x"), (1, "-1"), (1, "9" * 30)]
 )
 def test_a_page_nobody_gave_out_is_refused(store: Store, limit: int, cursor: str | None) -> None:
+    """STO-8."""
     with pytest.raises(CursorInvalid), store.reading() as work:
         work.ledger.entries(CASH.account_id, limit=limit, cursor=cursor)

@@ -39,6 +39,7 @@ def count(store: Store, state: EffectState) -> int:
 
 
 def test_an_effect_is_recorded_once_per_key(store: Store) -> None:
+    """OUT-1."""
     add(store, "a")
     add(store, "a", due_at=NOW + 5)
     assert [each.key for each in claim(store)] == ["a"]
@@ -47,6 +48,7 @@ def test_an_effect_is_recorded_once_per_key(store: Store) -> None:
 
 
 def test_an_effect_that_is_done_cannot_be_recorded_anew(store: Store) -> None:
+    """OUT-1."""
     add(store, "a")
     (claimed,) = claim(store)
     with store.unit_of_work() as work:
@@ -72,6 +74,7 @@ def test_a_claimed_effect_carries_what_was_recorded(store: Store) -> None:
 
 
 def test_effects_are_claimed_in_the_order_they_fall_due(store: Store) -> None:
+    """OUT-2."""
     add(store, "late", due_at=NOW + 1)
     add(store, "a", "b")
     assert [each.key for each in claim(store, limit=1)] == ["a"]
@@ -81,6 +84,7 @@ def test_effects_are_claimed_in_the_order_they_fall_due(store: Store) -> None:
 
 
 def test_two_workers_never_hold_one_effect(store: Store) -> None:
+    """OUT-2."""
     add(store, *"abcd")
     first = claim(store, "one", limit=2)
     second = claim(store, "two", limit=10)
@@ -89,6 +93,7 @@ def test_two_workers_never_hold_one_effect(store: Store) -> None:
 
 
 def test_a_lease_that_has_run_out_passes_the_effect_on(store: Store) -> None:
+    """OUT-3."""
     add(store, "a")
     (lost,) = claim(store, "one")
     assert claim(store, "two", now=NOW + LEASE - 1) == ()
@@ -97,6 +102,7 @@ def test_a_lease_that_has_run_out_passes_the_effect_on(store: Store) -> None:
 
 
 def test_a_worker_that_lost_its_claim_is_not_heard(store: Store) -> None:
+    """OUT-3."""
     add(store, "a")
     (lost,) = claim(store, "one")
     (taken,) = claim(store, "two", now=NOW + LEASE)
@@ -120,6 +126,7 @@ def test_a_retried_effect_falls_due_again(store: Store) -> None:
 
 
 def test_an_abandoned_effect_stays_visible_and_is_never_claimed(store: Store) -> None:
+    """OUT-6."""
     add(store, "a", "b")
     first, second = claim(store)
     with store.unit_of_work() as work:
@@ -132,6 +139,7 @@ def test_an_abandoned_effect_stays_visible_and_is_never_claimed(store: Store) ->
 
 
 def test_at_the_start_every_claim_is_released(store: Store) -> None:
+    """OUT-3."""
     add(store, "a", "b")
     claim(store, "died", limit=1)
     with store.unit_of_work() as work:

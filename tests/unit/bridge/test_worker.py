@@ -87,6 +87,8 @@ def test_a_due_effect_is_done_once(bench: Bench) -> None:
 
 
 def test_the_handler_runs_outside_any_unit_of_work(bench: Bench) -> None:
+    """OUT-4."""
+
     def write(_: EffectRow) -> Outcome:
         with bench.store.unit_of_work() as work:
             work.effects.add(effect("b"))
@@ -117,6 +119,7 @@ def test_an_abandoned_effect_is_kept_with_its_reason(bench: Bench) -> None:
 
 
 def test_what_is_unavailable_is_tried_again_with_growing_pauses(bench: Bench) -> None:
+    """OUT-5."""
     bench.handler.answers = [NodeUnavailable("eth_call", "connection refused"), Done()]
     bench.handler.answers[:1] *= 3
     bench.add("a")
@@ -146,6 +149,7 @@ def test_an_effect_is_abandoned_after_the_last_attempt(bench: Bench) -> None:
 
 
 def test_what_is_rejected_is_abandoned(bench: Bench) -> None:
+    """OUT-5."""
     bench.handler.answers = [PaymentDuplicate("uetr")]
     bench.add("a")
     bench.worker.step()
@@ -156,6 +160,7 @@ def test_what_is_rejected_is_abandoned(bench: Bench) -> None:
 def test_our_own_fault_stops_the_worker_and_keeps_the_effect(
     bench: Bench, fault: Exception
 ) -> None:
+    """OUT-5."""
     bench.handler.answers = [fault]
     bench.add("a")
     with pytest.raises(type(fault)):
@@ -171,6 +176,7 @@ def test_an_effect_nobody_can_do_stops_the_worker(bench: Bench) -> None:
 
 
 def test_an_effect_whose_worker_died_is_done_by_another(bench: Bench) -> None:
+    """OUT-4."""
     bench.handler.answers = [RuntimeError("killed"), Done()]
     bench.add("a")
     with pytest.raises(RuntimeError):
