@@ -15,6 +15,8 @@ from bridge.iso20022.codes import ChargeBearer
 from bridge.iso20022.identifiers import parse_bic
 from bridge.iso20022.messages import AccountIdentification, Agent, PaymentInstruction
 from bridge.money import Amount, parse_currency
+from local_network.layout import Layout
+from support.gate import Gate, Hold, gate_to
 from support.local_devnet import Devnet, eventually, instruction, running_devnet
 
 ACCEPT_SECONDS = 6
@@ -24,9 +26,24 @@ BOB = "deposit:0720123456"
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
-    with running_devnet(tmp_path_factory.mktemp("network"), {"bank-a": SHORT}) as devnet:
+def gate() -> Iterator[Gate]:
+    """What stands between bank A and the node."""
+    with gate_to("") as between:
+        yield between
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory, gate: Gate) -> Iterator[Devnet]:
+    changes = {"bank-a": {**SHORT, "node_url": gate.url}}
+    with running_devnet(
+        tmp_path_factory.mktemp("network"), changes, before=lambda layout: aim(gate, layout)
+    ) as devnet:
         yield devnet
+
+
+def aim(gate: Gate, layout: Layout) -> None:
+    """Let the gate lead to the network's node."""
+    gate.node_url = layout.node_url
 
 
 def accepted(answer: httpx.Response) -> dict[str, str]:
@@ -159,10 +176,10 @@ def test_a_silent_creditor_bank_lets_the_payment_expire_and_the_debtor_is_made_w
     assert network.settled_books().is_reconciled
 
 
-def test_a_bridge_killed_between_commit_and_send_settles_the_payment_exactly_once(
+def test_a_bridge_killed_before_it_could_sign_settles_the_payment_exactly_once(
     network: Devnet,
 ) -> None:
-    """The node stands still, so what was committed cannot be sent; then the bridge is killed."""
+    """The node stands still, so the nonce of what was committed cannot be asked for."""
     bob = float(network.balance("bank-b", BOB))
     network.pause("node")
     try:
@@ -171,7 +188,30 @@ def test_a_bridge_killed_between_commit_and_send_settles_the_payment_exactly_onc
     finally:
         network.resume("node")
     network.start("bank-a")
-    network.await_state(payment["id"], "settled")
+    settles_once(network, payment["id"], bob)
+
+
+@pytest.mark.parametrize("hold", [Hold.REQUEST, Hold.ANSWER])
+def test_a_bridge_killed_between_signing_and_the_nodes_answer_settles_the_payment_exactly_once(
+    network: Devnet, gate: Gate, hold: Hold
+) -> None:
+    """Killed with the signed bytes kept: before the node heard of them, or before it could answer."""
+    bob = float(network.balance("bank-b", BOB))
+    gate.close(hold)
+    try:
+        payment = accepted(network.send(instruction()))
+        assert gate.held.wait(ACCEPT_SECONDS)
+        network.kill("bank-a")
+    finally:
+        gate.open()
+    network.start("bank-a")
+    settles_once(network, payment["id"], bob)
+
+
+def settles_once(network: Devnet, payment_id: str, bob: float) -> None:
+    """The payment settles, Bob has it once, and every book agrees."""
+    payment = network.await_state(payment_id, "settled", "expired", "failed")
+    assert payment["status"] == "settled"
     assert network.settled_books().is_reconciled
     credited = eventually(
         lambda: float(network.balance("bank-b", BOB)), lambda balance: balance > bob

@@ -129,9 +129,17 @@ class Devnet:
 
 
 @contextmanager
-def running_devnet(folder: Path, changes: Mapping[str, Mapping[str, object]]) -> Iterator[Devnet]:
-    """A funded network in `folder`; `changes` alters settings by institution before the start."""
+def running_devnet(
+    folder: Path,
+    changes: Mapping[str, Mapping[str, object]],
+    before: Callable[[Layout], None] = lambda _: None,
+) -> Iterator[Devnet]:
+    """A funded network in `folder`; `changes` alters settings by institution before the start.
+
+    `before` is called with the layout before anything is started.
+    """
     layout = open_layout(folder, port_base=free_port_base(), default_port_base=0)
+    before(layout)
     for key, changed in changes.items():
         path = layout.settings(key)
         path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
