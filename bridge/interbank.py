@@ -51,7 +51,6 @@ class Kind(StrEnum):
     CREDIT_TRANSFER = "pacs.008"
     STATUS_REPORT = "pacs.002"
     ISSUANCE_REQUEST = "issuance-request"
-    ISSUANCE_REFUSAL = "issuance-refusal"
     QUOTE_REQUEST = "quote-request"
     QUOTE = "quote"
 

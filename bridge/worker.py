@@ -19,6 +19,7 @@ from typing import Final, TypeAlias, assert_never
 
 from bridge.errors import HandlerMissing, Rejected, Unavailable
 from bridge.store import EffectRow, Store
+from bridge.telemetry import get_logger
 
 ATTEMPTS_MAX: Final = 10_000
 """Attempts after which an effect that stays unavailable is abandoned: about a week of them."""
@@ -137,6 +138,13 @@ class Worker:
                     due_at = self._clock() + after_seconds
                     work.effects.retry(effect, due_at, error[:ERROR_CHARACTERS_MAX])
                 case Abandon(error):
+                    get_logger().error(
+                        "effect_abandoned",
+                        key=effect.key,
+                        kind=effect.kind,
+                        payment_id=effect.payment_id,
+                        error=error[:ERROR_CHARACTERS_MAX],
+                    )
                     work.effects.abandon(effect, error[:ERROR_CHARACTERS_MAX])
                 case _:
                     assert_never(outcome)

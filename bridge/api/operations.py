@@ -1,19 +1,28 @@
 """The operator's view of the bridge: payments, ledger, reconciliation; and its health, for anyone."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from bridge.api.authentication import OperatorNeeded
-from bridge.api.schemas import LedgerAccountList, PageQuery, PaymentPage, ReconciliationView
+from bridge.api.schemas import (
+    LedgerAccountList,
+    OverviewView,
+    PageQuery,
+    PaymentPage,
+    ReconciliationView,
+)
 from bridge.api.services import ServicesNeeded
 from bridge.config import Role
 from bridge.institution import Institution
 from bridge.money import parse_currency
 from bridge.reconciliation import Comparison, compare_holdings, compare_supply
 from bridge.settlement.description import describe, describe_amount
+
+ABANDONED_MAX: Final = 100
+"""Most abandoned effects that are shown; the newest come first."""
 
 router = APIRouter(prefix="/v1", tags=["operations"], dependencies=[OperatorNeeded])
 
@@ -28,6 +37,27 @@ def list_all_payments(
     with services.institution.store.reading() as work:
         found = work.payments.page(limit=page.limit, cursor=page.cursor)
     return {"items": [describe(payment) for payment in found.items], "next": found.next_cursor}
+
+
+@router.get("/operations/overview", response_model=OverviewView)
+def look_over(services: ServicesNeeded) -> dict[str, object]:
+    """What needs somebody's eye: payments still open, and effects that were given up."""
+    with services.institution.store.reading() as work:
+        open_payments = work.payments.open_count()
+        dead = work.effects.dead(ABANDONED_MAX)
+    return {
+        "open_payments": open_payments,
+        "abandoned_effects": [
+            {
+                "key": each.effect.key,
+                "kind": each.effect.kind,
+                "payment_id": each.effect.payment_id,
+                "attempts": each.effect.attempts,
+                "error": each.error,
+            }
+            for each in dead
+        ],
+    }
 
 
 @router.get("/ledger/accounts", response_model=LedgerAccountList)

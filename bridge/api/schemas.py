@@ -294,6 +294,23 @@ class LedgerAccountList(_Answer):
     items: tuple[LedgerAccountView, ...]
 
 
+class AbandonedEffectView(_Answer):
+    """Something the bridge gave up doing, and why."""
+
+    key: str
+    kind: str
+    payment_id: str | None
+    attempts: int
+    error: str
+
+
+class OverviewView(_Answer):
+    """What needs an operator's eye."""
+
+    open_payments: int
+    abandoned_effects: tuple[AbandonedEffectView, ...]
+
+
 class IssuanceView(_Answer):
     """An issuance or redemption as it stands."""
 

@@ -27,9 +27,6 @@ from bridge.store import Store
 
 ATTEST_GAS_LIMIT: Final = 300_000
 
-ATTEST_TIMEOUT_SECONDS: Final = 30
-"""How long one statement may stay without a receipt before its bytes are sent again."""
-
 
 @dataclass(frozen=True, slots=True)
 class Attester:

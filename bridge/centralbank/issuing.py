@@ -116,7 +116,8 @@ class Issuing:
         reference = bytes.fromhex(str(effect.payload["reference"]))
         with self._institution.store.reading() as work:
             issuance = work.issuances.get(reference)
-        if issuance.state is not IssuanceState.FUNDED:
+        is_minted = self._institution.chain.is_reference_used(self.currency.numeric, reference)
+        if issuance.state is not IssuanceState.FUNDED or is_minted:
             return Done()
         if not self._is_attested(issuance.amount):
             return Retry(ATTESTATION_RETRY_SECONDS, "waiting for attested reserves")

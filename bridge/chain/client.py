@@ -218,11 +218,6 @@ class ChainClient:
         (kept,) = self._settlement("payment", (settlement_id,))
         return ChainPayment(*kept)
 
-    def quote_holder(self, quote_hash: bytes) -> bytes | None:
-        """The key of the payment that holds a quote now."""
-        (holder,) = self._settlement("quoteHolder", (quote_hash,))
-        return holder if any(holder) else None
-
     def token_address(self, numeric: int) -> bytes:
         """Where the token of a currency is, by its ISO 4217 number."""
         return contracts.currency_token_address(numeric)

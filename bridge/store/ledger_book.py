@@ -35,11 +35,6 @@ class BookedEntry:
     resolution: Resolution | None
     resolved_at: int | None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the entry still only reserves."""
-        return self.entry.pending and self.resolution is None
-
 
 class LedgerBook:
     """Accounts, journal entries and balances."""

@@ -10,7 +10,8 @@ import pytest
 
 from bridge.api import Readiness
 from bridge.issuance import IssuanceState
-from support.bridge_api import ALICE, OPERATOR, Bridge, bank, central_bank, fx_provider
+from bridge.store import NewEffect
+from support.bridge_api import ALICE, NOW, OPERATOR, Bridge, bank, central_bank, fx_provider
 from support.participants import BANK_A
 
 ORDER = {"amount": {"value": "100.00", "currency": "EUR"}}
@@ -142,6 +143,7 @@ def test_an_unknown_issuance_is_unknown(alices: Bridge, reference: str) -> None:
         ("GET", "/v1/ledger/accounts"),
         ("GET", "/v1/reconciliation"),
         ("GET", "/v1/operations/payments"),
+        ("GET", "/v1/operations/overview"),
     ],
 )
 def test_api_2_every_route_for_the_operator_needs_the_operators_token(
@@ -149,6 +151,18 @@ def test_api_2_every_route_for_the_operator_needs_the_operators_token(
 ) -> None:
     answer = untouched.request(method, path, token=token)
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def test_the_overview_shows_what_was_given_up_and_how_much_is_open(alices: Bridge) -> None:
+    with alices.store.unit_of_work() as work:
+        work.effects.add(NewEffect(kind="send", key="given-up", payload={}, due_at=NOW))
+        (effect,) = work.effects.claim(now=NOW, owner="test", limit=1, lease_seconds=1)
+        work.effects.abandon(effect, "nobody wanted it")
+    body = alices.request("GET", "/v1/operations/overview", token=OPERATOR).json()
+    assert body["open_payments"] == 0
+    assert [(each["key"], each["error"]) for each in body["abandoned_effects"]] == [
+        ("given-up", "nobody wanted it")
+    ]
 
 
 def test_the_ledger_shows_every_account_and_sums_to_zero(alices: Bridge) -> None:
