@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from bridge.config import load_settings
 from bridge.errors import BridgeError, ChainWrong, KeyUnusable, Rejected
 from bridge.telemetry import LEVELS, configure_logs
@@ -30,6 +32,8 @@ EXIT_UNUSABLE: Final = 2
 LIGHT_KEY_ITERATIONS: Final = 1_000
 """Rounds that protect a devnet's keystore: it opens in milliseconds and withstands nobody."""
 
+PORT_MAX: Final = 65_535
+
 ACCOUNT_KINDS: Final = ("settlement", "operating", "quoting", "attesting")
 ROLES: Final = ("bank", "issuer", "fx_provider", "liquidity", "supervisor", "operator", "validator")
 
@@ -37,6 +41,7 @@ ROLES: Final = ("bank", "issuer", "fx_provider", "liquidity", "supervisor", "ope
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(arguments)
+    os.umask(0o077)  # keys, tokens and databases are for their owner alone
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -113,11 +118,16 @@ def _participant(given: argparse.Namespace) -> int:
     if unknown or len(set(kinds)) != len(kinds):
         print(f"bridge: --kinds names each of {','.join(ACCOUNT_KINDS)} once", file=sys.stderr)
         return EXIT_UNUSABLE
+    if not _is_endpoint(given.endpoint):
+        print(
+            "bridge: --endpoint is no http or https URL to which paths are added", file=sys.stderr
+        )
+        return EXIT_UNUSABLE
     folder: Path = given.output
     iterations = LIGHT_KEY_ITERATIONS if given.light_keys else KEYSTORE_ITERATIONS_DEFAULT
     passphrase = secrets.token_urlsafe(32)
     with _refusing_to_overwrite(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(folder / "passphrase", passphrase)
         _write(folder / "secret", secrets.token_hex(32))
         _write(folder / "operator-token", secrets.token_urlsafe(32))
@@ -141,6 +151,18 @@ def _participant(given: argparse.Namespace) -> int:
         }
         _write(folder / "participant.json", json.dumps(entry, indent=2) + "\n")
     return EXIT_OK
+
+
+def _is_endpoint(text: str) -> bool:
+    """Whether other bridges can send to this URL."""
+    try:
+        url = httpx.URL(text)
+        url.raw_host.decode("ascii").encode("idna")
+    except (httpx.InvalidURL, ValueError):
+        return False
+    is_plain = not (url.query or url.fragment or url.userinfo)
+    port_fits = url.port is None or 0 < url.port <= PORT_MAX
+    return url.scheme in {"http", "https"} and url.host != "" and is_plain and port_fits
 
 
 @contextlib.contextmanager

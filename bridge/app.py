@@ -40,9 +40,11 @@ from bridge.interbank import Interbank
 from bridge.keys import KeystoreSigner, MessageKeys
 from bridge.money import parse_currency
 from bridge.opening import open_books
+from bridge.payment import Effect
 from bridge.settlement.observation import Observer
 from bridge.settlement.submission import Submission
 from bridge.store import Store
+from bridge.store.effects import Lane
 from bridge.telemetry import get_logger
 from bridge.worker import Handler, Worker
 
@@ -62,14 +64,19 @@ FOLLOW_SECONDS: Final = 0.1
 RESEND_SECONDS: Final = 2
 """Age from which a transaction that is not final is sent again."""
 
-ATTEST_SECONDS: Final = 0.2
-"""How often the attester looks whether a statement is due."""
-
 BEHIND_SECONDS_MAX: Final = 10
 """Longest time since the ledger was last level with the node's head, for a ready bridge."""
 
-WORKERS: Final = 4
-"""Threads that work off effects: a bank that does not answer holds up one of them, not all."""
+SETTLING_WORKERS: Final = 2
+"""Threads that work off effects, and never wait for another institution: the chain has deadlines."""
+
+DELIVERING_WORKERS: Final = 4
+"""Threads that also wait for other institutions; one that does not answer holds up one of them."""
+
+PEER_EFFECTS: Final = frozenset(
+    {Effect.DELIVER_MESSAGE.value, Effect.DELIVER_STATUS.value, funding.REQUEST}
+)
+"""Kinds of effects that wait for the answer of another institution."""
 
 STOP_SECONDS_MAX: Final = 10
 """How long a stopping process waits for its threads and its open requests."""
@@ -120,6 +127,7 @@ class Runtime:
                 MessageKeys.load(settings.message_keys),
                 chain.directory,
                 self._http,
+                bytes.fromhex(settings.genesis_hash.removeprefix("0x")),
             ),
             clock=clock,
             salt=lambda: os.urandom(SECRET_BYTES),
@@ -129,10 +137,10 @@ class Runtime:
         self._submitter = Submitter(self.store, chain, signer, clock)
         self._issuing = Issuing(self.institution, self._submitter)
         self._funding = Funding(self.institution, self._submitter)
-        self._workers = tuple(
-            Worker(self.store, self._handlers(), clock, owner=f"worker-{number}")
-            for number in range(1, WORKERS + 1)
-        )
+        self._workers = {
+            name: Worker(self.store, self._handlers(), clock, name, lane)
+            for name, lane in _worker_lanes().items()
+        }
         observer = Observer(
             self.institution,
             self._issuing if settings.role is Role.CENTRAL_BANK else self._funding,
@@ -165,10 +173,9 @@ class Runtime:
 
     def start(self) -> None:
         """Start following the chain and working off effects."""
-        loops: list[Callable[[], None]] = [self._follow]
-        loops += [partial(worker.run, self.stop) for worker in self._workers]
-        names = ("follower", *(f"worker-{number}" for number in range(1, WORKERS + 1)))
-        for name, loop in zip(names, loops, strict=True):
+        loops: dict[str, Callable[[], None]] = {"follower": self._follow}
+        loops |= {name: partial(worker.run, self.stop) for name, worker in self._workers.items()}
+        for name, loop in loops.items():
             thread = threading.Thread(target=self._guard, args=(name, loop), name=name)
             self._threads.append(thread)
             thread.start()
@@ -176,7 +183,7 @@ class Runtime:
     def close(self) -> None:
         """End the threads and give connections back."""
         self.stop.set()
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.wake()
         for thread in self._threads:
             thread.join(STOP_SECONDS_MAX)
@@ -254,6 +261,16 @@ class Runtime:
             outstanding = work.transactions.outstanding()
         if any(transaction.created_at <= created_by for transaction in outstanding):
             self._submitter.resend_outstanding()
+
+
+def _worker_lanes() -> Mapping[str, Lane]:
+    """The workers by name: some that never wait for a peer, some that may."""
+    settling = Lane(leaves=PEER_EFFECTS)
+    delivering = Lane(by_peer=PEER_EFFECTS)
+    return {
+        **{f"settling-{number}": settling for number in range(1, SETTLING_WORKERS + 1)},
+        **{f"delivering-{number}": delivering for number in range(1, DELIVERING_WORKERS + 1)},
+    }
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -347,26 +364,21 @@ def attest(settings: Settings, stop: threading.Event, announce: Callable[[], Non
     chain = ChainClient(settings.node_url, settings.chain_id)
     signer = _load_signer(settings.attesting_keystore, settings)
     await_chain(chain, settings, stop)
-    rtgs = _await_rtgs(settings, stop)
-    store = Store.open(settings.attesting_database)
-    attester = Attester(
-        currency=parse_currency(settings.currencies[0]),
-        validity_seconds=settings.attestation_seconds,
-        chain=chain,
-        rtgs=rtgs,
-        submitter=Submitter(store, chain, signer, utc_seconds),
-        signer=signer,
-        clock=utc_seconds,
-    )
-    announce()
-    while not stop.is_set():
-        try:
-            attester.step()
-        except Unavailable as error:
-            get_logger().warning("not_attested", error=str(error))
-        stop.wait(ATTEST_SECONDS)
-    store.close()
-    rtgs.close()
+    with (
+        contextlib.closing(_await_rtgs(settings, stop)) as rtgs,
+        contextlib.closing(Store.open(settings.attesting_database)) as store,
+    ):
+        attester = Attester(
+            currency=parse_currency(settings.currencies[0]),
+            validity_seconds=settings.attestation_seconds,
+            chain=chain,
+            rtgs=rtgs,
+            submitter=Submitter(store, chain, signer, utc_seconds),
+            signer=signer,
+            clock=utc_seconds,
+        )
+        announce()
+        attester.run(stop)
 
 
 def await_chain(chain: ChainClient, settings: Settings, stop: threading.Event) -> None:

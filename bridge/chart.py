@@ -22,7 +22,9 @@ def reserves(currency: Currency) -> str:
 
 
 def in_transit(currency: Currency) -> str:
-    """Payments taken from customers and not yet settled (liability)."""
+    """Payments taken from customers and not yet settled (liability): filled and emptied at once when
+    a payment settles, so its pending sides may stand alone.
+    """
     return f"in-transit:{currency.code}"
 
 
@@ -76,7 +78,7 @@ def institution_accounts(currency: Currency) -> tuple[Account, ...]:
     return (
         _account(tokens(currency), AccountType.ASSET, currency),
         _account(reserves(currency), AccountType.ASSET, currency),
-        _account(in_transit(currency), AccountType.LIABILITY, currency),
+        _account(in_transit(currency), AccountType.LIABILITY, currency, may_overdraw=True),
         _account(fee_income(currency), AccountType.INCOME, currency),
         _account(margin_income(currency), AccountType.INCOME, currency),
         _account(suspense(currency), AccountType.LIABILITY, currency),

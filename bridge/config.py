@@ -67,8 +67,12 @@ class CustomerSettings(_Section):
 
 
 class OpeningSettings(_Section):
-    """One opening journal entry, booked once when the ledger is new."""
+    """One opening journal entry, booked once; `opening_id` names it for ever.
 
+    It may be left out or others put beside it later; changed it is refused.
+    """
+
+    opening_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
     debit: Text
     credit: Text
     amount: DecimalText
@@ -123,6 +127,20 @@ class Settings(_Section):
             raise ValueError("an fx provider needs quoting_keystore")
         if self.role is Role.CENTRAL_BANK and len(self.currencies) != 1:
             raise ValueError("a central bank issues exactly one currency")
+        return self
+
+    @model_validator(mode="after")
+    def _books_fit_together(self) -> Self:
+        for customer in self.customers:
+            for account in customer.accounts:
+                if account.currency not in self.currencies:
+                    raise ValueError(
+                        f"customers.{customer.customer_id}: an account in {account.currency}, "
+                        "which is not one of the currencies"
+                    )
+        names = [opening.opening_id for opening in self.openings]
+        if len(set(names)) != len(names):
+            raise ValueError("openings: each has an opening_id of its own")
         return self
 
 

@@ -869,6 +869,36 @@ class PeerUnavailable(Unavailable):
     lei: str
 
 
+@dataclass(eq=False)
+class PeerMisconfigured(Unavailable):
+    """What the registry says of another institution's bridge cannot be used to reach it."""
+
+    code = "peer_misconfigured"
+    message = "{lei} has an unusable {part} in the registry"
+    lei: str
+    part: str
+
+
+@dataclass(eq=False)
+class PeerAnswerInvalid(Unavailable):
+    """Another institution's bridge answers with something that is no answer to the question."""
+
+    code = "peer_answer_invalid"
+    message = "the answer of {lei} is not taken: {rule}"
+    lei: str
+    rule: str
+
+
+@dataclass(eq=False)
+class QuotesExhausted(Unavailable):
+    """A taker holds as many firm quotes as the desk gives one at a time, until some run out."""
+
+    code = "quotes_exhausted"
+    message = "{taker} holds {limit} quotes that have not run out"
+    taker: str
+    limit: int
+
+
 # Central bank
 
 
@@ -942,3 +972,29 @@ class ResourceUnknown(Rejected):
     message = "no {noun} '{key}'"
     noun: str
     key: str
+
+
+@dataclass(eq=False)
+class InboxFull(Unavailable):
+    """One sender's messages wait here in too great a number for their chain events."""
+
+    code = "inbox_full"
+    message = "too many messages of {lei} wait for their payments on the chain"
+    lei: str
+
+
+@dataclass(eq=False)
+class DebtorMismatch(Rejected):
+    """The instruction describes its debtor otherwise than the bank knows its customer."""
+
+    code = "debtor_mismatch"
+    reason = "BE01"
+    message = "the debtor's name and address are not those this bank keeps for the account"
+
+
+class LiquidityShort(Rejected):
+    """The bank itself has not the tokens to settle the payment now."""
+
+    code = "liquidity_short"
+    reason = "ED05"
+    message = "the bank cannot settle this payment now"

@@ -12,7 +12,7 @@ from typing import Final
 
 from bridge.chain import AccountKind, Directory, quote_hash, recover_signer
 from bridge.config import RateSettings
-from bridge.errors import PairNotQuoted, QuoteInvalid
+from bridge.errors import EnvelopeInvalid, PairNotQuoted, QuoteInvalid, QuotesExhausted
 from bridge.interbank import Interbank, Kind, Received
 from bridge.keys import TransactionSigner
 from bridge.money import Amount, Currency, Rate, Rounding, parse_currency
@@ -23,6 +23,9 @@ QUOTES_PATH: Final = "/v1/interbank/quotes"
 
 QUOTE_SECONDS_LEFT_MIN: Final = 5
 """A quote with less time left is not worth instructing on."""
+
+OPEN_QUOTES_MAX: Final = 200
+"""Most quotes that one taker is offered at a time: each may hold the maker to a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,11 @@ class QuoteDesk:
     def offer(self, request: Received) -> dict[str, str]:
         """The body of the answer to a quote request: a signed quote for its sender alone.
 
-        Raises `PairNotQuoted`, and the money errors for an amount that is none.
+        Raises `EnvelopeInvalid` for what is no quote request, `PairNotQuoted`, `QuotesExhausted`
+        past `OPEN_QUOTES_MAX`, and the money errors for an amount that is none.
         """
+        if request.kind is not Kind.QUOTE_REQUEST:
+            raise EnvelopeInvalid(f"{request.kind.value} is not taken here")
         source = parse_currency(request.body.get("source", ""))
         target = parse_currency(request.body.get("target", ""))
         wanted = Amount.parse(request.body.get("amount", ""), target)
@@ -84,6 +90,8 @@ class QuoteDesk:
             quote=quote, quote_hash=digest, signature=self._terminal.signer.sign_digest(digest)
         )
         with self._store.unit_of_work() as work:
+            if work.quotes.open_count(quote.taker, now) >= OPEN_QUOTES_MAX:
+                raise QuotesExhausted(quote.taker, OPEN_QUOTES_MAX)
             work.quotes.add(signed)
         return {"quote": _format_quote(signed), "rate": rate.format()}
 

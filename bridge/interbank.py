@@ -3,18 +3,27 @@
 A message is a JSON body signed with the sender's Ed25519 key (JWS, RFC 7515 and RFC 8037) and then
 sealed to the receiver's X25519 key (JWE, RFC 7516, ECDH-ES with A256GCM): the network and the other
 participants learn nothing but its size. Both keys are read from the participant registry on the
-chain, so no bridge trusts another's word for who it is. The signed body names its receiver, so a
-message cannot be passed on as if it were meant for somebody else.
+chain, so no bridge trusts another's word for who it is. The signed content names
+
+    to        the receiver: it cannot be passed on as if it were meant for somebody else
+    network   the genesis hash: a test network's message is worth nothing on another
+    answers   the digest of the sealed question, in an answer: it answers nothing else
 
 Delivery is at least once: a receiver answers a message it has already taken as it did the first time.
+Nothing another institution registers, answers or leaves unanswered holds a sender up for longer than
+`PEER_SECONDS_MAX`, costs it more than `SEALED_BYTES_MAX`, or is more to it than `Unavailable`.
 """
 
 import base64
+import contextlib
+import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from joserfc import jwe, jws
@@ -28,8 +37,11 @@ from bridge.errors import (
     EnvelopeSignatureInvalid,
     MessageTooLarge,
     ParticipantUnknown,
+    PeerAnswerInvalid,
+    PeerMisconfigured,
     PeerRefused,
     PeerUnavailable,
+    Rejected,
 )
 from bridge.keys import MessageKeys
 
@@ -37,7 +49,10 @@ SEALED_BYTES_MAX: Final = 64 * 1024
 """Largest sealed message that is read or sent."""
 
 PEER_TIMEOUT_SECONDS: Final = 10
-"""How long another bridge is given to answer."""
+"""How long another bridge may stay silent."""
+
+PEER_SECONDS_MAX: Final = 15
+"""How long a request to another bridge may take in all; a worker's lease is longer."""
 
 CONTENT_TYPE: Final = "application/jose"
 
@@ -51,23 +66,37 @@ class Kind(StrEnum):
     CREDIT_TRANSFER = "pacs.008"
     STATUS_REPORT = "pacs.002"
     ISSUANCE_REQUEST = "issuance-request"
+    ISSUANCE_TAKEN = "issuance-taken"
     QUOTE_REQUEST = "quote-request"
     QUOTE = "quote"
 
 
+ANSWER_KIND: Final[Mapping[Kind, Kind]] = {
+    Kind.ISSUANCE_REQUEST: Kind.ISSUANCE_TAKEN,
+    Kind.QUOTE_REQUEST: Kind.QUOTE,
+}
+"""What a question is answered with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message whose seal and signature hold: who sent it, what it is and its body."""
+    """A message whose seal and signature hold: who sent it, what it is and its body.
+
+    `digest` is the SHA-256 of it as it was sealed; `answers` is that of the question it answers.
+    """
 
     sender_lei: str
     kind: Kind
     body: Mapping[str, str]
+    digest: bytes = field(default=b"", compare=False)
+    answers: bytes | None = None
 
 
 class Interbank:
     """One institution's end of the sealed channel.
 
-    `directory` answers with the participants as the chain's registry has them now.
+    `directory` answers with the participants as the chain's registry has them now; `network` is the
+    hash of the chain's genesis block.
     """
 
     def __init__(
@@ -76,19 +105,38 @@ class Interbank:
         keys: MessageKeys,
         directory: Callable[[], Directory],
         http: httpx.Client,
+        network: bytes,
     ) -> None:
         self._lei = lei
         self._keys = keys
         self._directory = directory
         self._http = http
+        self._network = network.hex()
 
     def seal(self, to_lei: str, kind: Kind, body: Mapping[str, str]) -> bytes:
         """The message as bytes that only `to_lei` can open.
 
-        Raises `ParticipantUnknown`, and `MessageTooLarge` past `SEALED_BYTES_MAX`.
+        Raises `ParticipantUnknown`, `PeerMisconfigured` for a sealing key that is none, and
+        `MessageTooLarge` past `SEALED_BYTES_MAX`.
         """
+        return self._seal(to_lei, kind, body, {})
+
+    def answer(self, question: Received, body: Mapping[str, str]) -> bytes:
+        """The sealed answer to a question, for whoever asked it; errors as in `seal`."""
+        kind = ANSWER_KIND[question.kind]
+        return self._seal(question.sender_lei, kind, body, {"answers": question.digest.hex()})
+
+    def _seal(
+        self, to_lei: str, kind: Kind, body: Mapping[str, str], more: Mapping[str, str]
+    ) -> bytes:
         receiver = self._directory().by_lei(to_lei)
-        content = {"to": to_lei, "kind": kind.value, "body": dict(body)}
+        content = {
+            "to": to_lei,
+            "network": self._network,
+            "kind": kind.value,
+            "body": dict(body),
+            **more,
+        }
         header = {"alg": _SIGNING, "kid": self._lei}
         signed = jws.serialize_compact(
             header,
@@ -97,12 +145,15 @@ class Interbank:
             algorithms=[_SIGNING],
         )
         protected = {"alg": _SEALING[0], "enc": _SEALING[1], "cty": "JOSE"}
-        sealed = jwe.encrypt_compact(
-            protected,
-            signed,
-            _public_key("X25519", receiver.sealing_key),
-            algorithms=list(_SEALING),
-        ).encode()
+        try:
+            sealed = jwe.encrypt_compact(
+                protected,
+                signed,
+                _public_key("X25519", receiver.sealing_key),
+                algorithms=list(_SEALING),
+            ).encode()
+        except (JoseError, ValueError) as error:
+            raise PeerMisconfigured(to_lei, "sealing key") from error
         if len(sealed) > SEALED_BYTES_MAX:
             raise MessageTooLarge(len(sealed), SEALED_BYTES_MAX)
         return sealed
@@ -128,52 +179,76 @@ class Interbank:
             raise ParticipantUnknown(sender_lei)
         if not _is_signed_by(signed, sender.signing_key):
             raise EnvelopeSignatureInvalid(sender_lei)
-        return self._read(sender_lei, signed.payload)
+        return self._read(sender_lei, signed.payload, hashlib.sha256(sealed).digest())
 
     def send(self, to_lei: str, kind: Kind, body: Mapping[str, str]) -> None:
         """Deliver a message once to `to_lei`'s endpoint.
 
-        Raises `PeerUnavailable` when the answer is missing or says that a retry may help, and
-        `PeerRefused` with the peer's problem code when it is final.
+        Raises `PeerUnavailable` when the answer is missing or says that a retry may help,
+        `PeerMisconfigured` when the registry's key or endpoint is none, `PeerAnswerInvalid` for an
+        answer past `SEALED_BYTES_MAX`, and `PeerRefused` with the peer's problem code when it is
+        final.
         """
         self._post(to_lei, "/v1/interbank/messages", self.seal(to_lei, kind, body))
 
     def ask(self, to_lei: str, path: str, kind: Kind, body: Mapping[str, str]) -> Received:
-        """The sealed answer of `to_lei` to a question put to `path`; errors as in `send`."""
-        answer = self._post(to_lei, path, self.seal(to_lei, kind, body))
-        received = self.open(answer)
+        """The sealed answer of `to_lei` to a question put to `path`; errors as in `send`.
+
+        `PeerAnswerInvalid` is also raised for what is not this participant's answer to this question.
+        """
+        question = self.seal(to_lei, kind, body)
+        answer = self._post(to_lei, path, question)
+        try:
+            received = self.open(answer)
+        except Rejected as error:
+            raise PeerAnswerInvalid(to_lei, str(error)) from error
         if received.sender_lei != to_lei:
-            raise EnvelopeSignatureInvalid(received.sender_lei)
+            raise PeerAnswerInvalid(to_lei, f"it is signed by {received.sender_lei}")
+        if received.answers != hashlib.sha256(question).digest():
+            raise PeerAnswerInvalid(to_lei, "it answers another question")
+        if received.kind is not ANSWER_KIND[kind]:
+            raise PeerAnswerInvalid(to_lei, f"a {received.kind.value} answers no {kind.value}")
         return received
 
     def _post(self, to_lei: str, path: str, sealed: bytes) -> bytes:
         endpoint = self._directory().by_lei(to_lei).endpoint
         try:
-            response = self._http.post(
-                endpoint.rstrip("/") + path,
-                content=sealed,
-                headers={"content-type": CONTENT_TYPE},
-                timeout=PEER_TIMEOUT_SECONDS,
-            )
+            with (
+                _deadline(PEER_SECONDS_MAX) as watch,
+                self._http.stream(
+                    "POST",
+                    endpoint.rstrip("/") + path,
+                    content=sealed,
+                    headers=_HEADERS,
+                    timeout=PEER_TIMEOUT_SECONDS,
+                    extensions={"trace": watch},
+                ) as response,
+            ):
+                body = _read_capped(to_lei, response)
         except httpx.HTTPError as error:
             raise PeerUnavailable(to_lei) from error
+        except (httpx.InvalidURL, ValueError) as error:  # a UnicodeError is a ValueError
+            raise PeerMisconfigured(to_lei, "endpoint") from error
         if response.is_success:
-            return response.content
+            return body
         if response.is_client_error and response.status_code not in {408, 409, 425, 429}:
-            raise PeerRefused(to_lei, _problem_code(response))
+            raise PeerRefused(to_lei, _problem_code(response.status_code, body))
         raise PeerUnavailable(to_lei)
 
-    def _read(self, sender_lei: str, payload: bytes) -> Received:
+    def _read(self, sender_lei: str, payload: bytes, digest: bytes) -> Received:
         try:
             content = json.loads(payload)
             to_lei, kind, body = content["to"], Kind(content["kind"]), content["body"]
+            network, answers = content["network"], bytes.fromhex(content.get("answers", ""))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EnvelopeInvalid("its content is not a message of this network") from error
         if not isinstance(body, dict) or not all(isinstance(part, str) for part in body.values()):
             raise EnvelopeInvalid("its body is not text by name")
+        if network != self._network:
+            raise EnvelopeInvalid("it is a message of another network")
         if to_lei != self._lei:
             raise EnvelopeMisdirected(str(to_lei))
-        return Received(sender_lei=sender_lei, kind=kind, body=body)
+        return Received(sender_lei, kind, body, digest=digest, answers=answers or None)
 
 
 def _is_signed_by(signed: jws.CompactSignature, public_key: bytes) -> bool:
@@ -190,9 +265,68 @@ def _public_key(curve: str, public_key: bytes) -> OKPKey:
     return OKPKey.import_key({"kty": "OKP", "crv": curve, "x": text})
 
 
-def _problem_code(response: httpx.Response) -> str:
+_HEADERS: Final = {
+    "content-type": CONTENT_TYPE,
+    "accept-encoding": "identity",
+    "connection": "close",  # a connection of its own for each request, to be broken off by itself
+}
+
+
+@contextlib.contextmanager
+def _deadline(seconds: int) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+    """Breaks off the connection of a request that takes longer in all, wherever it stands.
+
+    The timeouts of the HTTP client hold for each read; a peer that sends a byte now and then would
+    never meet one. What is yielded is the client's `trace` extension: it is told of connections.
+    """
+    lock = threading.Lock()
+    connections: list[socket.socket] = []
+    is_over = False
+
+    def watch(name: str, facts: Mapping[str, Any]) -> None:
+        if not name.endswith(("connect_tcp.complete", "start_tls.complete")):
+            return
+        with lock:
+            connections.append(facts["return_value"].get_extra_info("socket"))
+            if is_over:
+                _break_off(connections)
+
+    def end() -> None:
+        nonlocal is_over
+        with lock:
+            is_over = True
+            _break_off(connections)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
     try:
-        code = response.json().get("code")
-    except (ValueError, AttributeError):
+        yield watch
+    finally:
+        timer.cancel()
+
+
+def _break_off(connections: list[socket.socket]) -> None:
+    for connection in connections:
+        with contextlib.suppress(OSError):  # closed already, or handed over to TLS
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def _read_capped(lei: str, response: httpx.Response) -> bytes:
+    """The body of an answer, of which no more than `SEALED_BYTES_MAX` is ever held."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise PeerAnswerInvalid(lei, "it is compressed")
+    body = bytearray()
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > SEALED_BYTES_MAX:
+            raise PeerAnswerInvalid(lei, f"it is larger than {SEALED_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def _problem_code(status: int, body: bytes) -> str:
+    try:
+        code = json.loads(body).get("code")
+    except (ValueError, AttributeError, RecursionError):
         code = None
-    return code if isinstance(code, str) else f"http_{response.status_code}"
+    return code if isinstance(code, str) else f"http_{status}"

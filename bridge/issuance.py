@@ -8,6 +8,9 @@ reserves are released only after a final burn.
         |                              '------ refused ---> REFUSED
         '-- refused --> REFUSED
     REDEEMING --final burn--> REDEEMED          (REDEEMING --refused--> REFUSED)
+
+A refusal is somebody's word, the chain's is a fact: a mint or a burn that is final after all takes
+a refused order to ISSUED or REDEEMED.
 """
 
 from collections.abc import Mapping
@@ -55,17 +58,12 @@ class Issuance:
         """The currency of the tokens."""
         return self.amount.currency
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether nothing can change this issuance any more."""
-        return not _NEXT[self.state]
-
 
 _NEXT: Mapping[IssuanceState, frozenset[IssuanceState]] = {
     IssuanceState.REQUESTED: frozenset({IssuanceState.FUNDED, IssuanceState.REFUSED}),
     IssuanceState.FUNDED: frozenset({IssuanceState.ISSUED, IssuanceState.REFUSED}),
     IssuanceState.ISSUED: frozenset(),
-    IssuanceState.REFUSED: frozenset(),
+    IssuanceState.REFUSED: frozenset({IssuanceState.ISSUED, IssuanceState.REDEEMED}),
     IssuanceState.REDEEMING: frozenset({IssuanceState.REDEEMED, IssuanceState.REFUSED}),
     IssuanceState.REDEEMED: frozenset(),
 }

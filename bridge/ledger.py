@@ -108,8 +108,7 @@ class Posting:
 class JournalEntry:
     """One balanced movement. `kind` names the business fact; `booked_at` is a UTC second.
 
-    `expires_at` says until when a pending entry is expected to be resolved; nothing voids an entry
-    by itself, since a time-out is never proof.
+    Nothing voids a pending entry by itself, since a time-out is never proof.
     """
 
     entry_id: str
@@ -119,7 +118,6 @@ class JournalEntry:
     booked_at: int
     pending: bool = False
     payment_id: str | None = None
-    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +183,11 @@ def check_entry(entry: JournalEntry, balances: Balances) -> None:
             raise EntryInvalid(entry.entry_id, f"debits less credits are {total} of {unit}, not 0")
 
 
-def apply(balances: Balances, entry: JournalEntry) -> dict[str, Balance]:
+def apply(balances: Balances, entry: JournalEntry, *, is_fact: bool = False) -> dict[str, Balance]:
     """The balances that a new entry changes, pending or posted as it says.
+
+    An entry that records a *fact*, something final that happened elsewhere, is never refused for
+    money: refusing would not undo it, and a balance below zero is a break to be seen, not hidden.
 
     Raises `EntryInvalid` as `check_entry` does, and `InsufficientFunds` for the first account that
     the entry would take below zero without being allowed to.
@@ -198,6 +199,8 @@ def apply(balances: Balances, entry: JournalEntry) -> dict[str, Balance]:
         pending=1 if entry.pending else 0,
         posted=0 if entry.pending else 1,
     )
+    if is_fact:
+        return changed
     for account_id, after in changed.items():
         before = balances[account_id]
         has_fallen = after.available < before.available

@@ -1,7 +1,8 @@
 """The books of an institution as they begin: its accounts, its customers, its opening entries.
 
 All of it follows from the settings, is done once and is left alone when it is there already, so
-that a bridge may be started any number of times, and with customers added to its settings.
+that a bridge may be started any number of times, and with customers or opening entries added to its
+settings. What was booked is never booked again, whatever place it has in the settings by now.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 from bridge import chart
 from bridge.config import CustomerSettings, OpeningSettings, Role, Settings
-from bridge.errors import Rejected, SettingsInvalid
+from bridge.errors import IdempotencyKeyReused, Rejected, SettingsInvalid
 from bridge.iso20022.identifiers import parse_country, parse_iban
 from bridge.iso20022.messages import PostalAddress
 from bridge.ledger import JournalEntry, credit, debit
@@ -34,9 +35,9 @@ def open_books(store: Store, settings: Settings, now: int) -> None:
         for customer in settings.customers:
             with _naming(f"customers.{customer.customer_id}"):
                 _keep_customer(work, customer)
-        for position, opening in enumerate(settings.openings):
-            with _naming(f"openings.{position}"):
-                _book_opening(work, opening, f"opening:{position}", now)
+        for opening in settings.openings:
+            with _naming(f"openings.{opening.opening_id}"):
+                _book_opening(work, opening, now)
 
 
 @contextlib.contextmanager
@@ -83,21 +84,26 @@ def _keep_customer(work: UnitOfWork, customer: CustomerSettings) -> None:
         )
 
 
-def _book_opening(work: UnitOfWork, opening: OpeningSettings, entry_id: str, now: int) -> None:
+def _book_opening(work: UnitOfWork, opening: OpeningSettings, now: int) -> None:
+    entry_id = f"opening:{opening.opening_id}"
     currency = parse_currency(opening.currency)
     for account_id in (opening.debit, opening.credit):
         kind, _, lei = account_id.partition(":")
         if kind == "rtgs":
             work.ledger.open_account(chart.rtgs_account(lei, currency))
-    if work.ledger.find_entry(entry_id) is not None:
-        return
     amount = Amount.parse(opening.amount, currency)
+    postings = (debit(opening.debit, amount), credit(opening.credit, amount))
+    booked = work.ledger.find_entry(entry_id)
+    if booked is not None:
+        if frozenset(booked.entry.postings) != frozenset(postings):
+            raise IdempotencyKeyReused(opening.opening_id)
+        return
     work.ledger.book(
         JournalEntry(
             entry_id=entry_id,
             kind="opening",
             description="opening balance",
-            postings=(debit(opening.debit, amount), credit(opening.credit, amount)),
+            postings=postings,
             booked_at=now,
         )
     )

@@ -7,7 +7,7 @@ reads a clock, a database or a socket.
 
     outgoing  RESERVED --instructed--> INSTRUCTED --accepted--> ACCEPTED --settled--> SETTLED
                  |                         '------ rejected / cancelled / expired ---> REJECTED CANCELLED EXPIRED
-                 '--reverted--> FAILED
+                 '--reverted, or not instructed by its deadline--> FAILED
     incoming  ANNOUNCED --accept decided--> ACCEPTED --settled--> SETTLED
                  '--refuse decided--> REFUSED --rejected--> REJECTED      (expired, cancelled likewise)
 
@@ -172,7 +172,6 @@ class Payment:
     charges: Charges | None = None
     salt: bytes | None = None
     signed_quote: SignedQuote | None = None
-    entry_id: str | None = None
     reason: str | None = None
     transaction_hash: bytes | None = None
     block_number: int | None = None
@@ -194,6 +193,7 @@ class Fact(Enum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     REVERTED = "reverted"
+    LAPSED = "lapsed"
     ACCEPT_DECIDED = "accept_decided"
     REFUSE_DECIDED = "refuse_decided"
     MESSAGE_REFUSED = "message_refused"
@@ -218,7 +218,6 @@ class Effect(Enum):
     SUBMIT_ACCEPT = "submit_accept"
     SUBMIT_REJECT = "submit_reject"
     SUBMIT_WITHDRAW = "submit_withdraw"
-    SCHEDULE_EXPIRY = "schedule_expiry"
     POST_RESERVATION = "post_reservation"
     VOID_RESERVATION = "void_reservation"
     CREDIT_CUSTOMER = "credit_customer"
@@ -244,11 +243,9 @@ _ENDED_UNSETTLED: Mapping[Fact, _Row] = {
 
 _OUTGOING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
     PaymentState.RESERVED: {
-        Fact.INSTRUCTED: (
-            PaymentState.INSTRUCTED,
-            (Effect.DELIVER_MESSAGE, Effect.SCHEDULE_EXPIRY),
-        ),
+        Fact.INSTRUCTED: (PaymentState.INSTRUCTED, (Effect.DELIVER_MESSAGE,)),
         Fact.REVERTED: (PaymentState.FAILED, _DEBTOR_MADE_WHOLE),
+        Fact.LAPSED: (PaymentState.FAILED, _DEBTOR_MADE_WHOLE),
     },
     PaymentState.INSTRUCTED: {
         **_LIVE_ON_CHAIN,

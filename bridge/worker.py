@@ -9,16 +9,20 @@ at the next start frees the effect, and it is done again; handlers are written f
     Abandon   it never will: kept as dead, for people to look at
 
 An `Unavailable` from a handler is retried with growing pauses, up to `ATTEMPTS_MAX`; a `Rejected`
-is abandoned. Anything else is a fault of ours: it leaves `run`, and the process must stop.
+is abandoned. Anything nobody foresaw is logged as an error and retried `FAULTS_MAX` times, then
+abandoned: one effect that cannot be done must not stop an institution. An `InvariantBroken` does: it
+leaves `run`, and the process must stop.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
-from bridge.errors import HandlerMissing, Rejected, Unavailable
+from bridge.errors import HandlerMissing, InvariantBroken, Rejected, Unavailable
 from bridge.store import EffectRow, Store
+from bridge.store.effects import EVERYTHING, Lane
 from bridge.telemetry import get_logger
 
 ATTEMPTS_MAX: Final = 10_000
@@ -26,6 +30,9 @@ ATTEMPTS_MAX: Final = 10_000
 
 BACKOFF_SECONDS_MAX: Final = 60
 """Longest pause between two attempts."""
+
+FAULTS_MAX: Final = 5
+"""Unforeseen faults of one effect after which a worker abandons it."""
 
 LEASE_SECONDS: Final = 60
 """How long a claimed effect is left to the worker that claimed it; longer than any handler takes."""
@@ -65,7 +72,8 @@ Handler: TypeAlias = Callable[[EffectRow], Outcome]
 class Worker:
     """One thread's worth of work; several may share a store if each has an `owner` of its own.
 
-    `clock` gives UTC seconds. An effect of a kind without a handler is a fault of ours.
+    `clock` gives UTC seconds; `lane` says what is left to other workers. An effect of a kind without
+    a handler is a fault of ours.
     """
 
     def __init__(
@@ -74,11 +82,14 @@ class Worker:
         handlers: Mapping[str, Handler],
         clock: Callable[[], int],
         owner: str,
+        lane: Lane = EVERYTHING,
     ) -> None:
         self._store = store
         self._handlers = handlers
         self._clock = clock
         self._owner = owner
+        self._lane = lane
+        self._faults: Counter[int] = Counter()
         self._woken = threading.Event()
         store.subscribe(self.wake)
 
@@ -97,7 +108,11 @@ class Worker:
         """Do the one effect that is due first; False when none is due."""
         with self._store.unit_of_work() as work:
             claimed = work.effects.claim(
-                now=self._clock(), owner=self._owner, limit=1, lease_seconds=LEASE_SECONDS
+                now=self._clock(),
+                owner=self._owner,
+                limit=1,
+                lease_seconds=LEASE_SECONDS,
+                lane=self._lane,
             )
         for effect in claimed:
             self._record(effect, self._do(effect))
@@ -113,7 +128,7 @@ class Worker:
     def _has_due(self) -> bool:
         """Whether an effect is due; asked of a snapshot, so that idling writes nothing."""
         with self._store.reading() as work:
-            next_due = work.effects.next_due()
+            next_due = work.effects.next_due(self._lane)
         return next_due is not None and next_due <= self._clock()
 
     def _do(self, effect: EffectRow) -> Outcome:
@@ -128,6 +143,19 @@ class Worker:
             return Retry(backoff_seconds(effect.attempts), str(error))
         except Rejected as error:
             return Abandon(str(error))
+        except InvariantBroken:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other effects go on
+            return self._after_fault(effect, error)
+
+    def _after_fault(self, effect: EffectRow, error: Exception) -> Outcome:
+        get_logger().error("effect_failed", key=effect.key, kind=effect.kind, exc_info=error)
+        self._faults[effect.effect_id] += 1
+        text = f"{type(error).__name__}: {error}"
+        if self._faults[effect.effect_id] >= FAULTS_MAX:
+            del self._faults[effect.effect_id]
+            return Abandon(text)
+        return Retry(backoff_seconds(effect.attempts), text)
 
     def _record(self, effect: EffectRow, outcome: Outcome) -> None:
         with self._store.unit_of_work() as work:

@@ -6,7 +6,7 @@
     node rpc ...                                      its RPC process alone; started by `run`
 
 Exit codes: 0 ended as asked, 1 a process of the node failed, 2 refused (bad file or argument), 3
-unavailable (directory or port in use), 4 a broken invariant.
+unavailable (directory or port in use), 4 a broken invariant, 5 (RPC process alone) its core ended.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ transaction: the one static check (`transaction.check_transaction`) and the regi
 
 Invariants: `execute` writes nothing and is total over arbitrary bytes; `commit` writes the state
 first and then one transaction of the chain store, so a node killed between the two executes the same
-height again to the same hash; a height without an included transaction makes no block. There is no
-clock here: the time of the next block is given.
+height again to the same hash; a chain opens only over stores that stand at one block; a height without
+an included transaction makes no block. There is no clock here: the time of the next block is given.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from node.errors import (
     NonceTooLow,
     ProposalRejected,
     SenderHasCode,
+    StoreCorrupt,
     TransactionRejected,
 )
 from node.history import History
 from node.permissions import ParentState, Permissions
-from node.primitives import EMPTY_CODE_HASH, Address, Hash32
+from node.primitives import EMPTY_CODE_HASH, ZERO_ADDRESS, Address, Hash32
 from node.specification import Rules, Specification
 from node.store import ChainStore, Checkpoint
 from node.transaction import CheckedTransaction, check_transaction
@@ -91,15 +92,19 @@ class Chain:
         specification: Specification,
         permissions: Permissions,
     ) -> None:
+        """Raises StoreCorrupt or StateMissing where the stores do not stand at one block."""
         self._store = store
         self._engine = engine
         self._specification = specification
         self._permissions = permissions
         history = History(store)
-        header = history.head()
+        header, checkpoint = history.head(), history.checkpoint()
+        if checkpoint.app_hash != header.hash:
+            raise StoreCorrupt("the checkpoint names another block than the newest", header.hash)
+        engine.account(header.state_root, ZERO_ADDRESS)  # Raises StateMissing without its root.
         self._tip = Tip(
             header=header,
-            height=history.checkpoint().height,
+            height=checkpoint.height,
             ancestor_hashes=history.ancestor_hashes(header.number + 1, ANCESTOR_HASHES_MAX),
         )
         self._execution: Execution | None = None

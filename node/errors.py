@@ -39,11 +39,13 @@ NodeError
     ParameterInvalid              a JSON-RPC parameter that cannot be read
     ExecutionReverted             a dry run that the contract refused
     ExecutionHalted               a dry run that ended in an exceptional halt
+    DryRunTooLong                 a dry run that took more time than its caller has
     LinkFrameInvalid              bytes between core and RPC process that break their format
   Unavailable                     a retry may help
     StoreBusy                     another process holds the writer's place
     PoolFull                      the pool is at its limit
     CoreUnavailable               the core process does not answer
+    CoreFailed                    the core met a fault of its own over this question
     DirectoryBusy                 another node runs on the data directory
     PortBusy                      another process listens there
   InvariantBroken                 stop: going on would make things worse
@@ -51,6 +53,7 @@ NodeError
     StoreVersionUnknown           the store was written in a format this software does not know
     StoreCorrupt                  something that must be stored is not, or is not what it was
     StateMissing                  a node of the state trie is absent
+    StoreUnwritable               a store did not take a write: disk or map full, or a fault
     EngineExhausted               the machine, not the transaction, was at its limit
 """
 
@@ -400,6 +403,13 @@ class ExecutionHalted(Rejected):
         self.reason = reason
 
 
+class DryRunTooLong(Rejected):
+    """A dry run that took more time than its caller has."""
+
+    def __init__(self) -> None:
+        super().__init__("the time for this request is over; ask for less at once")
+
+
 class LinkFrameInvalid(Rejected):
     """Bytes between core and RPC process that break their format."""
 
@@ -430,6 +440,13 @@ class CoreUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the node's core does not answer; try again")
+
+
+class CoreFailed(Unavailable):
+    """The core met a fault of its own over this question; its log has the details."""
+
+    def __init__(self) -> None:
+        super().__init__("the node's core failed at this request; its log says why")
 
 
 class DirectoryBusy(Unavailable):
@@ -484,8 +501,20 @@ class StateMissing(InvariantBroken):
     """A node of the state trie is absent: its root was never committed here, or it was lost."""
 
     def __init__(self, key: bytes) -> None:
-        super().__init__(f"state node or code 0x{key.hex()} is missing")
+        super().__init__(
+            f"state node or code 0x{key.hex()} is missing: the data directory's 'state' was lost "
+            "or is older than its 'chain'; restore both together"
+        )
         self.key = key
+
+
+class StoreUnwritable(InvariantBroken):
+    """A store did not take a write, so nothing of it is there: disk or map full, or a fault."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be written: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class EngineExhausted(InvariantBroken):

@@ -7,6 +7,7 @@ committed is final.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from node.block import Block, Header, Log, Receipt
@@ -25,7 +26,7 @@ from node.store import (
 LOGS_MAX: Final = 10_000
 """Logs one answer may hold."""
 LOGS_EXAMINED_MAX: Final = 200_000
-"""Index entries one query may visit."""
+"""Index entries one query may look up: the measure of its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ class LogRecord:
 class History:
     """What is committed, read from the chain store."""
 
-    def __init__(self, store: ChainStore) -> None:
+    def __init__(self, store: ChainStore, *, logs_examined_max: int = LOGS_EXAMINED_MAX) -> None:
         self._store = store
+        self._logs_examined_max = logs_examined_max
 
     def head(self) -> Header:
         """Return the newest header; it is final."""
@@ -176,16 +178,49 @@ class History:
     def logs(self, log_filter: LogFilter) -> list[LogRecord]:
         """Return the matching logs in order; raises LogQueryTooLarge past the limits."""
         with self._store.read() as reader:
-            return list(_resolve(reader, _matching(reader, log_filter)))
+            found = _matching(reader, log_filter, _Work(self._logs_examined_max))
+            return list(_resolve(reader, found))
 
 
-def _matching(reader: ChainReader, log_filter: LogFilter) -> list[StoredLog]:
+@dataclass(slots=True)
+class _Work:
+    """How many more index entries a query may look up."""
+
+    examined_max: int
+    examined: int = 0
+
+    def examine(self) -> None:
+        self.examined += 1
+        if self.examined > self.examined_max:
+            raise LogQueryTooLarge(found_max=LOGS_MAX, examined_max=self.examined_max)
+
+
+@dataclass(slots=True)
+class _Alternative:
+    """One posting list, walked forwards: it is looked up again only once its key is passed."""
+
+    posting: PostingList
+    work: _Work
+    key: bytes | None = b""
+
+    def seek(self, target: bytes) -> bytes | None:
+        """Return its first key at or after `target`, which never moves back."""
+        if self.key is not None and self.key < target:
+            self.work.examine()
+            self.key = self.posting.seek(target)
+        return self.key
+
+
+def _matching(reader: ChainReader, log_filter: LogFilter, work: _Work) -> list[StoredLog]:
     """Return the logs that stand in a posting list of every constraint."""
     target = encode_log_key(log_filter.from_number, 0)
     end = encode_log_key(min(log_filter.to_number, reader.head_number()) + 1, 0)
-    constraints = _constraints(reader, log_filter)
+    constraints = [
+        [_Alternative(posting, work) for posting in alternatives]
+        for alternatives in _constraints(reader, log_filter)
+    ]
     found: list[StoredLog] = []
-    for _ in range(LOGS_EXAMINED_MAX):
+    while len(found) <= LOGS_MAX:
         key = _first_allowed(constraints, target)
         if key is None or key >= end:
             return found
@@ -194,17 +229,15 @@ def _matching(reader: ChainReader, log_filter: LogFilter) -> list[StoredLog]:
             if len(stored.log.topics) >= len(log_filter.topics):
                 found.append(stored)
             key = _successor(key)
-        if len(found) > LOGS_MAX:
-            break
         target = key
-    raise LogQueryTooLarge(found_max=LOGS_MAX, examined_max=LOGS_EXAMINED_MAX)
+    raise LogQueryTooLarge(found_max=LOGS_MAX, examined_max=work.examined_max)
 
 
-def _first_allowed(constraints: Sequence[Sequence[PostingList]], target: bytes) -> bytes | None:
+def _first_allowed(constraints: Sequence[Sequence[_Alternative]], target: bytes) -> bytes | None:
     """Return `target` if every constraint holds there, else how far one of them lets us skip."""
     furthest = target
     for alternatives in constraints:
-        keys = [key for posting in alternatives if (key := posting.seek(target)) is not None]
+        keys = [key for each in alternatives if (key := each.seek(target)) is not None]
         if not keys:
             return None
         furthest = max(furthest, min(keys))
@@ -227,24 +260,20 @@ def _successor(key: bytes) -> bytes:
 
 
 def _resolve(reader: ChainReader, logs: Sequence[StoredLog]) -> Iterator[LogRecord]:
-    """Yield the logs with the hashes of their blocks and transactions."""
-    hashes_by_number: dict[int, tuple[Header, tuple[bytes, ...]]] = {}
-    for stored in logs:
-        if stored.number not in hashes_by_number:
-            hashes_by_number[stored.number] = (
-                _header(reader, stored.number),
-                reader.transactions(stored.number),
+    """Yield the logs, which are in order, with the hashes of their blocks and transactions."""
+    for number, of_block in groupby(logs, key=lambda stored: stored.number):
+        header = _header(reader, number)
+        transactions = reader.transactions(number)
+        for stored in of_block:
+            yield LogRecord(
+                log=stored.log,
+                number=number,
+                block_hash=header.hash,
+                timestamp=header.timestamp,
+                transaction_hash=keccak(transactions[stored.transaction_position]),
+                transaction_position=stored.transaction_position,
+                log_index=stored.log_index,
             )
-        header, transactions = hashes_by_number[stored.number]
-        yield LogRecord(
-            log=stored.log,
-            number=stored.number,
-            block_hash=header.hash,
-            timestamp=header.timestamp,
-            transaction_hash=keccak(transactions[stored.transaction_position]),
-            transaction_position=stored.transaction_position,
-            log_index=stored.log_index,
-        )
 
 
 def _header(reader: ChainReader, number: int) -> Header:

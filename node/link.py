@@ -6,7 +6,9 @@ itself from the store.
 
 A frame is a four-byte big-endian length and the RLP list `[kind, number, field...]`. `number` pairs a reply with its
 request (0 for the notice of a new head); replies come in the order of the requests of one connection. A refusal
-carries the name of the error and its attributes (bytes, integers, text), so the far side raises the very same one.
+carries the name of the error and its attributes (bytes, integers, text), so the far side raises the very same one. A
+fault of the core itself is told to the core: a broken invariant, which must end the process, is handed to `on_fault`;
+anything else unexpected is logged and answered as `CoreFailed`.
 
 Limits: `FRAME_BYTES_MAX`, `CONNECTIONS_MAX`, and `REPLY_SECONDS_MAX` after which a silent core is unavailable. A frame
 that breaks the format ends its connection. When the core goes away every waiting request is told so, and the client's
@@ -19,6 +21,7 @@ import contextlib
 import hashlib
 import os
 import socket
+import stat
 import struct
 import tempfile
 import threading
@@ -30,7 +33,9 @@ from pathlib import Path
 from typing import Protocol
 
 from node.errors import (
+    CoreFailed,
     CoreUnavailable,
+    InvariantBroken,
     LinkFrameInvalid,
     MalformedRlp,
     NodeError,
@@ -107,22 +112,46 @@ class Intake(Protocol):
 def socket_path(directory: Path) -> Path:
     """Where the socket of the node with this data directory lives.
 
-    In the directory, or, where that path is too long for a unix socket, in the system's temporary directory under a
-    name derived from it.
+    In the directory, or, where that path is too long for a unix socket, in the user's runtime directory under a name
+    derived from it. Raises `PermissionError` where that directory is not this user's alone: whoever can write there
+    could pass for the core.
     """
     path = directory.resolve() / "core.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"corridor-{os.getuid()}-{digest}.sock"
+    return _runtime_directory() / f"corridor-{digest}.sock"
+
+
+def _runtime_directory() -> Path:
+    """A directory of this user alone: the session's, or one made in the system's temporary directory."""
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    if session:
+        directory = Path(session)
+    else:
+        directory = Path(tempfile.gettempdir()) / f"corridor-{os.getuid()}"
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+    found = directory.lstat()
+    is_ours = found.st_uid == os.getuid() and not found.st_mode & 0o077
+    if not (stat.S_ISDIR(found.st_mode) and is_ours):
+        raise PermissionError(f"{directory} must be a directory of this user alone (mode 0700)")
+    return directory
 
 
 class Server:
     """The core's end: one thread accepts, one thread serves each connection."""
 
-    def __init__(self, path: Path, intake: Intake) -> None:
-        """Listens at once; the socket is open to this user alone."""
+    def __init__(
+        self, path: Path, intake: Intake, on_fault: Callable[[InvariantBroken], None]
+    ) -> None:
+        """Listens at once; the socket is open to this user alone.
+
+        `on_fault` is called, in the connection's thread, with a broken invariant that a question met.
+        """
         self._intake = intake
+        self._on_fault = on_fault
+        self._is_closed = False
         self._path = path
         self._lock = threading.Lock()
         self._connections: set[_Connection] = set()
@@ -150,11 +179,12 @@ class Server:
 
     def close(self) -> None:
         """Stops serving and ends every connection."""
+        with self._lock:
+            self._is_closed = True
+            connections = tuple(self._connections)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            connections = tuple(self._connections)
         for connection in connections:
             connection.close()
         self._path.unlink(missing_ok=True)
@@ -169,10 +199,14 @@ class Server:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
             connection = _Connection(peer)
             with self._lock:
+                is_closed = self._is_closed
                 is_full = len(self._connections) >= CONNECTIONS_MAX
-                if not is_full:
+                if not is_full and not is_closed:
                     self._connections.add(connection)
                 head = self._head
+            if is_closed:
+                connection.close()
+                return
             if is_full:
                 get_logger().warning("link_connection_refused", connections_max=CONNECTIONS_MAX)
                 connection.close()
@@ -189,6 +223,8 @@ class Server:
                 connection.send(answer_frame(self._intake, frame))
         except LinkFrameInvalid as error:
             get_logger().error("link_frame_invalid", fault=str(error))
+        except InvariantBroken as error:
+            self._on_fault(error)
         finally:
             with self._lock:
                 self._connections.discard(connection)
@@ -303,11 +339,19 @@ class Client:
 
 
 def answer_frame(intake: Intake, request: Frame) -> Frame:
-    """The reply to one request: the answer, or the refusal that the intake raised."""
+    """The reply to one request: the answer, or the refusal that the intake raised.
+
+    Raises `LinkFrameInvalid` where it is no request, and `InvariantBroken` where the core must end.
+    """
     try:
         fields = _answer(intake, request)
+    except (LinkFrameInvalid, InvariantBroken):
+        raise
     except (Rejected, Unavailable) as error:
         return Frame(Kind.REFUSAL, request.number, encode_error(error))
+    except Exception:  # noqa: BLE001 - a fault over one question must not take the others with it
+        get_logger().exception("link_question_failed", kind=request.kind.name)
+        return Frame(Kind.REFUSAL, request.number, encode_error(CoreFailed()))
     return Frame(Kind.ANSWER, request.number, fields)
 
 

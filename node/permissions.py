@@ -3,9 +3,11 @@
 The verdict on (sender, target) is taken on the **parent** block's state at the next block's time, so
 every node reaches the same one, and proposal, validation and execution ask the same question. The
 registry answers `transactionAllowedUntil(sender, target) -> (allowed, valid_until)`; a verdict is
-remembered under (registry storage root, implementation code hash, sender, target) until
-`valid_until`, so it stays warm over ordinary blocks, which leave the registry alone, and dies with
-any change of the registry's storage or code.
+remembered under (registry storage root, implementation code hash, sender, target) for the times from
+when it was asked to `valid_until`, so it stays warm over ordinary blocks, which leave the registry
+alone, and dies with any change of the registry's storage or code. At an earlier time it is asked
+anew: a node that was asked about a later time before must not answer otherwise than one that was
+not. The answer may depend on nothing but the registry's storage and time (IParticipantRegistry).
 
 Only the creation of contracts depends on the target (the zero address): an admitted sender may call
 any contract, so every other target shares one verdict.
@@ -52,7 +54,11 @@ class ParentState:
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     is_allowed: bool
+    asked_at: int
     valid_until: int
+
+    def holds_at(self, timestamp: int) -> bool:
+        return self.asked_at <= timestamp <= self.valid_until
 
 
 class Permissions:
@@ -75,7 +81,7 @@ class Permissions:
         question = ZERO_ADDRESS if target is None else _ANY_TARGET
         key = (*self._registry_at(parent.root), sender, question)
         verdict = self._verdicts.get(key)
-        if verdict is None or parent.env.timestamp > verdict.valid_until:
+        if verdict is None or not verdict.holds_at(parent.env.timestamp):
             verdict = self._ask(sender, question, parent)
             with self._lock:
                 if len(self._verdicts) >= VERDICTS_MAX:
@@ -99,9 +105,11 @@ class Permissions:
         question = _SELECTOR + sender.rjust(32, b"\0") + target.rjust(32, b"\0")
         call = Call(sender=ZERO_ADDRESS, to=_REGISTRY, data=question)
         outcome = self._engine.call(parent.env, parent.root, call)
+        now = parent.env.timestamp
         if outcome.status is not CallStatus.SUCCEEDED or len(outcome.data) != 64:
-            return _Verdict(is_allowed=False, valid_until=parent.env.timestamp)
+            return _Verdict(is_allowed=False, asked_at=now, valid_until=now)
         return _Verdict(
             is_allowed=int.from_bytes(outcome.data[:32], "big") == 1,
+            asked_at=now,
             valid_until=int.from_bytes(outcome.data[32:], "big"),
         )

@@ -7,12 +7,17 @@ hold different pools. The pool is pure (no clock, lock or I/O); `consensus/intak
 Rules, in the order they are applied by `add`:
 
 1. a transaction held already is *already known*;
-2. its nonce is at least the sender's nonce in the state and below it plus `SENDER_TRANSACTIONS_MAX`, which bounds
-   both the gap and the number a sender may have pooled;
+2. its nonce is at least the sender's nonce in the state and below it plus `SENDER_TRANSACTIONS_MAX`, which bounds the
+   number a sender may have pooled, and less than `GAP_MAX` above the first nonce that is free; all that a sender has
+   pooled is at most `SENDER_BYTES_MAX`;
 3. a nonce taken by an *executable* transaction (no gap between it and the state) cannot be taken again: on a chain
    without fees there is no price to outbid with, and the first is on its way into the next block. A transaction that
    *waits* behind a gap may be replaced by its sender;
-4. the pool as a whole is bounded by count and by bytes; past the bound the new transaction is refused, none is lost.
+4. the pool as a whole is bounded by count and by bytes. Past the bound an executable transaction takes the place of
+   those that have waited longest behind a gap of another sender; where none waits it is refused, and a transaction that
+   would wait is always refused. No executable transaction is ever lost;
+5. at most one in `WAITING_DIVISOR` places is for transactions that wait; past it a new one takes the place of the one
+   that has waited longest. So what nobody completes leaves by itself, and the pool needs no clock.
 
 Invariants: per sender and nonce at most one transaction; `select` keeps nonce order per sender, never exceeds the
 gas and byte limits, and gives no sender more than its share of gas while another sender's transaction would fit.
@@ -41,6 +46,15 @@ BYTES_MAX = 64 * 1024 * 1024
 
 SENDER_TRANSACTIONS_MAX = 1_024
 """Nonces above the state's that one sender may fill."""
+
+SENDER_BYTES_MAX = 2 * 1024 * 1024
+"""Raw bytes of one sender that the pool holds."""
+
+GAP_MAX = 64
+"""How far above its first free nonce a sender's transaction may wait."""
+
+WAITING_DIVISOR = 4
+"""At most this fraction (1/n) of the places is for transactions that wait behind a gap."""
 
 SENDER_GAS_SHARE_DIVISOR = 4
 """One sender takes at most this fraction (1/n) of a block's gas while others wait."""
@@ -72,10 +86,7 @@ class _Queue:
     first: int
     end: int
     by_nonce: dict[int, PooledTransaction] = field(default_factory=dict)
-
-    def extend(self) -> None:
-        while self.end in self.by_nonce:
-            self.end += 1
+    bytes: int = 0
 
 
 class Pool:
@@ -87,16 +98,19 @@ class Pool:
         transactions_max: int = TRANSACTIONS_MAX,
         bytes_max: int = BYTES_MAX,
         sender_transactions_max: int = SENDER_TRANSACTIONS_MAX,
+        sender_bytes_max: int = SENDER_BYTES_MAX,
     ) -> None:
         self._transactions_max = transactions_max
         self._bytes_max = bytes_max
         self._sender_transactions_max = sender_transactions_max
+        self._sender_bytes_max = sender_bytes_max
         self._queues: dict[Address, _Queue] = {}
         self._by_hash: dict[Hash32, PooledTransaction] = {}
         self._arrivals: dict[Hash32, int] = {}
         self._arrival = 0
         self._bytes = 0
-        self._executable = 0
+        self._waiting: dict[Hash32, PooledTransaction] = {}
+        """Those behind a gap, the one that has waited longest first."""
 
     def add(self, transaction: PooledTransaction, *, state_nonce: int) -> None:
         """Takes a transaction in, or raises why not. `state_nonce` is its sender's nonce in the newest state."""
@@ -111,25 +125,23 @@ class Pool:
             raise NonceGap(expected=queue.end, given=nonce)
         if nonce < queue.end:
             raise ReplacementRefused(nonce)
+        if nonce >= queue.end + GAP_MAX:
+            raise NonceGap(expected=queue.end, given=nonce)
         replaced = queue.by_nonce.get(nonce)
-        freed_bytes = len(replaced.raw) if replaced else 0
-        if len(self._by_hash) - (replaced is not None) >= self._transactions_max:
-            raise PoolFull(self._transactions_max)
-        if self._bytes - freed_bytes + len(transaction.raw) > self._bytes_max:
-            raise PoolFull(self._bytes_max)
+        displaced = self._displaced_by(transaction, queue, replaced)
 
         # From here it must succeed.
-        if replaced:
-            self._forget(replaced)
-        queue.by_nonce[nonce] = transaction
+        for each in (*displaced, *([replaced] if replaced else [])):
+            self._remove(each)
         self._queues[transaction.sender] = queue
+        queue.by_nonce[nonce] = transaction
+        queue.bytes += len(transaction.raw)
         self._by_hash[transaction.transaction_hash] = transaction
+        self._waiting[transaction.transaction_hash] = transaction
         self._arrivals[transaction.transaction_hash] = self._arrival
         self._arrival += 1
         self._bytes += len(transaction.raw)
-        executable_before = queue.end - queue.first
-        queue.extend()
-        self._executable += queue.end - queue.first - executable_before
+        self._extend(queue)
 
     def get(self, transaction_hash: Hash32) -> PooledTransaction | None:
         """The pooled transaction with this hash, executable or waiting."""
@@ -142,11 +154,11 @@ class Pool:
 
     def status(self) -> PoolStatus:
         """Counts of executable and waiting transactions."""
-        return PoolStatus(self._executable, len(self._by_hash) - self._executable)
+        return PoolStatus(len(self._by_hash) - len(self._waiting), len(self._waiting))
 
     def has_executable(self) -> bool:
         """Whether a block could be made now."""
-        return self._executable > 0
+        return len(self._by_hash) > len(self._waiting)
 
     def select(self, *, gas_max: int, bytes_max: int) -> tuple[PooledTransaction, ...]:
         """Executable transactions for the next block: first come first served, in nonce order per sender.
@@ -191,31 +203,72 @@ class Pool:
         if transaction is None:
             return
         queue = self._queues[transaction.sender]
-        executable_before = queue.end - queue.first
-        self._forget(transaction)
-        queue.end = min(queue.end, max(queue.first, transaction.nonce))
-        self._executable += queue.end - queue.first - executable_before
-        if not queue.by_nonce:
-            del self._queues[transaction.sender]
+        for nonce in range(transaction.nonce + 1, queue.end):
+            follower = queue.by_nonce[nonce]
+            self._waiting[follower.transaction_hash] = follower
+        queue.end = min(queue.end, transaction.nonce)
+        self._remove(transaction)
+
+    def _displaced_by(
+        self, transaction: PooledTransaction, queue: _Queue, replaced: PooledTransaction | None
+    ) -> list[PooledTransaction]:
+        """What must go so that a transaction finds room, besides the one it replaces; raises `PoolFull`."""
+        size = len(transaction.raw) - (len(replaced.raw) if replaced else 0)
+        count = 0 if replaced else 1
+        if queue.bytes + size > self._sender_bytes_max:
+            raise PoolFull(self._sender_bytes_max)
+        places = len(self._by_hash) + count - self._transactions_max
+        bytes_over = self._bytes + size - self._bytes_max
+        if transaction.nonce == queue.end:
+            return self._longest_waiting(transaction.sender, places, bytes_over)
+        if places > 0 or bytes_over > 0:
+            raise PoolFull(self._transactions_max if places > 0 else self._bytes_max)
+        waiting_max = max(1, self._transactions_max // WAITING_DIVISOR)
+        return self._longest_waiting(
+            transaction.sender, len(self._waiting) + count - waiting_max, 0
+        )
+
+    def _longest_waiting(
+        self, sender: Address, places: int, bytes_over: int
+    ) -> list[PooledTransaction]:
+        """Enough waiting transactions of others to free places and bytes; raises `PoolFull`."""
+        found: list[PooledTransaction] = []
+        others = (each for each in self._waiting.values() if each.sender != sender)
+        while places > 0 or bytes_over > 0:
+            other = next(others, None)
+            if other is None:
+                raise PoolFull(self._transactions_max if places > 0 else self._bytes_max)
+            found.append(other)
+            places -= 1
+            bytes_over -= len(other.raw)
+        return found
 
     def _advance_sender(self, sender: Address, state_nonce: int) -> None:
         queue = self._queues.get(sender)
         if queue is None or state_nonce <= queue.first:
             return
-        executable_before = queue.end - queue.first
         for nonce in [nonce for nonce in queue.by_nonce if nonce < state_nonce]:
-            self._forget(queue.by_nonce[nonce])
+            self._remove(queue.by_nonce[nonce])
         queue.first = state_nonce
         queue.end = max(queue.end, state_nonce)
-        queue.extend()
-        self._executable += queue.end - queue.first - executable_before
-        if not queue.by_nonce:
-            del self._queues[sender]
+        self._extend(queue)
 
-    def _forget(self, transaction: PooledTransaction) -> None:
-        del self._queues[transaction.sender].by_nonce[transaction.nonce]
+    def _extend(self, queue: _Queue) -> None:
+        """Counts as executable what follows without a gap."""
+        while (follower := queue.by_nonce.get(queue.end)) is not None:
+            del self._waiting[follower.transaction_hash]
+            queue.end += 1
+
+    def _remove(self, transaction: PooledTransaction) -> None:
+        """Takes a transaction out of every table; its sender's queue goes with the last."""
+        queue = self._queues[transaction.sender]
+        del queue.by_nonce[transaction.nonce]
+        queue.bytes -= len(transaction.raw)
+        if not queue.by_nonce:
+            del self._queues[transaction.sender]
         del self._by_hash[transaction.transaction_hash]
         del self._arrivals[transaction.transaction_hash]
+        self._waiting.pop(transaction.transaction_hash, None)
         self._bytes -= len(transaction.raw)
 
     @staticmethod

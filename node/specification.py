@@ -26,6 +26,13 @@ FORKS_KNOWN: Final = frozenset({FORK_PRAGUE})
 TRANSACTION_TYPES_KNOWN: Final = frozenset({0, 1, 2})
 """Legacy, access list (EIP-2930), dynamic fee (EIP-1559)."""
 
+PRECOMPILES_KNOWN: Final = frozenset(range(0x01, 0x12))
+"""Addresses of Prague's precompiled contracts."""
+
+PRECOMPILES_REFUSED_DEFAULT: Final = tuple(range(0x07, 0x12))
+"""Those that cost this engine far more time than their gas says: curve multiplication and pairing,
+BLAKE2, point evaluation, BLS12-381."""
+
 BLOCK_GAS_LIMIT_DEFAULT: Final = 30_000_000
 TRANSACTION_GAS_LIMIT_DEFAULT: Final = 16_000_000
 CLOCK_SKEW_MAX_SECONDS_DEFAULT: Final = 10
@@ -71,6 +78,8 @@ class Rules:
     block_gas_limit: int = BLOCK_GAS_LIMIT_DEFAULT
     transaction_gas_limit: int = TRANSACTION_GAS_LIMIT_DEFAULT
     transaction_types: tuple[int, ...] = (0, 1, 2)
+    precompiles_refused: tuple[int, ...] = PRECOMPILES_REFUSED_DEFAULT
+    """Precompiled contracts whose call halts; rising. Empty: Ethereum's own rules."""
     application_version: int = APPLICATION_VERSION
     base_fee_per_gas: int = 0
 
@@ -95,8 +104,10 @@ class Specification:
             if entry.from_number > number:
                 break
             rules = entry
-        if rules.fork not in FORKS_KNOWN or not TRANSACTION_TYPES_KNOWN.issuperset(
-            rules.transaction_types
+        if (
+            rules.fork not in FORKS_KNOWN
+            or not TRANSACTION_TYPES_KNOWN.issuperset(rules.transaction_types)
+            or not PRECOMPILES_KNOWN.issuperset(rules.precompiles_refused)
         ):
             raise RulesUnknown(number, rules.fork)
         return rules
@@ -114,6 +125,7 @@ class Specification:
                     "blockGasLimit": rules.block_gas_limit,
                     "fork": rules.fork,
                     "fromNumber": rules.from_number,
+                    "precompilesRefused": list(rules.precompiles_refused),
                     "transactionGasLimit": rules.transaction_gas_limit,
                     "transactionTypes": list(rules.transaction_types),
                 }
@@ -146,15 +158,13 @@ def parse_specification(document: object) -> Specification:
 
 def _parse_rules(document: object) -> Rules:
     fields = _Fields(document, "schedule entry")
-    types = fields.take("transactionTypes", list)
-    if not all(type(item) is int for item in types):
-        raise SpecificationInvalid("transactionTypes holds something that is no integer")
     rules = Rules(
         from_number=fields.take("fromNumber", int),
         fork=fields.take("fork", str),
         block_gas_limit=fields.take("blockGasLimit", int),
         transaction_gas_limit=fields.take("transactionGasLimit", int),
-        transaction_types=tuple(types),
+        transaction_types=fields.take_integers("transactionTypes"),
+        precompiles_refused=fields.take_integers("precompilesRefused"),
         application_version=fields.take("applicationVersion", int),
         base_fee_per_gas=fields.take("baseFeePerGas", int),
     )
@@ -176,6 +186,12 @@ class _Fields:
         if type(value) is not kind:
             raise SpecificationInvalid(f"{self._name}: {key} must be {kind.__name__}")
         return value
+
+    def take_integers(self, key: str) -> tuple[int, ...]:
+        items = self.take(key, list)
+        if not all(type(item) is int for item in items):
+            raise SpecificationInvalid(f"{key} holds something that is no integer")
+        return tuple(items)
 
     def check_done(self) -> None:
         if self._left:
@@ -199,5 +215,8 @@ def _check(specification: Specification) -> None:
     for rules in schedule:
         if not 0 < rules.transaction_gas_limit <= rules.block_gas_limit < 2**63:
             raise SpecificationInvalid("0 < transactionGasLimit <= blockGasLimit < 2^63 must hold")
+        refused = (0, *rules.precompiles_refused)
+        if any(later <= earlier for earlier, later in pairwise(refused)):
+            raise SpecificationInvalid("precompilesRefused must rise from above 0")
         if rules.base_fee_per_gas != 0:
             raise SpecificationInvalid("baseFeePerGas must be 0")

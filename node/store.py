@@ -20,7 +20,8 @@
 A block is committed in two steps: first the state (by the engine, through `StateStore.write`),
 then one transaction of the chain environment. The first step writes values under their own hash,
 so doing it twice, or dying after it, changes nothing; the second is the moment a block is final
-on this disk. Both are synced. Any number of processes may read at the same time; each reads a
+on this disk. Both are synced, and each is there whole or not at all: one that fails (a full disk)
+stops the node with `StoreUnwritable`. Any number of processes may read at the same time; each reads a
 snapshot and must keep it short, since an open one stops the reuse of freed pages.
 
 Every process opens with the same large map size: a reader with a smaller one would fail as soon
@@ -45,7 +46,13 @@ from node.block import (
     decode_log,
     encode_body,
 )
-from node.errors import GenesisMismatch, StoreBusy, StoreCorrupt, StoreVersionUnknown
+from node.errors import (
+    GenesisMismatch,
+    StoreBusy,
+    StoreCorrupt,
+    StoreUnwritable,
+    StoreVersionUnknown,
+)
 from node.primitives import (
     Address,
     Hash32,
@@ -112,8 +119,8 @@ class MemoryState:
 class StateStore:
     """The state environment."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self._environment = _open_environment(path, readonly=readonly)
+    def __init__(self, path: Path, *, readonly: bool = False, map_bytes: int = MAP_BYTES) -> None:
+        self._environment = _open_environment(path, readonly=readonly, map_bytes=map_bytes)
         self._nodes, self._meta = _open_tables(
             self._environment, ("nodes", "meta"), readonly=readonly
         )
@@ -128,8 +135,8 @@ class StateStore:
         """Store values under their hashes, durably and all together."""
         if not values:
             return
-        with self._environment.begin(self._nodes, write=True) as writer:
-            writer.cursor().putmulti(sorted(values.items()), overwrite=True)
+        with _write(self._environment) as writer:
+            writer.cursor(self._nodes).putmulti(sorted(values.items()), overwrite=True)
 
     def close(self) -> None:
         """Release the environment; it cannot be used any more."""
@@ -168,8 +175,8 @@ class StoredReceipt:
 class ChainStore:
     """The chain environment. One process writes (`commit`), any may `read`."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self._environment = _open_environment(path, readonly=readonly)
+    def __init__(self, path: Path, *, readonly: bool = False, map_bytes: int = MAP_BYTES) -> None:
+        self._environment = _open_environment(path, readonly=readonly, map_bytes=map_bytes)
         names = (*_CHAIN_TABLES, "meta")
         self._tables = dict(
             zip(names, _open_tables(self._environment, names, readonly=readonly), strict=True)
@@ -192,7 +199,7 @@ class ChainStore:
             if found != genesis.hash:
                 raise GenesisMismatch("genesis block", expected=genesis.hash, found=found)
             return
-        with self._environment.begin(write=True) as transaction:
+        with _write(self._environment) as transaction:
             self._put_block(transaction, Block(genesis, ()), ())
             transaction.put(_GENESIS, genesis.hash, db=self._tables["meta"])
             self._put_checkpoint(transaction, Checkpoint(0, genesis.hash))
@@ -209,7 +216,7 @@ class ChainStore:
         The state of the block must have been committed before. Either all of it is stored or
         nothing; doing it again is harmless.
         """
-        with self._environment.begin(write=True) as transaction:
+        with _write(self._environment) as transaction:
             if block is not None:
                 self._put_block(transaction, block, receipts)
                 self._put_transactions(transaction, block.header.number, transaction_hashes)
@@ -430,14 +437,24 @@ def _decode_stored_log(key: bytes, value: bytes) -> StoredLog:
     )
 
 
-def _open_environment(path: Path, *, readonly: bool) -> lmdb.Environment:
+@contextmanager
+def _write(environment: lmdb.Environment) -> Iterator[lmdb.Transaction]:
+    """Give one durable transaction, committed at the end and undone by any exception."""
+    try:
+        with environment.begin(write=True) as transaction:
+            yield transaction
+    except lmdb.Error as error:
+        raise StoreUnwritable(environment.path(), str(error)) from error
+
+
+def _open_environment(path: Path, *, readonly: bool, map_bytes: int) -> lmdb.Environment:
     if readonly and not (path / "data.mdb").exists():
         raise StoreBusy(str(path), "it does not exist yet")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         environment = lmdb.open(
             str(path),
-            map_size=MAP_BYTES,
+            map_size=map_bytes,
             max_readers=READERS_MAX,
             max_dbs=len(_CHAIN_TABLES) + 1,
             readonly=readonly,
@@ -470,8 +487,8 @@ def _check_format(
     with environment.begin(meta) as reader:
         found = reader.get(_FORMAT)
     if found is None and not readonly:
-        with environment.begin(meta, write=True) as writer:
-            writer.put(_FORMAT, expected)
+        with _write(environment) as writer:
+            writer.put(_FORMAT, expected, db=meta)
         return
     if found != expected:
         environment.close()

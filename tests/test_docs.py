@@ -150,7 +150,7 @@ def test_the_worked_prices_are_what_the_bridge_reckons() -> None:
     eur, sgd = parse_currency("EUR"), parse_currency("SGD")
     target = Amount.parse("1000.00", sgd)
     provider_rate = Rate.parse("1.4520")
-    customer_rate = provider_rate.with_margin(30, Rounding.FLOOR)
+    customer_rate = provider_rate.with_margin(25, Rounding.FLOOR)
     cost = provider_rate.divide(target, eur, Rounding.CEIL)
     principal = customer_rate.divide(target, eur, Rounding.CEIL)
 

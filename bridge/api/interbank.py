@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from bridge.api.authentication import check_content_type
 from bridge.api.services import ServicesNeeded
 from bridge.errors import ResourceUnknown
-from bridge.interbank import CONTENT_TYPE, Interbank, Kind, Received
+from bridge.interbank import CONTENT_TYPE, Received
 from bridge.settlement.acceptance import receive
 
 payments = APIRouter(prefix="/v1/interbank/messages", tags=["interbank"])
@@ -61,8 +61,7 @@ def offer_quote(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
     """Answer a request with a firm, signed quote for its sender alone."""
     if services.desk is None:
         raise ResourceUnknown("desk", "quotes")
-    answer = services.desk.offer(received)
-    return _sealed(services.institution.interbank, received, Kind.QUOTE, answer)
+    return _answer(services, received, services.desk.offer(received))
 
 
 @issuances.post("", response_class=Response, openapi_extra=_SEALED)
@@ -70,10 +69,9 @@ def take_issuance_request(received: ReceivedNeeded, services: ServicesNeeded) ->
     """Set the sender's reserves aside and order the mint; asked again, answered the same."""
     if services.issuing is None:
         raise ResourceUnknown("desk", "issuances")
-    answer = services.issuing.receive(received)
-    return _sealed(services.institution.interbank, received, Kind.ISSUANCE_REQUEST, answer)
+    return _answer(services, received, services.issuing.receive(received))
 
 
-def _sealed(interbank: Interbank, received: Received, kind: Kind, body: dict[str, str]) -> Response:
-    sealed = interbank.seal(received.sender_lei, kind, body)
+def _answer(services: ServicesNeeded, question: Received, body: dict[str, str]) -> Response:
+    sealed = services.institution.interbank.answer(question, body)
     return Response(sealed, media_type=CONTENT_TYPE)

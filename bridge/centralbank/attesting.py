@@ -3,9 +3,12 @@
 It shares no key and no memory with the issuing process: it opens the central bank's database read
 only, signs with its own key, and keeps its own transactions. A statement is made whenever the
 reserves set aside differ from what the chain last heard, or when half of its validity has passed.
+A burn lowers what the chain heard before the books release the reserves, so nothing is stated from
+books that have not seen the newest change: it would raise the figure again.
 """
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,11 +24,16 @@ from bridge.chain import (
     attestation_hash,
     token_call,
 )
+from bridge.errors import TransactionRefused, Unavailable
 from bridge.keys import TransactionSigner
 from bridge.money import Currency
 from bridge.store import Store
+from bridge.telemetry import get_logger
 
 ATTEST_GAS_LIMIT: Final = 300_000
+
+ATTEST_SECONDS: Final = 0.2
+"""How often the attester looks whether a statement is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,24 @@ class Attester:
     signer: TransactionSigner
     clock: Callable[[], int]
 
+    def run(self, stop: threading.Event) -> None:
+        """Keep the reserves attested until `stop` is set, whatever the node says meanwhile."""
+        while not stop.is_set():
+            try:
+                self.step()
+            except (Unavailable, TransactionRefused) as error:
+                get_logger().warning("not_attested", error=str(error))
+            stop.wait(ATTEST_SECONDS)
+
     def step(self) -> bool:
         """Make one statement if one is due; whether one was made or sent again."""
         if self.submitter.settle_outstanding():
             return self.submitter.resend_outstanding()
-        attested = self.chain.latest_attestation(self.currency.numeric)
-        reserves, statement_hash = self._read_rtgs()
+        numeric = self.currency.numeric
+        attested = self.chain.latest_attestation(numeric)
+        number, reserves, statement_hash = self._read_rtgs()
+        if attested != self.chain.latest_attestation(numeric, block_number=number):
+            return False
         now = self.clock()
         stale = attested.valid_until < now + self.validity_seconds // 2
         if attested.amount == reserves and attested.sequence > 0 and not stale:
@@ -63,9 +83,14 @@ class Attester:
         self._submit(attestation)
         return True
 
-    def _read_rtgs(self) -> tuple[int, bytes]:
-        """The reserves set aside, in minor units, and the SHA-256 of the statement they stand in."""
+    def _read_rtgs(self) -> tuple[int, int, bytes]:
+        """What the books say: followed to which block, the reserves set aside in minor units, and
+        the SHA-256 of the statement they stand in.
+
+        Raises `ChainNotFollowed` before the first block.
+        """
         with self.rtgs.reading() as work:
+            number = work.chain_log.position().number
             balances = [
                 work.ledger.balance(account.account_id) for account in work.ledger.accounts()
             ]
@@ -73,7 +98,7 @@ class Attester:
             balance.account.account_id: str(balance.ledger.minor_units) for balance in balances
         }
         reserves = int(statement[chart.tokens_outstanding(self.currency)])
-        return reserves, hashlib.sha256(rfc8785.dumps(statement)).digest()
+        return number, reserves, hashlib.sha256(rfc8785.dumps(statement)).digest()
 
     def _submit(self, attestation: Attestation) -> None:
         digest = attestation_hash(attestation, self.currency.numeric, self.chain.chain_id)

@@ -4,24 +4,43 @@
                                                     '-- refused: voided
     redeem  pending Dr reserves / Cr tokens -> burn on the chain -> final Redeemed: posted
 
-The reference of an order is derived from the institution and the operator's key, so an order given
-twice is one order, here, at the central bank and on the chain.
+The reference of an order is derived from the institution's secret and the operator's key, so an
+order given twice is one order, here, at the central bank and on the chain, and nobody can name it
+before it is made. An event moves money in the books only when token, account, direction and amount
+are those of the order; any other mint to or burn from our account is a break, logged and left to
+people.
 """
 
 import hashlib
+import hmac
 from dataclasses import replace
 from typing import Final
 
 from bridge import chart
-from bridge.chain import Call, ChainEvent, FinalTransaction, Submitter, token_call
-from bridge.errors import IdempotencyKeyReused, IssuanceIncomplete, PeerRefused
+from bridge.chain import (
+    AccountKind,
+    Call,
+    ChainEvent,
+    FinalTransaction,
+    Submitter,
+    token_call,
+)
+from bridge.errors import (
+    CurrencyUnsupported,
+    IdempotencyKeyReused,
+    InsufficientFunds,
+    IssuanceIncomplete,
+    PeerRefused,
+    PeerUnavailable,
+)
 from bridge.institution import Institution
 from bridge.interbank import Kind
 from bridge.iso20022.codes import StatusReason
 from bridge.issuance import Issuance, IssuanceState, advance
-from bridge.ledger import JournalEntry, Posting, Side
+from bridge.ledger import JournalEntry, Posting, Resolution, Side
 from bridge.money import Amount
 from bridge.store import EffectRow, NewEffect, UnitOfWork
+from bridge.telemetry import get_logger
 from bridge.worker import Done, Outcome
 
 REQUEST: Final = "request_issuance"
@@ -34,10 +53,24 @@ REDEEM_GAS_LIMIT: Final = 300_000
 
 ISSUANCES_PATH: Final = "/v1/interbank/issuances"
 
+ISSUE_ENTRY: Final = "issuance"
+REDEEM_ENTRY: Final = "redemption"
+"""Kinds of the journal entries: an order's direction, whatever became of the order."""
 
-def order_reference(lei: str, key: str) -> bytes:
-    """The 32-byte reference of an institution's order, by the key under which it was given."""
-    return hashlib.sha256(f"corridor-issuance-v1|{lei}|{key}".encode()).digest()
+_REASON_BY_PROBLEM: Final = {
+    InsufficientFunds.code: StatusReason.AM04,
+    CurrencyUnsupported.code: StatusReason.AM03,
+}
+"""The refusals after which nothing can have been booked at the central bank."""
+
+
+def order_reference(secret: bytes, lei: str, key: str) -> bytes:
+    """The 32-byte reference of an institution's order, by the key under which it was given.
+
+    Whoever knows it before the mint can ask for another order under it, so it takes the secret.
+    """
+    content = f"corridor-issuance-v1|{lei}|{key}".encode()
+    return hmac.new(secret, content, hashlib.sha256).digest()
 
 
 def fund(institution: Institution, amount: Amount, key: str) -> Issuance:
@@ -55,7 +88,7 @@ def redeem(institution: Institution, amount: Amount, key: str) -> Issuance:
 
 
 def _order(institution: Institution, amount: Amount, key: str, state: IssuanceState) -> Issuance:
-    reference = order_reference(institution.lei, key)
+    reference = order_reference(institution.secret, institution.lei, key)
     own = institution.directory().by_lei(institution.lei)
     now = institution.clock()
     issuance = Issuance(
@@ -74,7 +107,7 @@ def _order(institution: Institution, amount: Amount, key: str, state: IssuanceSt
             if known.amount != amount:
                 raise IdempotencyKeyReused(key)
             return known
-        work.ledger.book(_entry(issuance, now))
+        work.ledger.book(_entry(issuance))
         work.issuances.add(issuance)
         kind = REQUEST if state is IssuanceState.REQUESTED else REDEEM
         work.effects.add(
@@ -89,21 +122,22 @@ def _order(institution: Institution, amount: Amount, key: str, state: IssuanceSt
     return issuance
 
 
-def _entry(issuance: Issuance, now: int) -> JournalEntry:
+def _entry(issuance: Issuance) -> JournalEntry:
     currency = issuance.currency
     gained, given = chart.tokens(currency), chart.reserves(currency)
-    if issuance.state is IssuanceState.REDEEMING:
+    is_redemption = issuance.state is IssuanceState.REDEEMING
+    if is_redemption:
         gained, given = given, gained
     return JournalEntry(
         entry_id=_entry_id(issuance),
-        kind="issuance",
+        kind=REDEEM_ENTRY if is_redemption else ISSUE_ENTRY,
         description="reserves and tokens exchanged",
         postings=(
             Posting(gained, Side.DEBIT, issuance.amount),
             Posting(given, Side.CREDIT, issuance.amount),
         ),
         pending=True,
-        booked_at=now,
+        booked_at=issuance.created_at,
     )
 
 
@@ -115,7 +149,10 @@ class Funding:
         self._submitter = submitter
 
     def request(self, effect: EffectRow) -> Outcome:
-        """Ask the central bank; its refusal ends the order and frees the reserves."""
+        """Ask the central bank; a refusal that proves that nothing was booked frees the reserves.
+
+        Raises `PeerUnavailable` after any other refusal: the tokens may yet come.
+        """
         issuance = self._issuance(effect)
         if issuance.state is not IssuanceState.REQUESTED:
             return Done()
@@ -129,7 +166,13 @@ class Funding:
         try:
             self._institution.interbank.ask(issuer, ISSUANCES_PATH, Kind.ISSUANCE_REQUEST, body)
         except PeerRefused as refusal:
-            self._refuse(issuance, refusal.problem)
+            reason = _REASON_BY_PROBLEM.get(refusal.problem)
+            if reason is None:
+                get_logger().warning(
+                    "issuance_refused", reference=issuance.reference, problem=refusal.problem
+                )
+                raise PeerUnavailable(issuer) from refusal
+            self._refuse(issuance, reason)
             return Done()
         with self._institution.store.unit_of_work() as work:
             current = work.issuances.get(issuance.reference)
@@ -156,31 +199,64 @@ class Funding:
         )
         return Done()
 
-    def observe(self, work: UnitOfWork, event: ChainEvent) -> None:
-        """Post an own order once its token event is final."""
-        reference = event.arguments.get("issueReference") or event.arguments["redeemReference"]
+    def observe(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
+        """Post an own order once its token event is final; anything else about us is a break."""
+        is_issue = event.name == "Issued"
+        reference = event.arguments["issueReference" if is_issue else "redeemReference"]
+        account = event.arguments["to" if is_issue else "from"]
         issuance = work.issuances.find(reference)
-        if issuance is None or issuance.participant_lei != self._institution.lei:
+        if issuance is not None and self._is_order_of(work, issuance, event, account):
+            self._settle(work, issuance, event, at)
             return
+        own = self._institution.directory().by_lei(self._institution.lei)
+        if account in own.addresses(AccountKind.SETTLEMENT):
+            get_logger().error(
+                "token_break",
+                event_name=event.name,
+                token=event.address,
+                reference=reference,
+                amount=event.arguments["amount"],
+                transaction_hash=event.transaction_hash,
+            )
+
+    def _is_order_of(
+        self, work: UnitOfWork, issuance: Issuance, event: ChainEvent, account: bytes
+    ) -> bool:
+        """Whether an event is what was ordered, and was not yet booked."""
+        entry = work.ledger.entry(_entry_id(issuance)).entry
+        return (
+            event.address == self._institution.chain.token_address(issuance.currency.numeric)
+            and entry.kind == (ISSUE_ENTRY if event.name == "Issued" else REDEEM_ENTRY)
+            and account == issuance.account_address
+            and event.arguments["amount"] == issuance.amount.minor_units
+            and issuance.state not in {IssuanceState.ISSUED, IssuanceState.REDEEMED}
+        )
+
+    def _settle(self, work: UnitOfWork, issuance: Issuance, event: ChainEvent, at: int) -> None:
+        entry_id = _entry_id(issuance)
+        booked = work.ledger.entry(entry_id)
+        if booked.resolution is Resolution.VOIDED:
+            late = replace(booked.entry, entry_id=f"{entry_id}:late", pending=False, booked_at=at)
+            work.ledger.book(late, is_fact=True)
+        else:
+            work.ledger.post(entry_id, at)
         if issuance.state is IssuanceState.REQUESTED:
             issuance = advance(issuance, IssuanceState.FUNDED)
         ended = IssuanceState.ISSUED if event.name == "Issued" else IssuanceState.REDEEMED
-        work.ledger.post(_entry_id(issuance), self._institution.clock())
         settled = replace(advance(issuance, ended), transaction_hash=event.transaction_hash)
-        work.issuances.save(settled)
+        work.issuances.save(replace(settled, reason=None))
 
-    def reverted(self, work: UnitOfWork, transaction: FinalTransaction) -> None:
+    def reverted(self, work: UnitOfWork, transaction: FinalTransaction, at: int) -> None:
         """Void a redemption whose burn reverted."""
         kind, _, reference = transaction.purpose.partition(":")
         if kind != REDEEM:
             return
         issuance = work.issuances.get(bytes.fromhex(reference))
-        work.ledger.void(_entry_id(issuance), self._institution.clock())
+        work.ledger.void(_entry_id(issuance), at)
         refused = advance(issuance, IssuanceState.REFUSED)
         work.issuances.save(replace(refused, reason=StatusReason.ED05.value))
 
-    def _refuse(self, issuance: Issuance, problem: str) -> None:
-        reason = StatusReason.AM04 if problem == "insufficient_funds" else StatusReason.NARR
+    def _refuse(self, issuance: Issuance, reason: StatusReason) -> None:
         with self._institution.store.unit_of_work() as work:
             current = work.issuances.get(issuance.reference)
             if current.state is not IssuanceState.REQUESTED:

@@ -19,6 +19,7 @@ from bridge.issuance import Issuance, IssuanceState, advance
 from bridge.ledger import JournalEntry, Posting, Side
 from bridge.money import Amount, Currency, parse_currency
 from bridge.store import EffectRow, NewEffect, UnitOfWork
+from bridge.telemetry import get_logger
 from bridge.worker import Done, Outcome, Retry
 
 ISSUE: Final = "submit_issue"
@@ -116,7 +117,8 @@ class Issuing:
         reference = bytes.fromhex(str(effect.payload["reference"]))
         with self._institution.store.reading() as work:
             issuance = work.issuances.get(reference)
-        is_minted = self._institution.chain.is_reference_used(self.currency.numeric, reference)
+        chain = self._institution.chain
+        is_minted = chain.is_issue_reference_used(self.currency.numeric, reference)
         if issuance.state is not IssuanceState.FUNDED or is_minted:
             return Done()
         if not self._is_attested(issuance.amount):
@@ -144,18 +146,30 @@ class Issuing:
         lasts = attested.valid_until >= self._institution.clock() + ATTESTATION_SECONDS_LEFT_MIN
         return lasts and supply + amount.minor_units <= attested.amount
 
-    def observe(self, work: UnitOfWork, event: ChainEvent) -> None:
-        """Complete an issuance on its final mint; release reserves on a final burn."""
+    def observe(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
+        """Complete an issuance on its final mint; release reserves on a final burn.
+
+        A mint that nobody ordered is a break: logged, and left to people.
+        """
         if event.address != self._institution.chain.token_address(self.currency.numeric):
             return
-        if event.name == "Issued":
-            issuance = work.issuances.get(event.arguments["issueReference"])
-            issued = advance(issuance, IssuanceState.ISSUED)
-            work.issuances.save(replace(issued, transaction_hash=event.transaction_hash))
+        if event.name == "Redeemed":
+            self._release(work, event, at)
             return
-        self._release(work, event)
+        issuance = work.issuances.find(event.arguments["issueReference"])
+        if issuance is None or not _is_order_of(issuance, event):
+            get_logger().error(
+                "token_break",
+                event_name=event.name,
+                reference=event.arguments["issueReference"],
+                amount=event.arguments["amount"],
+                transaction_hash=event.transaction_hash,
+            )
+            return
+        issued = advance(issuance, IssuanceState.ISSUED)
+        work.issuances.save(replace(issued, transaction_hash=event.transaction_hash))
 
-    def reverted(self, work: UnitOfWork, transaction: FinalTransaction) -> None:
+    def reverted(self, work: UnitOfWork, transaction: FinalTransaction, at: int) -> None:
         """Order a mint that reverted once more: its reference is unused, the reserves stand aside."""
         kind, _, rest = transaction.purpose.partition(":")
         if kind != ISSUE:
@@ -167,23 +181,33 @@ class Issuing:
                 key=f"{ISSUE}:{reference}:{int(attempt or 0) + 1}",
                 payload={"reference": reference},
                 payment_id=None,
-                due_at=self._institution.clock() + ATTESTATION_RETRY_SECONDS,
+                due_at=at + ATTESTATION_RETRY_SECONDS,
             )
         )
 
-    def _release(self, work: UnitOfWork, event: ChainEvent) -> None:
+    def _release(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
         owner = self._institution.directory().owner_of_address(event.arguments["from"])
         amount = Amount(self.currency, event.arguments["amount"])
         work.ledger.open_account(chart.rtgs_account(owner.lei, self.currency))
         work.ledger.book(
             JournalEntry(
-                entry_id=f"redemption:{event.arguments['redeemReference'].hex()}",
+                entry_id=f"redemption:{owner.lei}:{event.arguments['redeemReference'].hex()}",
                 kind="redemption",
                 description="reserves released for burnt tokens",
                 postings=(
                     Posting(chart.tokens_outstanding(self.currency), Side.DEBIT, amount),
                     Posting(chart.rtgs(owner.lei), Side.CREDIT, amount),
                 ),
-                booked_at=self._institution.clock(),
-            )
+                booked_at=at,
+            ),
+            is_fact=True,
         )
+
+
+def _is_order_of(issuance: Issuance, event: ChainEvent) -> bool:
+    """Whether a mint is the one that was ordered, and the first."""
+    return (
+        issuance.state is IssuanceState.FUNDED
+        and event.arguments["to"] == issuance.account_address
+        and event.arguments["amount"] == issuance.amount.minor_units
+    )

@@ -7,7 +7,7 @@ submission   our transactions: signed once, kept, sent until final
 follower     blocks into the store, one database transaction each
 """
 
-from bridge.chain.client import BlockData, BlockRef, ChainClient, ChainPayment, Receipt
+from bridge.chain.client import BlockData, BlockRef, ChainClient, Receipt
 from bridge.chain.directory import Directory, Participant, ParticipantAccount
 from bridge.chain.encoding import (
     AccountKind,
@@ -37,7 +37,6 @@ __all__ = [
     "Call",
     "ChainClient",
     "ChainEvent",
-    "ChainPayment",
     "ContractCall",
     "Directory",
     "FinalTransaction",

@@ -21,7 +21,6 @@ import contracts
 from bridge.chain.directory import Directory, Participant, ParticipantAccount, role_names
 from bridge.chain.encoding import (
     REGISTRY,
-    SETTLEMENT,
     TOKEN,
     AccountKind,
     Attestation,
@@ -89,24 +88,6 @@ class Receipt:
     block_hash: bytes
     succeeded: bool
     gas_used: int
-
-
-@dataclass(frozen=True, slots=True)
-class ChainPayment:
-    """What the settlement contract keeps of a payment; `state` 0 means that there is none."""
-
-    terms_hash: bytes
-    state: int
-    outcome: int
-    accepted: int
-    accept_by: int
-    settle_by: int
-    not_before: int
-
-    @property
-    def exists(self) -> bool:
-        """Whether the payment was ever instructed."""
-        return self.state != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +194,6 @@ class ChainClient:
         (answer,) = self._call_all([call], block_number)
         return decode_answer(name, function, answer)
 
-    def payment(self, settlement_id: bytes) -> ChainPayment:
-        """What the settlement contract keeps under a payment's key."""
-        (kept,) = self._settlement("payment", (settlement_id,))
-        return ChainPayment(*kept)
-
     def token_address(self, numeric: int) -> bytes:
         """Where the token of a currency is, by its ISO 4217 number."""
         return contracts.currency_token_address(numeric)
@@ -230,14 +206,14 @@ class ChainClient:
         """Tokens of a currency that exist, in minor units."""
         return self._token_integer(numeric, "totalSupply", (), block_number)
 
-    def latest_attestation(self, numeric: int) -> Attestation:
-        """The newest statement of reserves; its sequence is 0 before the first."""
-        (kept,) = self._token(numeric, "latestAttestation", ())
+    def latest_attestation(self, numeric: int, *, block_number: int | None = None) -> Attestation:
+        """The newest statement of reserves, less what was burnt since; its sequence starts at 0."""
+        (kept,) = self._token(numeric, "latestAttestation", (), block_number)
         return Attestation(*kept)
 
-    def is_reference_used(self, numeric: int, reference: bytes) -> bool:
-        """Whether an order to issue or redeem was carried out under this reference."""
-        (used,) = self._token(numeric, "isReferenceUsed", (reference,))
+    def is_issue_reference_used(self, numeric: int, reference: bytes) -> bool:
+        """Whether the issuer has minted under this reference; nobody else can use one up."""
+        (used,) = self._token(numeric, "isIssueReferenceUsed", (reference,))
         return used is True
 
     def issuer_of(self, code: str) -> str:
@@ -255,17 +231,17 @@ class ChainClient:
             return self._currencies
 
     def directory(self) -> Directory:
-        """Every participant; read once, until `forget` says that the registry has changed."""
+        """Every participant; read once, until `refresh` is told that the registry has changed."""
         with self._lock:
             if self._directory is None:
                 self._directory = Directory(self._read_participants())
             return self._directory
 
-    def forget(self) -> None:
-        """Read participants and currencies again when they are next asked for."""
+    def refresh(self) -> None:
+        """Read participants and currencies again; until that is done the old ones are answered."""
+        directory, currencies = Directory(self._read_participants()), self._read_currencies()
         with self._lock:
-            self._directory = None
-            self._currencies = None
+            self._directory, self._currencies = directory, currencies
 
     def _read_currencies(self) -> frozenset[str]:
         codes = sorted(CURRENCY_BY_CODE)
@@ -299,9 +275,6 @@ class ChainClient:
         calls = [registry_call(function, each) for each in arguments]
         answers = self._call_all(calls, block_number)
         return [decode_answer(REGISTRY, function, answer) for answer in answers]
-
-    def _settlement(self, function: str, arguments: tuple[object, ...]) -> tuple[Any, ...]:
-        return self.call(SETTLEMENT, settlement_call(function, arguments), function)
 
     def _token(
         self,

@@ -60,7 +60,7 @@ class Follower:
         if block is None:
             return False
         if any(_changes_participants(event) for event in block.events):
-            self._client.forget()
+            self._client.refresh()
         final = self._final_transactions(block)
         with self._store.unit_of_work() as work:
             work.chain_log.advance(
@@ -68,7 +68,7 @@ class Follower:
                 block_hash=block.ref.hash,
                 parent_hash=block.ref.parent_hash,
             )
-            work.chain_log.record(_event_row(event) for event in block.events)
+            work.chain_log.record(event_row(event) for event in block.events)
             for transaction in final:
                 work.transactions.finalise(
                     transaction.transaction_hash,
@@ -104,7 +104,8 @@ def _changes_participants(event: ChainEvent) -> bool:
     return event.contract == REGISTRY or event.name == "CurrencyAdded"
 
 
-def _event_row(event: ChainEvent) -> EventRow:
+def event_row(event: ChainEvent) -> EventRow:
+    """An event as the store keeps it."""
     return EventRow(
         block_number=event.block_number,
         block_hash=event.block_hash,

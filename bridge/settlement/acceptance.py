@@ -8,11 +8,14 @@ chain. Nothing is irrevocable before that answer, so a payment that settled has 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
+from bridge.chain import settlement_id
 from bridge.errors import (
     CommitmentMismatch,
     EnvelopeInvalid,
     EnvelopeMisdirected,
+    InboxFull,
 )
 from bridge.institution import Institution, is_same_bic
 from bridge.interbank import Kind, Received
@@ -56,10 +59,14 @@ def _receive_transfer(institution: Institution, received: Received) -> None:
     transfer = parse_credit_transfer(document)
     if transfer.creditor_agent.lei not in {None, institution.lei}:
         raise EnvelopeMisdirected(transfer.creditor_agent.bic)
+    if settlement_id(received.sender_lei, transfer.uetr) != key:
+        raise EnvelopeInvalid("its settlement id is not that of its sender and UETR")
     with institution.store.unit_of_work() as work:
         payment = work.payments.by_settlement_id(key, Direction.INCOMING)
         if payment is not None and not _is_committed(payment.terms, transfer, salt):
             raise CommitmentMismatch(key.hex())
+        if work.inbox.waiting_count(received.sender_lei) >= INBOX_WAITING_MAX:
+            raise InboxFull(received.sender_lei)
         work.inbox.put(
             InboxMessage(
                 settlement_id=key,
@@ -100,6 +107,10 @@ def _receive_status(institution: Institution, received: Received) -> None:
             work.payments.save(replace(payment, reason=report.reason.value))
 
 
+INBOX_WAITING_MAX: Final = 1_000
+"""Most messages of one sender that wait here for their chain event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The decision on an announced payment: accepted onto an account, or refused with a reason."""
@@ -113,8 +124,10 @@ def consider(institution: Institution, payment_id: str) -> None:
     now = institution.clock()
     with institution.store.unit_of_work() as work:
         payment = work.payments.get(payment_id)
-        message = work.inbox.get(payment.settlement_id)
-        if payment.state is not PaymentState.ANNOUNCED or message is None:
+        if payment.state is not PaymentState.ANNOUNCED:
+            return
+        message = work.inbox.take(payment.settlement_id)
+        if message is None:
             return
         transfer = parse_credit_transfer(message.document)
         judgement = _judge(institution, work, payment, (message, transfer))
@@ -139,10 +152,10 @@ def consider(institution: Institution, payment_id: str) -> None:
             )
         )
         if judgement.reason is None:
-            follow(institution, work, known, Event(Fact.ACCEPT_DECIDED))
+            follow(institution, work, known, Event(Fact.ACCEPT_DECIDED), at=now)
         else:
             event = Event(Fact.REFUSE_DECIDED, reason=judgement.reason.value)
-            follow(institution, work, known, event)
+            follow(institution, work, known, event, at=now)
 
 
 def _judge(
@@ -170,7 +183,8 @@ def _judge(
         return Judgement(None, StatusReason.AC01)
     if account.status is not CustomerAccountStatus.OPEN:
         return Judgement(None, StatusReason.AC04)
-    if account.currency != payment.settlement_amount.currency.code:
+    currency = payment.settlement_amount.currency.code
+    if account.currency != currency or currency not in institution.settings.currencies:
         return Judgement(None, StatusReason.AM03)
     return Judgement(account, None)
 

@@ -1,7 +1,8 @@
 """The journal entries of a payment: who books what, at each side, in one place.
 
 debtor bank      pending  Dr deposit (principal + fee)   Cr in transit (cost), fee income, fx-margin income
-                 settled  Dr in transit                  Cr tokens
+                 pending  Dr in transit                  Cr tokens
+                 settled  both posted; otherwise both voided
 creditor bank    settled  Dr tokens                      Cr deposit
 fx provider      settled  Dr tokens (taker's currency)   Cr fx position
                           Dr fx position                 Cr tokens (maker's currency)
@@ -10,50 +11,50 @@ Every entry sums to zero per currency. A bank never holds the second currency of
 """
 
 from bridge import chart
-from bridge.ledger import JournalEntry, Posting, Side
+from bridge.ledger import JournalEntry
+from bridge.ledger import credit as credit_posting
+from bridge.ledger import debit as debit_posting
 from bridge.money import Amount, parse_currency
 from bridge.payment import Charges, Payment, PaymentId, Quote
 
 
 def reservation(
     *, payment_id: PaymentId, account_id: str, charges: Charges, booked_at: int
-) -> JournalEntry:
-    """The pending entry that takes an outgoing payment from its debtor."""
+) -> tuple[JournalEntry, JournalEntry]:
+    """The pending entries of an outgoing payment: one takes it from its debtor, the other sets the
+    bank's own tokens aside for it. They are posted together when it settles, else both voided.
+    """
     currency = charges.cost.currency
     takings = [
-        _credit(chart.in_transit(currency), charges.cost),
-        _credit(chart.fee_income(currency), charges.fee),
-        _credit(chart.margin_income(currency), charges.margin),
+        credit_posting(chart.in_transit(currency), charges.cost),
+        credit_posting(chart.fee_income(currency), charges.fee),
+        credit_posting(chart.margin_income(currency), charges.margin),
     ]
-    return JournalEntry(
+    taken = JournalEntry(
         entry_id=f"{payment_id}:reservation",
         kind="payment",
         description="outgoing payment",
         postings=(
-            _debit(account_id, charges.debit),
+            debit_posting(account_id, charges.debit),
             *(posting for posting in takings if posting.amount),
         ),
         pending=True,
         payment_id=payment_id,
         booked_at=booked_at,
     )
-
-
-def discharge(payment: Payment, charges: Charges, booked_at: int) -> JournalEntry:
-    """The entry by which the debtor bank's tokens leave it, once settled."""
-    currency = charges.cost.currency
-    return JournalEntry(
-        entry_id=f"{payment.payment_id}:discharge",
+    set_aside = JournalEntry(
+        entry_id=f"{payment_id}:discharge",
         kind="settlement",
-        description="settled on the chain",
+        description="tokens for an outgoing payment",
         postings=(
-            _debit(chart.in_transit(currency), charges.cost),
-            _credit(chart.tokens(currency), charges.cost),
+            debit_posting(chart.in_transit(currency), charges.cost),
+            credit_posting(chart.tokens(currency), charges.cost),
         ),
-        pending=False,
-        payment_id=payment.payment_id,
+        pending=True,
+        payment_id=payment_id,
         booked_at=booked_at,
     )
+    return taken, set_aside
 
 
 def credit(payment: Payment, account_id: str, booked_at: int) -> JournalEntry:
@@ -64,8 +65,8 @@ def credit(payment: Payment, account_id: str, booked_at: int) -> JournalEntry:
         kind="payment",
         description="incoming payment",
         postings=(
-            _debit(chart.tokens(amount.currency), amount),
-            _credit(account_id, amount),
+            debit_posting(chart.tokens(amount.currency), amount),
+            credit_posting(account_id, amount),
         ),
         pending=False,
         payment_id=payment.payment_id,
@@ -82,20 +83,12 @@ def exchange(quote: Quote, quote_hash: bytes, booked_at: int) -> JournalEntry:
         kind="exchange",
         description="quote filled and settled",
         postings=(
-            _debit(chart.tokens(bought.currency), bought),
-            _credit(chart.fx_position(bought.currency), bought),
-            _debit(chart.fx_position(sold.currency), sold),
-            _credit(chart.tokens(sold.currency), sold),
+            debit_posting(chart.tokens(bought.currency), bought),
+            credit_posting(chart.fx_position(bought.currency), bought),
+            debit_posting(chart.fx_position(sold.currency), sold),
+            credit_posting(chart.tokens(sold.currency), sold),
         ),
         pending=False,
         payment_id=None,
         booked_at=booked_at,
     )
-
-
-def _debit(account_id: str, amount: Amount) -> Posting:
-    return Posting(account_id=account_id, side=Side.DEBIT, amount=amount)
-
-
-def _credit(account_id: str, amount: Amount) -> Posting:
-    return Posting(account_id=account_id, side=Side.CREDIT, amount=amount)

@@ -6,7 +6,7 @@ from bridge.iso20022.codes import TransactionStatus
 from bridge.money import Amount
 from bridge.payment import Direction, Payment, PaymentState
 
-_OUTGOING_STATUS: Final = {
+_STATUS_BY_STATE: Final = {
     PaymentState.RESERVED: TransactionStatus.ACTC,
     PaymentState.ANNOUNCED: TransactionStatus.PDNG,
     PaymentState.INSTRUCTED: TransactionStatus.PDNG,
@@ -24,7 +24,7 @@ def iso_status(payment: Payment) -> TransactionStatus:
     """The status to report in pacs.002 for a payment as it stands."""
     if payment.direction is Direction.INCOMING and payment.state is PaymentState.SETTLED:
         return TransactionStatus.ACCC
-    return _OUTGOING_STATUS[payment.state]
+    return _STATUS_BY_STATE[payment.state]
 
 
 def describe_amount(amount: Amount) -> dict[str, str]:

@@ -26,8 +26,11 @@ from bridge.errors import (
     CurrencyUnsupported,
     CustomerAccountBlocked,
     CustomerAccountUnknown,
+    DebtorMismatch,
     ExecutionDateUnsupported,
     IdempotencyKeyReused,
+    InsufficientFunds,
+    LiquidityShort,
     PaymentDuplicate,
     PaymentIncomplete,
     Rejected,
@@ -38,7 +41,7 @@ from bridge.iso20022.codes import ChargeBearer, MessageName
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_credit_transfer
 from bridge.iso20022.identifiers import Uetr, shape_uetr
-from bridge.iso20022.messages import CreditTransfer, PaymentInstruction
+from bridge.iso20022.messages import CreditTransfer, Party, PaymentInstruction
 from bridge.money import Amount, Rate, Rounding, parse_currency
 from bridge.payment import (
     Charges,
@@ -53,7 +56,7 @@ from bridge.payment import (
 )
 from bridge.settlement.booking import reservation
 from bridge.settlement.description import describe
-from bridge.settlement.observation import INSTRUCT
+from bridge.settlement.observation import EXPIRE, EXPIRY_DELAY_SECONDS, INSTRUCT
 from bridge.store import (
     Customer,
     CustomerAccount,
@@ -101,6 +104,7 @@ class Order:
             instruction.end_to_end_id,
             str(instruction.uetr),
             instruction.requested_execution_date.isoformat(),
+            repr(instruction.debtor),
             repr(instruction.debtor_account),
             repr(instruction.debtor_agent),
             repr(instruction.creditor),
@@ -207,7 +211,6 @@ def _prepare(institution: Institution, order: Order) -> tuple[Payment, CreditTra
         charges=price.charges,
         salt=salt,
         signed_quote=price.signed_quote,
-        entry_id=f"{payment_id}:reservation",
     )
     return payment, transfer
 
@@ -224,6 +227,8 @@ def _check(institution: Institution, order: Order) -> _Route:
         account = work.customers.by_identification(instruction.debtor_account.text)
     if account is None or account.customer_id != order.client.customer_id:
         raise CustomerAccountUnknown(instruction.debtor_account.text)
+    if instruction.debtor != _debtor(order.client):
+        raise DebtorMismatch
     if account.status is not CustomerAccountStatus.OPEN:
         raise CustomerAccountBlocked(account.identification, account.status.value)
     if instruction.charge_bearer is not ChargeBearer.SHAR:
@@ -325,16 +330,7 @@ def _transfer(
 def _reserve(work: UnitOfWork, order: Order, payment: Payment, transfer: CreditTransfer) -> Answer:
     if work.payments.by_uetr(payment.uetr, Direction.OUTGOING) is not None:
         raise PaymentDuplicate(payment.uetr)
-    if payment.account_id is None or payment.charges is None:
-        raise PaymentIncomplete(payment.payment_id, "account or charges")
-    work.ledger.book(
-        reservation(
-            payment_id=payment.payment_id,
-            account_id=payment.account_id,
-            charges=payment.charges,
-            booked_at=payment.created_at,
-        )
-    )
+    _set_aside(work, payment)
     work.payments.add(payment)
     work.messages.add(
         StoredMessage(
@@ -348,16 +344,42 @@ def _reserve(work: UnitOfWork, order: Order, payment: Payment, transfer: CreditT
             salt=payment.salt,
         )
     )
-    work.effects.add(
-        NewEffect(
-            kind=INSTRUCT,
-            key=f"{payment.payment_id}:{INSTRUCT}",
-            payload={},
-            payment_id=payment.payment_id,
-            due_at=payment.created_at,
+    for kind, due_at in (
+        (INSTRUCT, payment.created_at),
+        (EXPIRE, payment.terms.accept_by + EXPIRY_DELAY_SECONDS),
+    ):
+        work.effects.add(
+            NewEffect(
+                kind=kind,
+                key=f"{payment.payment_id}:{kind}",
+                payload={},
+                payment_id=payment.payment_id,
+                due_at=due_at,
+            )
         )
-    )
     return _remember(work, order, Answer(Result.ACCEPTED, describe(payment)))
+
+
+def _set_aside(work: UnitOfWork, payment: Payment) -> None:
+    """Book the pending entries: the debtor's money, and the bank's own tokens to settle with."""
+    if payment.account_id is None or payment.charges is None:
+        raise PaymentIncomplete(payment.payment_id, "account or charges")
+    taken, set_aside = reservation(
+        payment_id=payment.payment_id,
+        account_id=payment.account_id,
+        charges=payment.charges,
+        booked_at=payment.created_at,
+    )
+    work.ledger.book(taken)
+    try:
+        work.ledger.book(set_aside)
+    except InsufficientFunds as error:
+        raise LiquidityShort from error
+
+
+def _debtor(client: Customer) -> Party:
+    """The customer as the bank vouches for them in messages."""
+    return Party(name=client.name, address=client.address)
 
 
 def _derive_uetr(secret: bytes, order: Order) -> Uetr:

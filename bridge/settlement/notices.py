@@ -5,6 +5,7 @@ booked. Both are stored with the fact they report, in its transaction; sending i
 """
 
 from datetime import UTC, datetime
+from typing import Final
 
 from bridge.errors import PaymentIncomplete
 from bridge.institution import Institution
@@ -23,25 +24,39 @@ from bridge.payment import Direction, Payment, PaymentState
 from bridge.settlement.description import iso_status
 from bridge.store import MessageDirection, StoredMessage, UnitOfWork
 
+ANSWER: Final = "answer"
+"""Occasion of the status report that goes to the other bank rather than to a customer."""
 
-def notify(institution: Institution, work: UnitOfWork, payment: Payment) -> None:
+
+def notify(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
     """Store the status report of a payment that ended and, if it settled, the notification."""
-    _store(
-        institution, work, payment, MessageName.STATUS_REPORT, report(institution, work, payment)
-    )
+    state = payment.state.value
+    document = report(institution, work, payment, at)
+    _store(work, payment, (MessageName.STATUS_REPORT, state), document, at)
     if payment.state is PaymentState.SETTLED:
-        document = _notification(institution, payment, transfer_of(work, payment))
-        _store(institution, work, payment, MessageName.ACCOUNT_NOTIFICATION, document)
+        document = _notification(institution, payment, transfer_of(work, payment), at)
+        _store(work, payment, (MessageName.ACCOUNT_NOTIFICATION, state), document, at)
 
 
-def report(institution: Institution, work: UnitOfWork, payment: Payment) -> bytes:
-    """A pacs.002 on the payment as it stands, from this institution."""
+def keep_answer(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
+    """Store the creditor bank's answer to the debtor bank, so that every sending has its bytes."""
+    document = report(institution, work, payment, at)
+    _store(work, payment, (MessageName.STATUS_REPORT, ANSWER), document, at)
+
+
+def answer_id(payment: Payment) -> str:
+    """The message id under which `keep_answer` stored the answer."""
+    return f"{payment.payment_id}:{MessageName.STATUS_REPORT.value}:{ANSWER}"
+
+
+def report(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> bytes:
+    """A pacs.002 on the payment as it stands at the UTC second `at`, from this institution."""
     transfer = transfer_of(work, payment)
     status = iso_status(payment)
     reason = None
     if status is TransactionStatus.RJCT:
         reason = StatusReason(payment.reason or StatusReason.MS03.value)
-    now = datetime.fromtimestamp(institution.clock(), UTC)
+    now = datetime.fromtimestamp(at, UTC)
     settled = payment.state is PaymentState.SETTLED
     return format_status_report(
         StatusReport(
@@ -67,9 +82,11 @@ def transfer_of(work: UnitOfWork, payment: Payment) -> CreditTransfer:
     return parse_credit_transfer(work.messages.get(f"{payment.payment_id}:pacs.008").document)
 
 
-def _notification(institution: Institution, payment: Payment, transfer: CreditTransfer) -> bytes:
+def _notification(
+    institution: Institution, payment: Payment, transfer: CreditTransfer, at: int
+) -> bytes:
     outgoing = payment.direction is Direction.OUTGOING
-    now = datetime.fromtimestamp(institution.clock(), UTC)
+    now = datetime.fromtimestamp(at, UTC)
     charges = payment.charges
     if outgoing and charges is None:
         raise PaymentIncomplete(payment.payment_id, "charges")
@@ -119,21 +136,22 @@ def _message_id(payment: Payment, kind: str) -> str:
 
 
 def _store(
-    institution: Institution,
     work: UnitOfWork,
     payment: Payment,
-    name: MessageName,
+    label: tuple[MessageName, str],
     document: bytes,
+    at: int,
 ) -> None:
+    name, occasion = label
     work.messages.add(
         StoredMessage(
-            message_id=f"{payment.payment_id}:{name.value}:{payment.state.value}",
+            message_id=f"{payment.payment_id}:{name.value}:{occasion}",
             direction=MessageDirection.OUT,
             name=name.value,
             document=document,
             payment_id=payment.payment_id,
-            peer=None,
-            created_at=institution.clock(),
+            peer=payment.counterparty_lei if occasion == ANSWER else None,
+            created_at=at,
             salt=None,
         )
     )

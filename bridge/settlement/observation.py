@@ -7,15 +7,13 @@ has its effects exactly once, whatever dies, whenever.
 from collections.abc import Mapping
 from typing import Final, Protocol, assert_never
 
-from bridge import chart
 from bridge.chain import BlockData, ChainEvent, FinalTransaction, terms_of_event
 from bridge.errors import PaymentIncomplete
 from bridge.institution import Institution, record
 from bridge.iso20022.codes import StatusReason
 from bridge.ledger import JournalEntry
-from bridge.money import AMOUNT_MAX, Amount, parse_currency
+from bridge.money import AMOUNT_MAX, CURRENCY_BY_CODE, Amount
 from bridge.payment import (
-    Charges,
     Direction,
     Effect,
     Event,
@@ -28,10 +26,13 @@ from bridge.payment import (
     transition,
 )
 from bridge.settlement import booking, notices
-from bridge.store import NewEffect, QuoteState, UnitOfWork
+from bridge.store import EventRow, NewEffect, QuoteState, UnitOfWork
 
 INSTRUCT: Final = "submit_instruct"
 """Kind of the effect that carries a reserved payment to the chain."""
+
+EXPIRE: Final = "submit_expire"
+"""Kind of the effect that has the chain end a payment after its deadline."""
 
 CONSIDER: Final = "consider"
 """Kind of the effect that decides on an announced payment."""
@@ -42,14 +43,23 @@ REJECT_DELAY_SECONDS: Final = 1
 EXPIRY_DELAY_SECONDS: Final = 2
 """How long after its deadline a payment is expired: the chain wants a later second."""
 
+PROGRESS: Final[Mapping[str, Fact]] = {
+    "Accepted": Fact.ACCEPTED,
+    "PaymentSettled": Fact.SETTLED,
+    "PaymentRejected": Fact.REJECTED,
+    "PaymentCancelled": Fact.CANCELLED,
+    "PaymentExpired": Fact.EXPIRED,
+}
+"""What an event of the settlement contract says of a payment that was instructed."""
+
 
 class TokenBooks(Protocol):
     """Who books tokens that enter or leave the chain: a bank's funding, or a central bank's issuing."""
 
-    def observe(self, work: UnitOfWork, event: ChainEvent) -> None:
-        """Apply a final `Issued` or `Redeemed`."""
+    def observe(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
+        """Apply a final `Issued` or `Redeemed` of a block made at the UTC second `at`."""
 
-    def reverted(self, work: UnitOfWork, transaction: FinalTransaction) -> None:
+    def reverted(self, work: UnitOfWork, transaction: FinalTransaction, at: int) -> None:
         """Apply the reverting of an own transaction; one of another purpose is left alone."""
 
 
@@ -67,59 +77,64 @@ class Observer:
     def observe(
         self, work: UnitOfWork, block: BlockData, own: tuple[FinalTransaction, ...]
     ) -> None:
-        """Apply every event of one block, in log order, then the reverted transactions of our own."""
+        """Apply every event of one block in log order, then the reverted transactions of our own,
+        then the deadlines that its time has passed.
+
+        Everything is booked at the block's time, so that a replay books the same.
+        """
+        at = block.ref.timestamp
         for event in block.events:
-            self._apply(work, event)
+            self._apply(work, event, at)
         for transaction in own:
             if not transaction.succeeded:
-                self._token_books.reverted(work, transaction)
-                self._reverted(work, transaction)
+                self._token_books.reverted(work, transaction, at)
+                self._reverted(work, transaction, at)
+        for payment in work.payments.lapsed(at):
+            lapse = Event(Fact.LAPSED, reason=StatusReason.ED05.value)
+            follow(self._institution, work, payment, lapse, at=at)
 
-    def _apply(self, work: UnitOfWork, event: ChainEvent) -> None:
-        facts: Mapping[str, Fact] = {
-            "Accepted": Fact.ACCEPTED,
-            "PaymentSettled": Fact.SETTLED,
-            "PaymentRejected": Fact.REJECTED,
-            "PaymentCancelled": Fact.CANCELLED,
-            "PaymentExpired": Fact.EXPIRED,
-        }
+    def _apply(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
         match event.name:
             case "Instructed":
-                self._instructed(work, event)
+                self._instructed(work, event, at)
             case "Issued" | "Redeemed":
-                self._token_books.observe(work, event)
-            case name if name in facts:
-                self._progressed(work, event, facts[name])
+                self._token_books.observe(work, event, at)
+            case name if name in PROGRESS:
+                self._progressed(work, event, at)
             case _:
                 return
 
-    def _instructed(self, work: UnitOfWork, event: ChainEvent) -> None:
+    def _instructed(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
         terms = terms_of_event(event)
         key = SettlementId(event.arguments["paymentId"])
         outgoing = work.payments.by_settlement_id(key, Direction.OUTGOING)
-        if outgoing is not None:
-            self._follow(work, outgoing, event, Fact.INSTRUCTED)
+        if outgoing is not None and outgoing.state is PaymentState.RESERVED:
+            self._follow(work, outgoing, (event, Fact.INSTRUCTED), at)
         if work.quotes.get(terms.quote_hash) is not None:
             work.quotes.consume(terms.quote_hash, key)
         directory = self._institution.directory()
         payee = directory.owner_of(terms.legs[-1].to_reference)
         instructing = directory.by_lei(event.arguments["participant"].decode())
         if payee is not None and payee.lei == self._institution.lei != instructing.lei:
-            self._announce(work, key, terms, instructing.lei)
+            self._announce(work, self._announced(key, terms, instructing.lei, at), at)
 
-    def _announce(self, work: UnitOfWork, key: SettlementId, terms: Terms, sender_lei: str) -> None:
-        """Keep a payment that somebody instructed to this bank.
+    def _announce(self, work: UnitOfWork, payment: Payment | None, at: int) -> None:
+        if payment is not None:
+            work.payments.add(payment)
+            announce(work, payment, at)
 
-        Anybody admitted can instruct any amount; one that no ledger can hold is left to expire.
+    def _announced(
+        self, key: SettlementId, terms: Terms, sender_lei: str, at: int
+    ) -> Payment | None:
+        """A payment that somebody instructed to this bank.
+
+        Anybody admitted can instruct any amount of any currency; what no ledger here can hold is
+        none of this bank's and is left to expire.
         """
-        if terms.legs[-1].amount > AMOUNT_MAX:
-            return
-        payment = self._announced(key, terms, sender_lei)
-        work.payments.add(payment)
-        announce(work, payment, self._institution.clock())
-
-    def _announced(self, key: SettlementId, terms: Terms, sender_lei: str) -> Payment:
         leg = terms.legs[-1]
+        currency = CURRENCY_BY_CODE.get(leg.currency)
+        if currency is None or leg.amount > AMOUNT_MAX:
+            return None
         return Payment(
             payment_id=PaymentId(f"pay_in_{key.hex()[:32]}"),
             direction=Direction.INCOMING,
@@ -129,29 +144,27 @@ class Observer:
             end_to_end_id="",
             settlement_id=key,
             counterparty_lei=sender_lei,
-            settlement_amount=Amount(parse_currency(leg.currency), leg.amount),
+            settlement_amount=Amount(currency, leg.amount),
             terms=terms,
-            created_at=self._institution.clock(),
+            created_at=at,
         )
 
-    def _progressed(self, work: UnitOfWork, event: ChainEvent, fact: Fact) -> None:
-        key = SettlementId(event.arguments["paymentId"])
+    def _progressed(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
+        key, fact = SettlementId(event.arguments["paymentId"]), PROGRESS[event.name]
         for direction in Direction:
             payment = work.payments.by_settlement_id(key, direction)
             if payment is not None:
-                self._follow(work, payment, event, fact)
-        self._quote_progressed(work, key, fact)
+                self._follow(work, payment, (event, fact), at)
+        self._quote_progressed(work, key, fact, at)
 
-    def _quote_progressed(self, work: UnitOfWork, key: SettlementId, fact: Fact) -> None:
+    def _quote_progressed(self, work: UnitOfWork, key: SettlementId, fact: Fact, at: int) -> None:
         offered = work.quotes.by_settlement_id(key)
         if offered is None:
             return
         match fact:
             case Fact.SETTLED:
-                entry = booking.exchange(
-                    offered.quote, offered.quote_hash, self._institution.clock()
-                )
-                work.ledger.book(entry)
+                entry = booking.exchange(offered.quote, offered.quote_hash, at)
+                work.ledger.book(entry, is_fact=True)
                 work.quotes.mark(offered.quote_hash, QuoteState.FILLED)
             case Fact.REJECTED | Fact.CANCELLED | Fact.EXPIRED:
                 work.quotes.mark(offered.quote_hash, QuoteState.RELEASED)
@@ -159,27 +172,54 @@ class Observer:
                 return
 
     def _follow(
-        self, work: UnitOfWork, payment: Payment, chain_event: ChainEvent, fact: Fact
-    ) -> None:
+        self, work: UnitOfWork, payment: Payment, told: tuple[ChainEvent, Fact], at: int
+    ) -> Payment:
+        chain_event, fact = told
         event = Event(
             fact,
             reason=_coarse_reason(payment, fact),
             transaction_hash=chain_event.transaction_hash,
             block_number=chain_event.block_number,
         )
-        follow(self._institution, work, payment, event)
+        return follow(self._institution, work, payment, event, at=at)
 
-    def _reverted(self, work: UnitOfWork, transaction: FinalTransaction) -> None:
+    def _reverted(self, work: UnitOfWork, transaction: FinalTransaction, at: int) -> None:
+        """End a payment whose instruction reverted, unless the chain has the payment all the same.
+
+        That is so after a restore: an earlier transaction of ours, which the restored books do not
+        know, has instructed it. Then what the chain said of it since is caught up with.
+        """
         if transaction.payment_id is None or not transaction.purpose.endswith(INSTRUCT):
             return
         payment = work.payments.get(transaction.payment_id)
+        if payment.state is not PaymentState.RESERVED:
+            return
+        known = work.chain_log.about(payment.settlement_id)
+        if any(row.name == "Instructed" for row in known):
+            self._catch_up(work, payment, known, at)
+            return
         event = Event(
             Fact.REVERTED,
             reason=StatusReason.ED05.value,
             transaction_hash=transaction.transaction_hash,
             block_number=transaction.block_number,
         )
-        follow(self._institution, work, payment, event)
+        follow(self._institution, work, payment, event, at=at)
+
+    def _catch_up(
+        self, work: UnitOfWork, payment: Payment, known: tuple[EventRow, ...], at: int
+    ) -> None:
+        for row in known:
+            fact = Fact.INSTRUCTED if row.name == "Instructed" else PROGRESS.get(row.name)
+            if fact is None:
+                continue
+            event = Event(
+                fact,
+                reason=_coarse_reason(payment, fact),
+                transaction_hash=row.transaction_hash,
+                block_number=row.block_number,
+            )
+            payment = follow(self._institution, work, payment, event, at=at)
 
 
 def announce(work: UnitOfWork, payment: Payment, now: int) -> None:
@@ -192,47 +232,52 @@ def announce(work: UnitOfWork, payment: Payment, now: int) -> None:
     )
 
 
-def follow(institution: Institution, work: UnitOfWork, payment: Payment, event: Event) -> Payment:
-    """Take one step: the payment's transition, saved with everything that follows from it."""
+def follow(
+    institution: Institution, work: UnitOfWork, payment: Payment, event: Event, *, at: int
+) -> Payment:
+    """Take one step at the UTC second `at`: the payment's transition, saved with all that follows."""
     changed, effects = transition(payment, event)
     work.payments.save(changed)
     for effect in effects:
-        _carry_out(institution, work, changed, effect)
+        _carry_out(institution, work, (changed, effect), at)
     return changed
 
 
 def _carry_out(
-    institution: Institution, work: UnitOfWork, payment: Payment, effect: Effect
+    institution: Institution, work: UnitOfWork, step: tuple[Payment, Effect], at: int
 ) -> None:
-    now = institution.clock()
+    payment, effect = step
     match effect:
         case Effect.POST_RESERVATION:
-            work.ledger.post(_entry_of(payment), now)
-            work.ledger.book(booking.discharge(payment, _charges_of(payment), now))
+            for entry_id in _entries_of(payment):
+                work.ledger.post(entry_id, at)
         case Effect.VOID_RESERVATION:
-            work.ledger.void(_entry_of(payment), now)
+            for entry_id in _entries_of(payment):
+                work.ledger.void(entry_id, at)
         case Effect.CREDIT_CUSTOMER:
-            work.ledger.book(_credit(payment, now))
+            work.ledger.book(_credit(payment, at), is_fact=True)
         case Effect.NOTIFY_CUSTOMER:
-            notices.notify(institution, work, payment)
-        case Effect.SCHEDULE_EXPIRY:
-            record(work, payment, effect, payment.terms.accept_by + EXPIRY_DELAY_SECONDS)
+            notices.notify(institution, work, payment, at)
+        case Effect.DELIVER_STATUS:
+            notices.keep_answer(institution, work, payment, at)
+            record(work, payment, effect, at)
         case Effect.SUBMIT_REJECT:
-            record(work, payment, effect, now + REJECT_DELAY_SECONDS)
-        case (
-            Effect.DELIVER_MESSAGE
-            | Effect.DELIVER_STATUS
-            | Effect.SUBMIT_ACCEPT
-            | Effect.SUBMIT_WITHDRAW
-        ):
-            record(work, payment, effect, now)
+            record(work, payment, effect, at + REJECT_DELAY_SECONDS)
+        case Effect.DELIVER_MESSAGE | Effect.SUBMIT_ACCEPT | Effect.SUBMIT_WITHDRAW:
+            record(work, payment, effect, at)
         case _:
             assert_never(effect)
 
 
-def _credit(payment: Payment, now: int) -> JournalEntry:
-    account = payment.account_id or chart.suspense(payment.settlement_amount.currency)
-    return booking.credit(payment, account, now)
+def _credit(payment: Payment, at: int) -> JournalEntry:
+    if payment.account_id is None:
+        raise PaymentIncomplete(payment.payment_id, "account")
+    return booking.credit(payment, payment.account_id, at)
+
+
+def _entries_of(payment: Payment) -> tuple[str, str]:
+    """The pending entries of an outgoing payment, as `booking.reservation` names them."""
+    return f"{payment.payment_id}:reservation", f"{payment.payment_id}:discharge"
 
 
 def _coarse_reason(payment: Payment, fact: Fact) -> str | None:
@@ -246,15 +291,3 @@ def _coarse_reason(payment: Payment, fact: Fact) -> str | None:
     }
     reason = reasons.get(fact)
     return None if reason is None else reason.value
-
-
-def _entry_of(payment: Payment) -> str:
-    if payment.entry_id is None:
-        raise PaymentIncomplete(payment.payment_id, "journal entry")
-    return payment.entry_id
-
-
-def _charges_of(payment: Payment) -> Charges:
-    if payment.charges is None:
-        raise PaymentIncomplete(payment.payment_id, "charges")
-    return payment.charges

@@ -1,8 +1,8 @@
 """Recorded effects become chain transactions and sealed messages; run by the worker.
 
 Each handler may run any number of times: a chain call is signed once per purpose and only sent
-again, a message that was already taken is taken again without effect. A call whose transaction
-reverted although its payment still lives is made again under a new purpose, up to a limit.
+again, a message that was already taken is taken again without effect. Only expiry is called anew
+after its transaction reverted, which it does when it was a second too early.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from bridge.iso20022.commitment import commit_reason
 from bridge.payment import Effect, Event, Fact, Payment, PaymentState
 from bridge.settlement import notices
 from bridge.settlement.acceptance import consider
-from bridge.settlement.observation import CONSIDER, INSTRUCT, follow
-from bridge.store import EffectRow
+from bridge.settlement.observation import CONSIDER, EXPIRE, INSTRUCT, follow
+from bridge.store import EffectRow, TransactionState
 from bridge.worker import Abandon, Done, Outcome, Retry
 
 EXPIRY_RETRY_SECONDS: Final = 3
@@ -55,7 +55,7 @@ class Submission:
             Effect.SUBMIT_ACCEPT.value: self.accept,
             Effect.SUBMIT_REJECT.value: self.reject,
             Effect.SUBMIT_WITHDRAW.value: self.withdraw,
-            Effect.SCHEDULE_EXPIRY.value: self.expire,
+            EXPIRE: self.expire,
         }
 
     def instruct(self, effect: EffectRow) -> Outcome:
@@ -91,11 +91,14 @@ class Submission:
         return self._submit(effect, payment, "withdraw", arguments)
 
     def expire(self, effect: EffectRow) -> Outcome:
-        """Ask the chain to end a payment whose deadline has passed, until it has ended."""
+        """Ask the chain to end a payment whose deadline has passed, until it has ended.
+
+        It also makes the block that proves, on an idle chain, that a payment never came there.
+        """
         payment = self._payment(effect)
         if payment.is_terminal:
             return Done()
-        attempt = replace(effect, key=f"{effect.key}:{effect.attempts}")
+        attempt = replace(effect, key=self._attempt(effect.key))
         self._submit(attempt, payment, "expire", (payment.settlement_id,))
         return Retry(EXPIRY_RETRY_SECONDS, "waiting for the payment to end on the chain")
 
@@ -129,7 +132,7 @@ class Submission:
         """Tell the debtor bank, sealed, how this bank decided."""
         payment = self._payment(effect)
         with self.institution.store.reading() as work:
-            document = notices.report(self.institution, work, payment)
+            document = work.messages.get(notices.answer_id(payment)).document
         body = {
             "settlement_id": payment.settlement_id.hex(),
             "salt": self._reason_salt(payment).hex(),
@@ -143,7 +146,17 @@ class Submission:
             current = work.payments.get(payment.payment_id)
             if current.state is PaymentState.INSTRUCTED:
                 event = Event(Fact.MESSAGE_REFUSED, reason=StatusReason.FF01.value)
-                follow(self.institution, work, current, event)
+                follow(self.institution, work, current, event, at=self.institution.clock())
+
+    def _attempt(self, key: str) -> str:
+        """The purpose of the newest attempt; a new one only once the last has reverted."""
+        with self.institution.store.reading() as work:
+            number = 0
+            while (sent := work.transactions.by_purpose(f"{key}:{number}")) is not None:
+                if sent.state is not TransactionState.REVERTED:
+                    break
+                number += 1
+        return f"{key}:{number}"
 
     def _submit(
         self,

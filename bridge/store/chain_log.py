@@ -6,8 +6,9 @@ block at a time, each the child of the one before, from the genesis block on.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from bridge.errors import ChainDiscontinuous, ChainNotFollowed, RecordConflict
 from bridge.store import tables
@@ -89,6 +90,16 @@ class ChainLog:
                 )
             )
 
+    def about(self, settlement_id: bytes) -> tuple[EventRow, ...]:
+        """The kept events that name a payment, in the order of the chain. Reads them all: rare."""
+        kept = tables.chain_events.c
+        query = (
+            select(tables.chain_events)
+            .where(kept.document.contains(settlement_id.hex()))
+            .order_by(kept.block_number, kept.log_index)
+        )
+        return tuple(_event_row(row) for row in self._connection.execute(query))
+
     def events(self, *, first: int, last: int) -> tuple[EventRow, ...]:
         """The events kept of blocks `first` to `last`, in the order of the chain."""
         kept = tables.chain_events.c
@@ -97,15 +108,16 @@ class ChainLog:
             .where(kept.block_number.between(first, last))
             .order_by(kept.block_number, kept.log_index)
         )
-        return tuple(
-            EventRow(
-                block_number=row.block_number,
-                block_hash=row.block_hash,
-                log_index=row.log_index,
-                transaction_hash=row.transaction_hash,
-                address=row.address,
-                name=row.name,
-                document=row.document,
-            )
-            for row in self._connection.execute(query)
-        )
+        return tuple(_event_row(row) for row in self._connection.execute(query))
+
+
+def _event_row(row: Row[Any]) -> EventRow:  # a row of the whole table
+    return EventRow(
+        block_number=row.block_number,
+        block_hash=row.block_hash,
+        log_index=row.log_index,
+        transaction_hash=row.transaction_hash,
+        address=row.address,
+        name=row.name,
+        document=row.document,
+    )

@@ -1,7 +1,7 @@
 """The bank's customers and the account numbers they know, each standing for one ledger account."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum, unique
 from typing import Any
 
@@ -94,11 +94,12 @@ class Customers:
     def add_account(self, account: CustomerAccount) -> None:
         """Keep an account of a customer; nothing happens when the same one is kept already.
 
-        The ledger account must be open. Raises `RecordConflict` when the identification or the
-        ledger account stands for something else.
+        The one that is kept keeps its status: it may have been frozen or closed since. The ledger
+        account must be open. Raises `RecordConflict` when the identification or the ledger account
+        stands for something else.
         """
         found = self.by_identification(account.identification) or self.account(account.account_id)
-        if found == account:
+        if found is not None and replace(found, status=account.status) == account:
             return
         if found is not None:
             raise RecordConflict("customer account", account.identification)

@@ -7,6 +7,7 @@ idempotent answer, the checkpoint) is written in one unit of work: all of it is 
 Nothing slow, no network and no signing device may happen inside one.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -91,7 +92,7 @@ class Store:
         `busy_seconds` is how long a statement waits for a lock of another process.
         Raises `StoreFormatUnknown` for a database of another format.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(path)
         with _translated():
             writer = _engine(path, connections=1, read_only=False, busy_seconds=busy_seconds)
             with writer.begin() as connection:
@@ -156,6 +157,15 @@ class Store:
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each commit that added effects, in the committing thread."""
         self._listeners.append(listener)
+
+
+def _make_private(path: Path) -> None:
+    """Make the file and its directory, for their owner alone; what is there stays as it is.
+
+    SQLite gives the files it puts beside a database the mode of the database.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _engine(path: Path, *, connections: int, read_only: bool, busy_seconds: int) -> Engine:

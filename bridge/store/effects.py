@@ -13,9 +13,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, select, update
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
@@ -55,6 +55,22 @@ class EffectRow:
     payload: Payload
     payment_id: str | None
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What a worker leaves to others, so that waiting for one does not hold up all.
+
+    `leaves` are kinds it never takes. Of the kinds in `by_peer` one per counterparty is in hand at
+    a time: a counterparty that does not answer keeps one worker waiting.
+    """
+
+    leaves: frozenset[str] = frozenset()
+    by_peer: frozenset[str] = frozenset()
+
+
+EVERYTHING: Final = Lane()
+"""The lane of a worker that takes whatever is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +120,15 @@ class Effects:
         return self._connection.execute(query).first() is not None
 
     def claim(
-        self, *, now: int, owner: str, limit: int, lease_seconds: int
+        self, *, now: int, owner: str, limit: int, lease_seconds: int, lane: Lane = EVERYTHING
     ) -> tuple[EffectRow, ...]:
         """Take up to `limit` due effects, and those whose lease has run out, for `lease_seconds`."""
         kept = tables.effects.c
         query = (
             select(kept.effect_id)
             .where(kept.state.in_(_UNFINISHED), kept.due_at <= now)
+            .where(kept.kind.not_in(lane.leaves))
+            .where(not_(and_(kept.kind.in_(lane.by_peer), _is_peer_in_hand(lane, now))))
             .order_by(kept.due_at, kept.effect_id)
             .limit(limit)
         )
@@ -146,10 +164,12 @@ class Effects:
         )
         return self._connection.execute(released).rowcount
 
-    def next_due(self) -> int | None:
-        """When the next effect falls due or the next lease runs out, if there is any."""
+    def next_due(self, lane: Lane = EVERYTHING) -> int | None:
+        """When the next effect of a lane falls due or its next lease runs out, if there is any."""
         kept = tables.effects.c
-        query = select(func.min(kept.due_at)).where(kept.state.in_(_UNFINISHED))
+        query = select(func.min(kept.due_at)).where(
+            kept.state.in_(_UNFINISHED), kept.kind.not_in(lane.leaves)
+        )
         found: int | None = self._connection.execute(query).scalar()
         return found
 
@@ -200,6 +220,25 @@ _COLUMNS = (
     tables.effects.c.payment_id,
     tables.effects.c.attempts,
 )
+
+
+def _is_peer_in_hand(lane: Lane, now: int) -> ColumnElement[bool]:
+    """Whether some worker has an effect in hand for the counterparty of this effect's payment."""
+    other, others_payment = tables.effects.alias(), tables.payments.alias()
+    in_hand = (
+        select(others_payment.c.counterparty_lei)
+        .join(other, other.c.payment_id == others_payment.c.payment_id)
+        .where(
+            other.c.state == EffectState.CLAIMED.value,
+            other.c.due_at > now,
+            other.c.kind.in_(lane.by_peer),
+        )
+    )
+    own = tables.payments.c
+    query = select(own.payment_id).where(
+        own.payment_id == tables.effects.c.payment_id, own.counterparty_lei.in_(in_hand)
+    )
+    return query.correlate(tables.effects).exists()
 
 
 def _effect(

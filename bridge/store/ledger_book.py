@@ -97,15 +97,15 @@ class LedgerBook:
         """The balance of one account; raises `AccountUnknown`."""
         return self._balances({account_id})[account_id]
 
-    def book(self, entry: JournalEntry) -> None:
-        """Book an entry, pending or posted as it says.
+    def book(self, entry: JournalEntry, *, is_fact: bool = False) -> None:
+        """Book an entry, pending or posted as it says; a fact is booked whatever the balances.
 
         Raises `AccountUnknown`, `EntryInvalid`, `InsufficientFunds`, and `RecordConflict` for an
         entry id that was used before.
         """
         if self.find_entry(entry.entry_id) is not None:
             raise RecordConflict("journal entry", entry.entry_id)
-        changed = apply(self._balances_of(entry), entry)
+        changed = apply(self._balances_of(entry), entry, is_fact=is_fact)
         self._connection.execute(
             insert(tables.entries).values(
                 entry_id=entry.entry_id,
@@ -114,7 +114,6 @@ class LedgerBook:
                 pending=entry.pending,
                 payment_id=entry.payment_id,
                 booked_at=entry.booked_at,
-                expires_at=entry.expires_at,
             )
         )
         self._connection.execute(
@@ -240,7 +239,6 @@ class LedgerBook:
             booked_at=row.booked_at,
             pending=row.pending,
             payment_id=row.payment_id,
-            expires_at=row.expires_at,
         )
         resolution = None if row.resolution is None else Resolution(row.resolution)
         return BookedEntry(entry, resolution, row.resolved_at)

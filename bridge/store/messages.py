@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from bridge.errors import InboxConflict, RecordConflict, RecordMissing
 from bridge.store import tables
@@ -134,6 +134,12 @@ class Inbox:
         """The message for a settlement id, taken or not."""
         row = self._find(settlement_id)
         return None if row is None else _inbox_message(row)
+
+    def waiting_count(self, sender_lei: str) -> int:
+        """How many messages of one sender wait for their chain event."""
+        kept = tables.inbox.c
+        query = select(func.count()).where(kept.sender_lei == sender_lei, kept.is_taken.is_(False))
+        return self._connection.execute(query).scalar_one()
 
     def take(self, settlement_id: bytes) -> InboxMessage | None:
         """The message for a settlement id, the first time it is asked for; None afterwards."""

@@ -47,7 +47,6 @@ def encode_payment(payment: Payment) -> str:
             "signed_quote": None
             if payment.signed_quote is None
             else _write_signed_quote(payment.signed_quote),
-            "entry_id": payment.entry_id,
             "reason": payment.reason,
             "transaction_hash": _write_bytes(payment.transaction_hash),
             "block_number": payment.block_number,
@@ -75,7 +74,6 @@ def decode_payment(text: str) -> Payment:
         charges=None if charges is None else _read_charges(charges),
         salt=_read_bytes(document["salt"]),
         signed_quote=None if signed is None else _read_signed_quote(signed),
-        entry_id=document["entry_id"],
         reason=document["reason"],
         transaction_hash=_read_bytes(document["transaction_hash"]),
         block_number=document["block_number"],

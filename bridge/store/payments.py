@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
 from bridge.errors import PaymentDuplicate, PaymentUnknown, RecordMissing
-from bridge.payment import Direction, Payment
+from bridge.payment import Direction, Payment, PaymentState
 from bridge.store import tables
 from bridge.store.page import PAGE_DEFAULT, Page, read_page
 from bridge.store.payment_record import decode_payment, encode_payment
@@ -97,6 +97,12 @@ class Payments:
         )
         return Page(tuple(decode_payment(row.document) for row in rows), next_cursor)
 
+    def lapsed(self, at: int) -> tuple[Payment, ...]:
+        """Payments reserved and not instructed by their deadline, seen from the UTC second `at`."""
+        query = _documents().where(tables.payments.c.lapses_after < at)
+        rows = self._connection.execute(query.order_by(tables.payments.c.sequence))
+        return tuple(decode_payment(row.document) for row in rows)
+
     def open_count(self) -> int:
         """How many payments are not terminal."""
         query = select(func.count()).where(tables.payments.c.is_terminal.is_(False))
@@ -126,9 +132,11 @@ def _documents() -> Select[Any]:  # a row of one document
     return select(tables.payments.c.document)
 
 
-def _changing(payment: Payment) -> dict[str, str | bool]:
+def _changing(payment: Payment) -> dict[str, str | bool | int | None]:
     """The columns that a transition may change."""
+    is_reserved = payment.state is PaymentState.RESERVED
     return {
+        "lapses_after": payment.terms.accept_by if is_reserved else None,
         "uetr": payment.uetr,
         "state": payment.state.value,
         "is_terminal": payment.is_terminal,

@@ -6,6 +6,7 @@
 The settlement contract decides all of this; here stands what its final events said.
 """
 
+import itertools
 from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any
@@ -73,11 +74,18 @@ class Quotes:
         """The quote that this payment holds or held last."""
         return self._newest(tables.quotes.c.settlement_id == settlement_id)
 
-    def in_state(self, state: QuoteState) -> tuple[QuoteRecord, ...]:
-        """Every quote in one state, oldest first."""
+    def open_count(self, taker: str, now: int) -> int:
+        """How many quotes a taker was offered that are free and have not run out.
+
+        They are offered for equally long, so those that run out last are the newest: one that has
+        run out ends the search.
+        """
         kept = tables.quotes.c
-        query = select(tables.quotes).where(kept.state == state.value).order_by(kept.sequence)
-        return tuple(_record(row) for row in self._connection.execute(query))
+        query = select(tables.quotes).where(kept.state == QuoteState.OFFERED.value)
+        newest_first = query.order_by(kept.sequence.desc())
+        records = (_record(row) for row in self._connection.execute(newest_first))
+        live = itertools.takewhile(lambda record: record.quote.valid_until >= now, records)
+        return sum(record.quote.taker == taker for record in live)
 
     def consume(self, quote_hash: bytes, settlement_id: bytes) -> None:
         """Record that a payment holds a quote; raises `RecordMissing`."""

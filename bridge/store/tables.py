@@ -90,7 +90,6 @@ entries = Table(
     Column("pending", Boolean, nullable=False),
     Column("payment_id", Text),
     Column("booked_at", Integer, nullable=False),
-    Column("expires_at", Integer),
     sqlite_autoincrement=True,
 )
 
@@ -126,11 +125,13 @@ payments = Table(
     Column("uetr", Text, nullable=False),
     Column("counterparty_lei", Text, nullable=False),
     Column("settlement_id", LargeBinary, nullable=False),
+    Column("lapses_after", Integer),
     Column("document", Text, nullable=False),
     UniqueConstraint("direction", "settlement_id"),
     Index("payments_by_client", "client", "sequence"),
     Index("payments_by_uetr", "uetr"),
     Index("payments_open", "is_terminal"),
+    Index("payments_lapsing", "lapses_after"),
     sqlite_autoincrement=True,
 )
 Index(

@@ -28,13 +28,18 @@ contract CurrencyToken is
         "Attestation(uint64 sequence,uint40 asOf,uint40 validUntil,uint256 amount,bytes32 statementHash)"
     );
 
+    /// @dev Longest time a statement may back issuance: a lost attesting key must not do so for ever.
+    uint40 private constant ATTESTATION_VALIDITY_MAX = 7 days;
+
     bytes3 private _currency;
     uint8 private _exponent;
     bytes20 private _issuer;
     IParticipantRegistry private _registry;
     address private _settlement;
     Attestation private _latest;
+    /// @dev Of issues only, which only the issuer can make: nobody else can use a reference up.
     mapping(bytes32 issueReference => bool) private _referenceUsed;
+    mapping(bytes20 lei => mapping(bytes32 redeemReference => bool)) private _redeemReferenceUsed;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -68,7 +73,7 @@ contract CurrencyToken is
         if (!_isOperating(msg.sender) || _registry.participantOf(msg.sender) != _issuer) {
             revert TokenCallerNotIssuer(msg.sender);
         }
-        _checkOrder(issueReference, to, amount);
+        _checkOrder(issueReference, _referenceUsed[issueReference], to, amount);
         _checkReserves(amount);
 
         // From here it must succeed, unless `to` is not admitted.
@@ -79,13 +84,17 @@ contract CurrencyToken is
 
     /// @inheritdoc ICurrencyToken
     function redeem(bytes32 redeemReference, address from, uint256 amount) external {
-        if (!_isOperating(msg.sender) || _registry.participantOf(msg.sender) != _registry.participantOf(from)) {
+        bytes20 lei = _registry.participantOf(msg.sender);
+        if (!_isOperating(msg.sender) || lei != _registry.participantOf(from)) {
             revert TokenCallerNotOwner(msg.sender, from);
         }
-        _checkOrder(redeemReference, from, amount);
+        _checkOrder(redeemReference, _redeemReferenceUsed[lei][redeemReference], from, amount);
 
         // From here it must succeed, unless the balance is too low.
-        _referenceUsed[redeemReference] = true;
+        _redeemReferenceUsed[lei][redeemReference] = true;
+        // The reserves behind what is burnt are released: they back no issuance until attested again.
+        uint256 attested = _latest.amount;
+        _latest.amount = attested > amount ? attested - amount : 0;
         _burn(from, amount);
         emit Redeemed(redeemReference, from, amount);
     }
@@ -97,9 +106,7 @@ contract CurrencyToken is
         if (attestation.sequence <= _latest.sequence) {
             revert TokenAttestationSequence(attestation.sequence, _latest.sequence);
         }
-        if (attestation.asOf > block.timestamp || attestation.validUntil <= block.timestamp) {
-            revert TokenAttestationTime(attestation.asOf, attestation.validUntil);
-        }
+        _checkTimes(attestation.asOf, attestation.validUntil);
 
         // From here it must succeed.
         _latest = attestation;
@@ -130,8 +137,13 @@ contract CurrencyToken is
     }
 
     /// @inheritdoc ICurrencyToken
-    function isReferenceUsed(bytes32 issueReference) external view returns (bool) {
+    function isIssueReferenceUsed(bytes32 issueReference) external view returns (bool) {
         return _referenceUsed[issueReference];
+    }
+
+    /// @inheritdoc ICurrencyToken
+    function isRedeemReferenceUsed(bytes20 lei, bytes32 redeemReference) external view returns (bool) {
+        return _redeemReferenceUsed[lei][redeemReference];
     }
 
     /// @inheritdoc ICurrencyToken
@@ -171,9 +183,9 @@ contract CurrencyToken is
     function _authorizeUpgrade(address) internal override restricted {}
 
     /// @dev Guards that `issue` and `redeem` share.
-    function _checkOrder(bytes32 orderReference, address account, uint256 amount) private view {
+    function _checkOrder(bytes32 orderReference, bool isUsed, address account, uint256 amount) private view {
         if (amount == 0) revert TokenInvalidAmount(amount);
-        if (orderReference == 0 || _referenceUsed[orderReference]) revert TokenReferenceUsed(orderReference);
+        if (orderReference == 0 || isUsed) revert TokenReferenceUsed(orderReference);
         if (!_isSettlement(account)) revert TokenNotSettlementAccount(account);
     }
 
@@ -185,6 +197,12 @@ contract CurrencyToken is
         uint256 supply = totalSupply();
         uint256 reserves = _latest.amount;
         if (supply > reserves || amount > reserves - supply) revert TokenReservesExceeded(supply, amount, reserves);
+    }
+
+    /// @dev Reserves are never attested backwards in time, nor for longer than a statement may last.
+    function _checkTimes(uint40 asOf, uint40 validUntil) private view {
+        bool isTimely = _latest.asOf <= asOf && asOf <= block.timestamp && block.timestamp < validUntil;
+        if (!isTimely || validUntil - asOf > ATTESTATION_VALIDITY_MAX) revert TokenAttestationTime(asOf, validUntil);
     }
 
     /// @dev Else anybody leaves its own queue by a plain transfer, or pays with no UETR, acceptance or sealed message.

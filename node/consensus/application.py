@@ -59,6 +59,14 @@ class Application:
         version = self._chain.next_rules().application_version
         return ApplicationInfo(tip.height, tip.header.hash, version)
 
+    def clock_lag_seconds(self) -> int:
+        """How far this node's clock is behind the newest block's time; 0 where it is not.
+
+        Past the specification's clock skew no proposal is accepted here until the clock has caught
+        up: the machine's clock was set back, or was ahead when the block was made.
+        """
+        return max(0, self._chain.tip.header.timestamp - self._clock.now())
+
     def init_chain(self, genesis_hash: bytes) -> Hash32:
         """The application hash at the chain's beginning; raises where it is another chain's."""
         app_hash = self._chain.tip.header.hash

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from node.consensus.application import BLOCK_BYTES_MAX, TIME_RECORD_BYTES, Application
 from node.pool import Pool, PooledTransaction, PoolStatus
 from node.primitives import Address, Hash32
+
+UNLIMITED: Final = 2**63
+"""More gas or bytes than the pool could ever hold."""
 
 
 class Intake:
@@ -60,13 +64,22 @@ class Intake:
     def await_selection(self) -> tuple[PooledTransaction, ...]:
         """What the next block may take, as soon as there is something; empty once closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._pool.has_executable())
-            if self._is_closed:
-                return ()
-            return self._pool.select(
-                gas_max=self._application.gas_max(),
-                bytes_max=BLOCK_BYTES_MAX - TIME_RECORD_BYTES,
-            )
+            while True:
+                self._changed.wait_for(lambda: self._is_closed or self._pool.has_executable())
+                if self._is_closed:
+                    return ()
+                gas_max = self._application.gas_max()
+                bytes_max = BLOCK_BYTES_MAX - TIME_RECORD_BYTES
+                selection = self._pool.select(gas_max=gas_max, bytes_max=bytes_max)
+                if selection:
+                    return selection
+                self._drop_oversized(gas_max=gas_max, bytes_max=bytes_max)
+
+    def _drop_oversized(self, *, gas_max: int, bytes_max: int) -> None:
+        """Forgets what no block takes any more: the rules have changed since it came."""
+        for entry in self._pool.select(gas_max=UNLIMITED, bytes_max=UNLIMITED):
+            if entry.gas_limit > gas_max or len(entry.raw) > bytes_max:
+                self._pool.drop(entry.transaction_hash)
 
     def settle(
         self, *, included: Sequence[PooledTransaction], refused: Sequence[PooledTransaction]

@@ -18,7 +18,7 @@ from node.pool import PooledTransaction
 from node.telemetry import get_logger
 
 REFUSED_PROPOSAL_WAIT_SECONDS = 1
-"""Pause after our own proposal was refused: the machine's clock was set back past the last block."""
+"""Pause after our own proposal was refused: the machine's clock is behind the newest block."""
 
 
 class SoloEngine:
@@ -35,6 +35,8 @@ class SoloEngine:
 
     def run(self) -> None:
         """Makes blocks, in the calling thread, until `stop`; raises `InvariantBroken`."""
+        if lag_seconds := self._application.clock_lag_seconds():
+            get_logger().warning("clock_behind_newest_block", seconds=lag_seconds)
         while not self._stopping.is_set():
             selected = self._intake.await_selection()
             if not selected:
@@ -50,7 +52,8 @@ class SoloEngine:
         application = self._application
         by_raw = {entry.raw: entry for entry in selected}
         proposal = application.prepare_proposal(list(by_raw), BLOCK_BYTES_MAX)
-        left_out = [entry for raw, entry in by_raw.items() if raw not in set(proposal)]
+        proposed = frozenset(proposal)
+        left_out = [entry for raw, entry in by_raw.items() if raw not in proposed]
         if not proposal:
             self._intake.settle(included=(), refused=left_out)
             return

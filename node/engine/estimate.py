@@ -1,6 +1,6 @@
 """The gas limit under which a call succeeds, found by dry runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -20,19 +20,21 @@ def estimate_gas(
     root: Hash32,
     call: Call,
     overrides: Mapping[Address, AccountOverride] | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> int | CallOutcome:
     """Return a sufficient gas limit, at most `call.gas_limit`; or why even that one fails.
 
     A call may need a higher limit than it uses: refunds come at the end, and a contract passes on
     63/64 of what is left (EIP-150). So what was used is tried first, then used plus what that
-    withholds, and what remains between a failing and a sufficient limit is halved.
+    withholds, and what remains between a failing and a sufficient limit is halved. `watch` watches
+    every dry run.
     """
 
     def suffices(gas_limit: int) -> bool:
-        trial = engine.call(env, root, replace(call, gas_limit=gas_limit), overrides)
+        trial = engine.call(env, root, replace(call, gas_limit=gas_limit), overrides, watch)
         return trial.status is CallStatus.SUCCEEDED
 
-    outcome = engine.call(env, root, call, overrides)
+    outcome = engine.call(env, root, call, overrides, watch)
     if outcome.status is not CallStatus.SUCCEEDED:
         return outcome
     floor = gas_limit_min(call.data, creates=call.to is None, access_list=call.access_list)

@@ -14,7 +14,7 @@ Whatever fails inside py-evm becomes one of these, and nothing else:
                                             bytes fail the same way on every node
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -67,16 +67,16 @@ from node.engine.seam import (
 )
 from node.engine.world_state import (
     DETERMINISTIC_FAULTS,
-    GENESIS_CONTEXT,
     Executable,
     Executor,
+    PrecompileRefused,
     RecordingState,
     StateBuffer,
     WorldState,
-    context_of,
     open_state,
     put_alloc,
     translated_faults,
+    watched_class_of,
 )
 from node.errors import (
     BlockGasExhausted,
@@ -133,6 +133,7 @@ _HALT_REASON_BY_ERROR: Final[Mapping[type[VMError], str]] = {
     WriteProtection: "write protection",
     OutOfBoundsRead: "return data out of bounds",
     ReservedBytesInCode: "invalid code: must not begin with 0xef",
+    PrecompileRefused: "precompiled contract refused by this chain",
 }
 
 
@@ -145,7 +146,7 @@ class PyEvmEngine:
     def load_genesis(self, alloc: Alloc) -> LoadedGenesis:
         """Return the state of an allocation; `commit` its handle to keep it."""
         buffer = StateBuffer(self._store)
-        state = open_state(WorldState, buffer, GENESIS_CONTEXT, EMPTY_TRIE_ROOT)
+        state = open_state(WorldState, buffer, EMPTY_TRIE_ROOT)
         put_alloc(state, alloc)
         state.persist()
         return LoadedGenesis(Hash32(state.state_root), _handle_of(buffer))
@@ -157,9 +158,7 @@ class PyEvmEngine:
 
         The senders' own nonces do not move: a step is a message, not a transaction.
         """
-        state = open_state(
-            RecordingState, StateBuffer(self._store), context_of(env), EMPTY_TRIE_ROOT
-        )
+        state = open_state(RecordingState, StateBuffer(self._store), EMPTY_TRIE_ROOT, env)
         put_alloc(state, alloc)
         for position, step in enumerate(steps):
             state.lock_changes()
@@ -183,7 +182,7 @@ class PyEvmEngine:
         skipped: list[Skipped] = []
         gas_used = 0
         with translated_faults():
-            state = open_state(WorldState, buffer, context_of(env), parent_root)
+            state = open_state(WorldState, buffer, parent_root, env)
             _record_parent_hash(state, env)
             for position, raw in enumerate(raw_transactions):
                 try:
@@ -223,14 +222,18 @@ class PyEvmEngine:
         root: Hash32,
         call: Call,
         overrides: Mapping[Address, AccountOverride] | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> CallOutcome:
         """Return what a call would give.
 
-        Raises GasBelowIntrinsic, InitCodeTooLarge, InsufficientFunds, or CallRejected for a call
-        the EVM cannot even start.
+        Raises GasBelowIntrinsic, InitCodeTooLarge, InsufficientFunds, CallRejected for a call the
+        EVM cannot even start, and whatever `watch` raises.
         """
         with translated_faults():
-            state = open_state(WorldState, StateBuffer(self._store), context_of(env), root)
+            state = open_state(WorldState, StateBuffer(self._store), root, env)
+            if watch is not None:
+                watch()
+                state.computation_class = watched_class_of(state.computation_class, watch)
             _apply_overrides(state, overrides or {})
             _check_call(state, call)
             message = Executable(

@@ -6,7 +6,7 @@ the state store it was given. Every method that names a state root reads exactly
 answers never tear while the chain moves on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum, unique
 from typing import Final, NewType, Protocol
@@ -277,8 +277,13 @@ class Engine(Protocol):
         root: Hash32,
         call: Call,
         overrides: Mapping[Address, AccountOverride] | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> CallOutcome:
-        """Return what a call would give; raises CallRejected, GasBelowIntrinsic."""
+        """Return what a call would give; raises CallRejected, GasBelowIntrinsic.
+
+        `watch` is called before it starts and now and again while it runs. What it raises ends
+        the call and comes out unchanged: a caller's deadline. No block is executed under one.
+        """
         ...
 
     def account(self, root: Hash32, address: Address) -> AccountState:

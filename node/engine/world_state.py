@@ -1,22 +1,26 @@
 """py-evm's state with our store below it and our executor on top of it.
 
 The only module besides `py_evm` that knows py-evm. A `WorldState` reads through a `StateBuffer`,
-which keeps what is written; nothing reaches the store from here. `translated_faults` is where what
+which keeps what is written; nothing reaches the store from here. Its computation class is that of
+the block's rules, without the precompiled contracts they refuse. `translated_faults` is where what
 means "stop" becomes an error of ours.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, TypeVar, cast
 
-from eth.abc import SignedTransactionAPI
+from eth.abc import ComputationAPI, SignedTransactionAPI
 from eth.db.atomic import AtomicDB
 from eth.db.backends.base import BaseDB
 from eth.exceptions import (
     VMError,
 )
 from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES, PragueComputation
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
 from eth.vm.interrupt import EVMMissingData
 from eth_typing import BlockNumber
@@ -56,6 +60,14 @@ DETERMINISTIC_FAULTS: Final[tuple[type[Exception], ...]] = (
     AttributeError,
 )
 """What py-evm may raise by mistake, from the same bytes on every machine."""
+
+
+WATCH_INTERVAL: Final = 1_024
+"""Charges of gas between two calls of a dry run's watch."""
+
+
+class PrecompileRefused(VMError):
+    """The block's rules refuse this precompiled contract: the call halts and burns its gas."""
 
 
 class StateBuffer(BaseDB):
@@ -106,6 +118,39 @@ class Executor(PragueTransactionExecutor):
 
     def validate_transaction(self, transaction: SignedTransactionAPI) -> None:
         """Accept."""
+
+
+@cache
+def computation_class_of(refused: tuple[int, ...]) -> type[PragueComputation]:
+    """Return Prague's computation, in which a call of a refused precompiled contract halts.
+
+    A refused one keeps its place among the addresses that are always warm.
+    """
+
+    def refuse(_computation: ComputationAPI) -> ComputationAPI:
+        raise PrecompileRefused
+
+    class RuledComputation(PragueComputation):
+        _precompiles = PRAGUE_PRECOMPILES | {
+            number.to_bytes(20, "big"): refuse for number in refused
+        }
+
+    return RuledComputation
+
+
+def watched_class_of(
+    kind: type[PragueComputation], watch: Callable[[], None]
+) -> type[PragueComputation]:
+    """Return a computation that calls `watch` every WATCH_INTERVAL charges of gas."""
+    charges = itertools.count(1)
+
+    class WatchedComputation(kind):  # type: ignore[valid-type,misc]  # a class made for one call
+        def consume_gas(self, amount: int, reason: str) -> None:
+            if next(charges) % WATCH_INTERVAL == 0:
+                watch()
+            super().consume_gas(amount, reason)
+
+    return WatchedComputation
 
 
 class WorldState(PragueState):
@@ -171,7 +216,7 @@ class RecordingState(WorldState):
 
 _StateKind = TypeVar("_StateKind", bound=WorldState)
 
-GENESIS_CONTEXT: Final = ExecutionContext(
+_GENESIS_CONTEXT: Final = ExecutionContext(
     coinbase=COINBASE,
     timestamp=0,
     block_number=BlockNumber(0),
@@ -185,8 +230,7 @@ GENESIS_CONTEXT: Final = ExecutionContext(
 )
 
 
-def context_of(env: BlockEnv) -> ExecutionContext:
-    """Return what the EVM sees of the block."""
+def _context_of(env: BlockEnv) -> ExecutionContext:
     return ExecutionContext(
         coinbase=COINBASE,
         timestamp=env.timestamp,
@@ -202,12 +246,18 @@ def context_of(env: BlockEnv) -> ExecutionContext:
 
 
 def open_state(
-    kind: type[_StateKind], buffer: StateBuffer, context: ExecutionContext, root: Hash32
+    kind: type[_StateKind], buffer: StateBuffer, root: Hash32, env: BlockEnv | None = None
 ) -> _StateKind:
-    """Return the state at a root; raises StateMissing if it was never committed here."""
+    """Return the state at a root, to run in a block; raises StateMissing if it is not here.
+
+    Without a block it is only to be written to: nothing can run in it.
+    """
     if root != EMPTY_TRIE_ROOT and root not in buffer:
         raise StateMissing(root)
-    return kind(AtomicDB(buffer), context, root)
+    state = kind(AtomicDB(buffer), _context_of(env) if env else _GENESIS_CONTEXT, root)
+    if env:
+        state.computation_class = computation_class_of(env.rules.precompiles_refused)
+    return state
 
 
 def put_alloc(state: WorldState, alloc: Alloc) -> None:

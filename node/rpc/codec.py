@@ -41,8 +41,14 @@ JsonObject = dict[str, Json]
 TOPICS_MAX = 4
 """Positions of topics in a log."""
 
-FILTER_ALTERNATIVES_MAX = 256
-"""Addresses, or topics at one position, of one filter."""
+FILTER_ALTERNATIVES_MAX = 64
+"""Addresses and topics of one filter, all positions together."""
+
+PERCENTILES_MAX = 100
+"""Reward percentiles of one `eth_feeHistory`."""
+
+STORAGE_KEYS_MAX = 256
+"""Storage keys of one entry of a call's access list."""
 
 ACCESS_LIST_ENTRIES_MAX = 256
 """Entries of a call's access list."""
@@ -100,6 +106,21 @@ def parse_quantity(value: Json, *, name: str) -> int:
     if len(digits) > QUANTITY_BITS_MAX // 4:
         raise ParameterInvalid(name, "a hex quantity has at most 256 bits")
     return int(digits, 16)
+
+
+def parse_percentiles(value: Json, *, name: str) -> list[int | float]:
+    """Rising numbers from 0 to 100; none where the value is null."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > PERCENTILES_MAX:
+        raise ParameterInvalid(name, f"expected a list of at most {PERCENTILES_MAX} percentiles")
+    least: int | float = 0
+    for percentile in value:
+        is_number = isinstance(percentile, int | float) and not isinstance(percentile, bool)
+        if not is_number or not least <= percentile <= 100:
+            raise ParameterInvalid(name, "expected rising numbers from 0 to 100")
+        least = percentile
+    return value
 
 
 def parse_data(value: Json, *, name: str, length: int | None = None) -> bytes:
@@ -170,20 +191,24 @@ def parse_log_query(value: Json, *, name: str) -> LogQuery:
     else:
         first = parse_block_reference(fields.get("fromBlock"), name=f"{name}.fromBlock")
         last = parse_block_reference(fields.get("toBlock"), name=f"{name}.toBlock")
-    addresses = _alternatives(fields.get("address"), name=f"{name}.address")
+    addresses = _items(fields.get("address"), FILTER_ALTERNATIVES_MAX, name=f"{name}.address")
     positions = fields.get("topics") or []
     if not isinstance(positions, list) or len(positions) > TOPICS_MAX:
         raise ParameterInvalid(f"{name}.topics", f"expected at most {TOPICS_MAX} positions")
+    topics = [
+        _items(position, FILTER_ALTERNATIVES_MAX, name=f"{name}.topics") for position in positions
+    ]
+    if len(addresses) + sum(map(len, topics)) > FILTER_ALTERNATIVES_MAX:
+        raise ParameterInvalid(
+            name, f"expected at most {FILTER_ALTERNATIVES_MAX} addresses and topics in all"
+        )
     return LogQuery(
         first=first,
         last=last,
         addresses=tuple(parse_address(item, name=f"{name}.address") for item in addresses),
         topics=tuple(
-            tuple(
-                parse_hash(item, name=f"{name}.topics")
-                for item in _alternatives(position, name=f"{name}.topics")
-            )
-            for position in positions
+            tuple(parse_hash(item, name=f"{name}.topics") for item in position)
+            for position in topics
         ),
     )
 
@@ -402,7 +427,7 @@ def _parse_access_list(value: Json, *, name: str) -> tuple[AccessListEntry, ...]
     parsed = []
     for entry in entries:
         fields = parse_object(entry, name=name)
-        keys = _alternatives(fields.get("storageKeys"), name=f"{name}.storageKeys")
+        keys = _items(fields.get("storageKeys"), STORAGE_KEYS_MAX, name=f"{name}.storageKeys")
         parsed.append(
             AccessListEntry(
                 parse_address(fields.get("address"), name=f"{name}.address"),
@@ -412,10 +437,11 @@ def _parse_access_list(value: Json, *, name: str) -> tuple[AccessListEntry, ...]
     return tuple(parsed)
 
 
-def _alternatives(value: Json, *, name: str) -> list[Json]:
+def _items(value: Json, items_max: int, *, name: str) -> list[Json]:
+    """One value or a list of them, as a list."""
     if value is None:
         return []
-    alternatives = value if isinstance(value, list) else [value]
-    if len(alternatives) > FILTER_ALTERNATIVES_MAX:
-        raise ParameterInvalid(name, f"expected at most {FILTER_ALTERNATIVES_MAX} alternatives")
-    return alternatives
+    items = value if isinstance(value, list) else [value]
+    if len(items) > items_max:
+        raise ParameterInvalid(name, f"expected at most {items_max} values")
+    return items

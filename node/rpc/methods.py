@@ -28,6 +28,7 @@ from node.errors import BlockUnknown, MethodUnknown, NodeError, ParameterInvalid
 from node.history import History, LogFilter
 from node.link import Intake
 from node.primitives import Hash32, keccak
+from node.rpc.budget import Budget
 from node.rpc.codec import (
     BlockReference,
     BlockTag,
@@ -47,6 +48,7 @@ from node.rpc.codec import (
     parse_flag,
     parse_hash,
     parse_log_query,
+    parse_percentiles,
     parse_quantity,
     parse_slot,
 )
@@ -103,14 +105,17 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.ParameterInvalid: INVALID_PARAMETERS,
     errors.ExecutionReverted: REVERTED,
     errors.ExecutionHalted: REFUSED,
+    errors.DryRunTooLong: OVER_LIMIT,
     errors.LinkFrameInvalid: INTERNAL,
     errors.StoreBusy: UNAVAILABLE,
     errors.PoolFull: UNAVAILABLE,
     errors.CoreUnavailable: UNAVAILABLE,
+    errors.CoreFailed: UNAVAILABLE,
     errors.DirectoryBusy: INTERNAL,
     errors.PortBusy: INTERNAL,
     errors.RulesUnknown: INTERNAL,
     errors.StoreVersionUnknown: INTERNAL,
+    errors.StoreUnwritable: INTERNAL,
     errors.StoreCorrupt: INTERNAL,
     errors.StateMissing: INTERNAL,
     errors.EngineExhausted: INTERNAL,
@@ -118,6 +123,10 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
 """The code on the wire of every leaf of the error tree."""
 
 ERROR_STRING_SELECTOR: Final = keccak(b"Error(string)")[:4]
+
+
+Watch = Callable[[], None]
+"""Raises `DryRunTooLong` once the caller's time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,38 +140,29 @@ class Methods:
     clock: Clock
     client_version: str
 
-    def dispatch(self, method: str, params: list[Json]) -> Json | WireError:
+    def dispatch(self, method: str, params: list[Json], budget: Budget) -> Json | WireError:
         """The result of a call, or the error to answer with. Never raises."""
         try:
-            return self._call(method, params)
+            return self._call(method, params, budget)
         except NodeError as error:
             return describe_error(error)
         except Exception:  # noqa: BLE001 - outermost loop: a fault of ours must not end the process
             get_logger().exception("rpc_method_failed", method=method)
             return WireError(INTERNAL, "internal error")
 
-    def health(self) -> dict[str, Json]:
-        """Whether the node serves: its core answers and its history can be read."""
-        try:
-            head = self.history.head()
-            status = self.core.pool_status()
-        except NodeError as error:
-            return {"status": "unavailable", "reason": str(error)}
-        return {
-            "status": "ok",
-            "chain_id": self.specification.chain_id,
-            "number": head.number,
-            "hash": format_data(head.hash),
-            "pool": {"executable": status.executable, "waiting": status.waiting},
-        }
+    def is_heavy(self, method: str) -> bool:
+        """Whether a call may take seconds of the machine."""
+        return method in HEAVY_METHODS
 
-    def _call(self, name: str, params: list[Json]) -> Json:
+    def _call(self, name: str, params: list[Json], budget: Budget) -> Json:
         method = METHODS.get(name)
         if method is None:
             raise MethodUnknown(name)
         function, required, allowed = method
         if not required <= len(params) <= allowed:
             raise ParameterInvalid("params", f"{name} takes {required} to {allowed} values")
+        if name in DRY_RUN_METHODS:
+            return function(self, *params, watch=_watch_of(budget))
         return function(self, *params)
 
     # The network and the node.
@@ -200,18 +200,20 @@ class Methods:
         return format_quantity(0)
 
     def eth_fee_history(self, count: Json, newest: Json, percentiles: Json = None) -> JsonObject:
-        """Base fees (all zero) and how full the blocks were."""
+        """Base fees (all zero) and how full the blocks were; rewards only where they are asked for."""
+        wanted = parse_percentiles(percentiles, name="rewardPercentiles")
         blocks = min(parse_quantity(count, name="blockCount"), FEE_HISTORY_BLOCKS_MAX)
         last = self._header(parse_block_reference(newest, name="newestBlock"))
         first = max(0, last.number + 1 - blocks)
         headers = [self._header(number) for number in range(first, last.number + 1)]
-        rewards = [format_quantity(0)] * len(percentiles or [])
-        return {
+        answer: JsonObject = {
             "oldestBlock": format_quantity(first),
             "baseFeePerGas": [format_quantity(0)] * (len(headers) + 1),
             "gasUsedRatio": [header.gas_used / header.gas_limit for header in headers],
-            "reward": [rewards] * len(headers),
         }
+        if wanted:
+            answer["reward"] = [[format_quantity(0)] * len(wanted)] * len(headers)
+        return answer
 
     # Blocks, transactions, receipts, logs.
 
@@ -242,13 +244,16 @@ class Methods:
         """A committed transaction, or one in the pool; null where there is none."""
         parsed = parse_hash(transaction_hash, name="hash")
         record = self.history.transaction(parsed)
+        if record is None:
+            pooled = self.core.pooled_transaction(parsed)
+            if pooled is not None:
+                return format_transaction(decode_transaction(pooled.raw), pooled.sender, None)
+            # It may have left the pool for a block since the first look.
+            record = self.history.transaction(parsed)
         if record is not None:
             place = TransactionPlace(record.block_hash, record.number, record.position)
             return format_transaction(decode_transaction(record.raw), record.sender, place)
-        pooled = self.core.pooled_transaction(parsed)
-        if pooled is None:
-            return None
-        return format_transaction(decode_transaction(pooled.raw), pooled.sender, None)
+        return None
 
     def eth_get_transaction_receipt(self, transaction_hash: Json) -> JsonObject | None:
         """The receipt of a committed transaction; null where there is none."""
@@ -295,21 +300,21 @@ class Methods:
 
     # Execution.
 
-    def eth_call(self, call: Json, reference: Json = None) -> str:
+    def eth_call(self, call: Json, reference: Json = None, *, watch: Watch) -> str:
         """What a call returns; an error where it reverts or halts."""
         parsed = parse_call(call, name="call")
         env, root = self._environment(parse_block_reference(reference, name="block"))
-        outcome = self.engine.call(env, root, parsed)
+        outcome = self.engine.call(env, root, parsed, watch=watch)
         _check_outcome(outcome)
         return format_data(outcome.data)
 
-    def eth_estimate_gas(self, call: Json, reference: Json = None) -> str:
+    def eth_estimate_gas(self, call: Json, reference: Json = None, *, watch: Watch) -> str:
         """A gas limit under which the transaction succeeds in the next block."""
         parsed = parse_call(call, name="call")
         env, root = self._environment(
             _of_next_block(parse_block_reference(reference, name="block"))
         )
-        estimate = estimate_gas(self.engine, env, root, parsed)
+        estimate = estimate_gas(self.engine, env, root, parsed, watch=watch)
         if isinstance(estimate, CallOutcome):
             _check_outcome(estimate)
             raise errors.ExecutionHalted("gas required exceeds allowance")
@@ -424,6 +429,14 @@ def _revert_reason(data: bytes) -> str:
     return str(reason)
 
 
+def _watch_of(budget: Budget) -> Watch:
+    def watch() -> None:
+        if budget.is_spent():
+            raise errors.DryRunTooLong
+
+    return watch
+
+
 def _check_outcome(outcome: CallOutcome) -> None:
     if outcome.status is CallStatus.REVERTED:
         raise errors.ExecutionReverted(outcome.data)
@@ -441,6 +454,12 @@ def _unknown(reference: BlockReference) -> BlockUnknown:
         return BlockUnknown(block_hash=reference)
     return BlockUnknown(number=reference if isinstance(reference, int) else None)
 
+
+DRY_RUN_METHODS: Final = frozenset({"eth_call", "eth_estimateGas"})
+"""Methods that run the EVM."""
+
+HEAVY_METHODS: Final = DRY_RUN_METHODS | {"eth_getLogs", "eth_feeHistory", "eth_getBlockReceipts"}
+"""Methods of which one call may take seconds of the machine."""
 
 Function = Callable[..., Any]  # each method has its own parameters; their number stands beside it
 

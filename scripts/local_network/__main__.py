@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -39,6 +40,7 @@ def main() -> int:
     options = _options()
     console = Console()
     signal.signal(signal.SIGTERM, _interrupt)
+    os.umask(0o077)  # keys, tokens and databases are for their owner alone; children inherit it
     try:
         return _run(options, console)
     except FAILURES as failure:

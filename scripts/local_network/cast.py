@@ -16,6 +16,7 @@ PROVIDER_RATE: Final = "1.4520"
 class Opening:
     """An opening journal entry of one ledger."""
 
+    opening_id: str
     debit: str
     credit: str
     amount: str
@@ -110,8 +111,14 @@ INSTITUTIONS: Final = (
         country="DE",
         currencies=("EUR",),
         openings=(
-            Opening("lending:EUR", f"rtgs:{BANK_A_LEI}", "10000000.00", "EUR"),
-            Opening("lending:EUR", f"rtgs:{FX_PROVIDER_LEI}", "10000000.00", "EUR"),
+            Opening("lent-to-bank-a", "lending:EUR", f"rtgs:{BANK_A_LEI}", "10000000.00", "EUR"),
+            Opening(
+                "lent-to-fx-provider",
+                "lending:EUR",
+                f"rtgs:{FX_PROVIDER_LEI}",
+                "10000000.00",
+                "EUR",
+            ),
         ),
     ),
     InstitutionCast(
@@ -124,8 +131,14 @@ INSTITUTIONS: Final = (
         country="SG",
         currencies=("SGD",),
         openings=(
-            Opening("lending:SGD", f"rtgs:{BANK_B_LEI}", "10000000.00", "SGD"),
-            Opening("lending:SGD", f"rtgs:{FX_PROVIDER_LEI}", "10000000.00", "SGD"),
+            Opening("lent-to-bank-b", "lending:SGD", f"rtgs:{BANK_B_LEI}", "10000000.00", "SGD"),
+            Opening(
+                "lent-to-fx-provider",
+                "lending:SGD",
+                f"rtgs:{FX_PROVIDER_LEI}",
+                "10000000.00",
+                "SGD",
+            ),
         ),
     ),
     InstitutionCast(
@@ -138,8 +151,8 @@ INSTITUTIONS: Final = (
         country="DE",
         currencies=("EUR",),
         openings=(
-            Opening("reserves:EUR", "equity:EUR", "9900000.00", "EUR"),
-            Opening("reserves:EUR", f"deposit:{ALICE.account}", "100000.00", "EUR"),
+            Opening("equity", "reserves:EUR", "equity:EUR", "9900000.00", "EUR"),
+            Opening("alice", "reserves:EUR", f"deposit:{ALICE.account}", "100000.00", "EUR"),
         ),
         funding=(("EUR", "500000.00"),),
         customers=(ALICE,),
@@ -154,8 +167,8 @@ INSTITUTIONS: Final = (
         country="SG",
         currencies=("SGD",),
         openings=(
-            Opening("reserves:SGD", "equity:SGD", "9999500.00", "SGD"),
-            Opening("reserves:SGD", f"deposit:{BOB.account}", "500.00", "SGD"),
+            Opening("equity", "reserves:SGD", "equity:SGD", "9999500.00", "SGD"),
+            Opening("bob", "reserves:SGD", f"deposit:{BOB.account}", "500.00", "SGD"),
         ),
         funding=(("SGD", "100000.00"),),
         customers=(BOB,),
@@ -170,8 +183,8 @@ INSTITUTIONS: Final = (
         country="LU",
         currencies=("EUR", "SGD"),
         openings=(
-            Opening("reserves:EUR", "equity:EUR", "10000000.00", "EUR"),
-            Opening("reserves:SGD", "equity:SGD", "10000000.00", "SGD"),
+            Opening("equity-eur", "reserves:EUR", "equity:EUR", "10000000.00", "EUR"),
+            Opening("equity-sgd", "reserves:SGD", "equity:SGD", "10000000.00", "SGD"),
         ),
         funding=(("EUR", "100000.00"), ("SGD", "2000000.00")),
     ),

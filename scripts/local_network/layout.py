@@ -1,5 +1,6 @@
 """Files and ports of the network: made once in the data directory, then only read.
 
+    DIR/.corridor-devnet          the mark of a directory made here; no other is ever removed
     DIR/plan.json                 ports and format of this network
     DIR/network.json, genesis.json
     DIR/node/                     the node's store
@@ -8,7 +9,8 @@
     DIR/logs/                     one log per process
     DIR/messages/RUN/             the ISO 20022 files of each demo payment
 
-The plan is written last, so a directory whose making was cut short is recognised and made anew.
+The mark is written first and the plan last, so a directory whose making was cut short is recognised
+and made anew. Everything is for its owner alone: keys stand in it.
 """
 
 import hashlib
@@ -34,7 +36,10 @@ from local_network.cast import (
 )
 from local_network.processes import run_all
 
-PLAN_FORMAT: Final = 1
+PLAN_FORMAT: Final = 2
+MARK: Final = ".corridor-devnet"
+MARK_FIRST_LINE: Final = "data of a Corridor devnet; scripts/devnet --reset removes this directory"
+OWNER_ONLY: Final = 0o700
 PORTS_NEEDED: Final = 1 + len(INSTITUTIONS)
 BLOCK_GAS_LIMIT: Final = 30_000_000
 TRANSACTION_GAS_LIMIT: Final = 16_000_000
@@ -96,21 +101,19 @@ def open_layout(directory: Path, *, port_base: int | None, default_port_base: in
     if plan_file.exists():
         return _known(directory, json.loads(plan_file.read_text("utf-8")), port_base)
     layout = Layout(directory=directory, port_base=port_base or default_port_base)
-    unknown = directory.exists() and any(directory.iterdir()) and not _is_unfinished(directory)
-    if unknown:
+    if _holds_something_else(directory):
         raise LayoutRefused(f"{directory} holds something else; name another directory by --data")
+    remove_layout(directory)
     _make(layout)
     return layout
 
 
 def remove_layout(directory: Path) -> None:
     """Throw a network's data away; refuses a directory that holds something else."""
-    if not directory.exists():
-        return
-    is_ours = (directory / "plan.json").exists() or _is_unfinished(directory)
-    if not is_ours and any(directory.iterdir()):
+    if _holds_something_else(directory):
         raise LayoutRefused(f"{directory} is not a devnet's data; it is left alone")
-    shutil.rmtree(directory)
+    if _is_marked(directory):
+        shutil.rmtree(directory)
 
 
 def _known(directory: Path, plan: dict[str, int], port_base: int | None) -> Layout:
@@ -124,16 +127,24 @@ def _known(directory: Path, plan: dict[str, int], port_base: int | None) -> Layo
     return Layout(directory=directory, port_base=plan["port_base"])
 
 
-def _is_unfinished(directory: Path) -> bool:
-    return (directory / "unfinished").exists()
+def _holds_something_else(directory: Path) -> bool:
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        return True
+    return directory.exists() and any(directory.iterdir()) and not _is_marked(directory)
+
+
+def _is_marked(directory: Path) -> bool:
+    """Whether a devnet made this directory: by what the mark says, not by its name alone."""
+    try:
+        return (directory / MARK).read_text("utf-8").splitlines()[:1] == [MARK_FIRST_LINE]
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _make(layout: Layout) -> None:
-    if layout.directory.exists():
-        shutil.rmtree(layout.directory)
-    layout.directory.mkdir(parents=True)
-    mark = layout.directory / "unfinished"
-    mark.touch()
+    layout.directory.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
+    layout.directory.chmod(OWNER_ONLY)
+    (layout.directory / MARK).write_text(f"{MARK_FIRST_LINE}\nformat {PLAN_FORMAT}\n", "utf-8")
     run_all([_participant_command(layout, member) for member in INSTITUTIONS])
     _write(layout.directory / "network.json", _network(layout))
     run_all(
@@ -154,7 +165,6 @@ def _make(layout: Layout) -> None:
     for member in INSTITUTIONS:
         _write(layout.settings(member.key), _settings(layout, member, genesis_hash))
     _write(layout.directory / "plan.json", {"format": PLAN_FORMAT, "port_base": layout.port_base})
-    mark.unlink()
 
 
 def _participant_command(layout: Layout, member: InstitutionCast) -> list[str]:
@@ -244,6 +254,7 @@ def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dic
         "operator_token_sha256": _digest(layout.token(member.key)),
         "openings": [
             {
+                "opening_id": opening.opening_id,
                 "debit": opening.debit,
                 "credit": opening.credit,
                 "amount": opening.amount,

@@ -194,7 +194,7 @@ def test_tok_4_an_issue_mints_once_and_says_so(street: Street) -> None:
         "amount": 100,
     }
     assert euro.read("totalSupply") == street.balance(ALPHA, EUR) == 100
-    assert euro.read("isReferenceUsed", keccak(b"first"))
+    assert euro.read("isIssueReferenceUsed", keccak(b"first"))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_tok_4_nothing_is_issued_to_a_suspended_participant(street: Street) -> N
     street.registry.transact(OPERATOR.operating, "suspend", ALPHA.lei)
     with refused("TokenAccountNotAdmitted", text(ALPHA.settlement.address)):
         street.issue(EUR, ALPHA, 10, "suspended")
-    assert not street.tokens[EUR].read("isReferenceUsed", keccak(b"suspended"))
+    assert not street.tokens[EUR].read("isIssueReferenceUsed", keccak(b"suspended"))
 
 
 def test_tok_4_without_an_attestation_nothing_is_issued(street: Street) -> None:
@@ -310,13 +310,43 @@ def test_tok_5_each_guard_of_redeem(
     assert funded.tokens[EUR].read("totalSupply") == 1_050
 
 
-def test_tok_5_issue_and_redeem_share_their_references(funded: Street) -> None:
+def test_tok_5_a_participant_uses_a_reference_for_one_redemption(funded: Street) -> None:
     euro = funded.tokens[EUR]
     euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 1)
     with refused("TokenReferenceUsed", REFERENCE):
-        euro.transact(EUROSYSTEM.operating, "issue", REFERENCE, ALPHA.settlement.address, 1)
-    with refused("TokenReferenceUsed", REFERENCE):
         euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 1)
+    assert euro.read("isRedeemReferenceUsed", ALPHA.lei, REFERENCE)
+    assert not euro.read("isRedeemReferenceUsed", BETA.lei, REFERENCE)
+
+
+def test_tok_5_nobody_uses_up_the_reference_of_another(funded: Street) -> None:
+    euro = funded.tokens[EUR]
+    euro.transact(BETA.operating, "redeem", REFERENCE, BETA.settlement.address, 1)
+    assert not euro.read("isIssueReferenceUsed", REFERENCE)
+    funded.attest(EUR, funded.attestation(EUR, 2_000))
+    euro.transact(EUROSYSTEM.operating, "issue", REFERENCE, ALPHA.settlement.address, 1)
+    euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 1)
+    with refused("TokenReferenceUsed", REFERENCE):
+        euro.transact(EUROSYSTEM.operating, "issue", REFERENCE, ALPHA.settlement.address, 1)
+
+
+def test_tok_5_what_is_burnt_backs_no_further_issue(street: Street) -> None:
+    euro = street.tokens[EUR]
+    street.fund(EUR, {ALPHA: 100})
+    euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 30)
+    with refused("TokenReservesExceeded", 70, 1, 70):
+        street.issue(EUR, ALPHA, 1, "released reserves")
+    street.attest(EUR, street.attestation(EUR, 71))
+    street.issue(EUR, ALPHA, 1, "attested again")
+
+
+def test_tok_5_a_burn_beyond_the_attested_amount_leaves_none(street: Street) -> None:
+    euro = street.tokens[EUR]
+    street.fund(EUR, {ALPHA: 100})
+    street.attest(EUR, street.attestation(EUR, 40))
+    euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 50)
+    assert euro.read("latestAttestation")[3] == 0
+    assert euro.read("totalSupply") == 50
 
 
 # Attestations (TOK-6).
@@ -397,6 +427,24 @@ def test_tok_6_a_statement_from_the_future_or_the_past_is_refused(street: Street
         attestation = replace(street.attestation(EUR, 1), as_of=as_of, valid_until=valid_until)
         with refused("TokenAttestationTime", as_of, valid_until):
             street.attest(EUR, attestation)
+
+
+def test_tok_6_a_statement_lasts_seven_days_at_the_most(street: Street) -> None:
+    week = 7 * 24 * HOUR
+    attestation = street.attestation(EUR, 1)
+    longer = replace(attestation, valid_until=attestation.as_of + week + 1)
+    with refused("TokenAttestationTime", longer.as_of, longer.valid_until):
+        street.attest(EUR, longer)
+    street.attest(EUR, replace(attestation, valid_until=attestation.as_of + week))
+
+
+def test_tok_6_reserves_are_not_attested_as_of_an_earlier_time(street: Street) -> None:
+    street.attest(EUR, street.attestation(EUR, 1))
+    latest_as_of = street.tokens[EUR].read("latestAttestation")[1]
+    earlier = replace(street.attestation(EUR, 2), as_of=latest_as_of - 1)
+    with refused("TokenAttestationTime", earlier.as_of, earlier.valid_until):
+        street.attest(EUR, earlier)
+    street.attest(EUR, replace(earlier, as_of=latest_as_of))
 
 
 def test_tok_6_any_admitted_account_may_carry_a_statement_and_no_other(street: Street) -> None:

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.block import decode_header
-from node.consensus.application import encode_time_record
-from node.engine import SkipReason
-from support.core import Core, open_core
+from node.chain import Chain
+from node.consensus.application import Application, encode_time_record
+from node.engine import PyEvmEngine, SkipReason
+from node.permissions import Permissions
+from node.store import MemoryState
+from support.core import Core, MovableClock, open_core
 from support.settlement_network import ALPHA, BETA, GENESIS_TIME, OPERATOR
 from support.transactions import ALICE, Draft
 
@@ -65,10 +68,36 @@ entries = st.one_of(
 )
 
 
+STATE = MemoryState()
+"""What the core and every second node over it read."""
+
+FAR_SECONDS = 10**7
+
+
+def second_node(core: Core) -> Application:
+    """Another node where the core stands: nothing remembered, its clock months away."""
+    engine = PyEvmEngine(STATE)
+    chain = Chain(
+        store=core.store,
+        engine=engine,
+        specification=core.specification,
+        permissions=Permissions(engine),
+    )
+    return Application(chain, MovableClock(GENESIS_TIME + FAR_SECONDS))
+
+
+def remember_verdicts(core: Core, raws: list[bytes]) -> None:
+    """Make the core ask about these at two other times, as admission and proposals do."""
+    for seconds in (GENESIS_TIME + FAR_SECONDS // 2, GENESIS_TIME):
+        core.clock.seconds = seconds
+        for raw in raws:
+            core.application.check_tx(raw)
+
+
 @pytest.fixture(scope="module")
 def network_core() -> Iterator[Core]:
     with TemporaryDirectory() as directory:
-        core = open_core(Path(directory) / "chain")
+        core = open_core(Path(directory) / "chain", state=STATE)
         yield core
         core.store.close()
 
@@ -78,11 +107,11 @@ def network_core() -> Iterator[Core]:
 def test_any_decided_bytes_get_a_code_each_and_the_same_block_again(
     network_core: Core, decided: list[bytes]
 ) -> None:
-    application = network_core.application
     height = network_core.chain.tip.height + 1
-    first = application.finalize_block(height, decided)
-    again = application.finalize_block(height, decided)
-    assert again == first
+    remember_verdicts(network_core, decided)
+    first = network_core.application.finalize_block(height, decided)
+    assert network_core.application.finalize_block(height, decided) == first
+    assert second_node(network_core).finalize_block(height, decided) == first
     assert len(first.results) == len(decided)
     assert {result.code for result in first.results} <= CODES
 
@@ -93,9 +122,9 @@ def test_what_was_decided_is_committed_and_the_chain_goes_on(
     network_core: Core, decided: list[bytes]
 ) -> None:
     before = network_core.chain.tip.header
-    finalized = network_core.application.finalize_block(
-        network_core.chain.tip.height + 1, [near(decided), *decided]
-    )
+    height, entries = network_core.chain.tip.height + 1, [near(decided), *decided]
+    finalized = network_core.application.finalize_block(height, entries)
+    assert second_node(network_core).finalize_block(height, entries) == finalized
     network_core.application.commit()
     head = network_core.history.head()
     assert head.hash == finalized.app_hash

@@ -30,6 +30,7 @@ ALICE, CAROL, OPERATOR = "alice-token", "carol-token", "operator-token"
 ALICE_IBAN: Final = "DE72500999990123456789"
 CAROL_IBAN: Final = "DE89370400440532013000"
 SECRET: Final = b"\x07" * 32
+GENESIS_HASH: Final = b"\x11" * 32
 
 
 def make_network() -> dict[str, Keys]:
@@ -132,7 +133,7 @@ class Bridge:
     def channel(self, lei: str) -> Interbank:
         """Another institution's end of the sealed channel."""
         keys = self.network[lei].keys
-        return Interbank(lei, keys, self.chain.directory, httpx.Client())
+        return Interbank(lei, keys, self.chain.directory, httpx.Client(), GENESIS_HASH)
 
     def advance(self) -> None:
         """Let the ledger have followed the chain to its first block."""
@@ -151,7 +152,7 @@ def settings_document(lei: str, role: str, currencies: list[str]) -> dict[str, A
         "port": 0,
         "node_url": "http://127.0.0.1:1",
         "chain_id": CHAIN_ID,
-        "genesis_hash": "0x" + "11" * 32,
+        "genesis_hash": f"0x{GENESIS_HASH.hex()}",
         "currencies": currencies,
         "operating_keystore": "operating.keystore.json",
         "quoting_keystore": "quoting.keystore.json" if role == "fx_provider" else None,
@@ -174,8 +175,9 @@ def bank_document() -> dict[str, Any]:
             _customer("carol", "Carol Brandt", CAROL, CAROL_IBAN),
         ],
         "openings": [
-            _opening("reserves:EUR", f"deposit:{ALICE_IBAN}", "2000.00"),
-            _opening("reserves:EUR", "equity:EUR", "8000.00"),
+            _opening("alice", "reserves:EUR", f"deposit:{ALICE_IBAN}", "2000.00"),
+            _opening("equity", "reserves:EUR", "equity:EUR", "8000.00"),
+            _opening("tokens", "tokens:EUR", "equity:EUR", "5000.00"),
         ],
     }
 
@@ -201,7 +203,7 @@ def fx_provider(folder: Path) -> Bridge:
         **settings_document(PROVIDER, "fx_provider", ["EUR", "SGD"]),
         "bic": "ARDELUL0XXX",
         "rates": [{"source": "EUR", "target": "SGD", "rate": "1.4520"}],
-        "openings": [_opening("reserves:EUR", "equity:EUR", "1000.00")],
+        "openings": [_opening("equity", "reserves:EUR", "equity:EUR", "1000.00")],
     }
     return _bridge(folder, Settings.model_validate(document))
 
@@ -211,7 +213,7 @@ def central_bank(folder: Path) -> Bridge:
     document = {
         **settings_document(CENTRAL_BANK, "central_bank", ["EUR"]),
         "bic": "DVEUDEF0XXX",
-        "openings": [_opening("lending:EUR", f"rtgs:{BANK_A}", "1000.00")],
+        "openings": [_opening("lent", "lending:EUR", f"rtgs:{BANK_A}", "1000.00")],
     }
     return _bridge(folder, Settings.model_validate(document))
 
@@ -234,6 +236,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
             network[settings.lei].keys,
             chain.directory,
             httpx.Client(transport=peers),
+            GENESIS_HASH,
         ),
         clock=lambda: NOW,
         salt=lambda: next(salts).to_bytes(32, "little"),
@@ -282,11 +285,12 @@ def _provider_transport(
 ) -> httpx.MockTransport:
     """The fx provider behind the wire: opens what it is sent, answers sealed."""
     desk = _desk(network, chain, Store.open(folder / "provider.sqlite"))
-    channel = Interbank(PROVIDER, network[PROVIDER].keys, chain.directory, httpx.Client())
+    keys = network[PROVIDER].keys
+    channel = Interbank(PROVIDER, keys, chain.directory, httpx.Client(), GENESIS_HASH)
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked = channel.open(request.content)
-        return httpx.Response(200, content=channel.seal(BANK_A, Kind.QUOTE, desk.offer(asked)))
+        return httpx.Response(200, content=channel.answer(asked, desk.offer(asked)))
 
     return httpx.MockTransport(answer)
 
@@ -295,11 +299,18 @@ def _customer(customer_id: str, name: str, token: str, iban: str) -> dict[str, A
     return {
         "customer_id": customer_id,
         "name": name,
-        "address": {"town": "Frankfurt am Main", "country": "DE"},
+        "address": {
+            "street": "Kastanienallee",
+            "building_number": "12",
+            "post_code": "60311",
+            "town": "Frankfurt am Main",
+            "country": "DE",
+        },
         "token_sha256": digest(token),
         "accounts": [{"scheme": "iban", "identification": iban, "currency": "EUR"}],
     }
 
 
-def _opening(debit: str, credit: str, amount: str) -> dict[str, str]:
-    return {"debit": debit, "credit": credit, "amount": amount, "currency": "EUR"}
+def _opening(name: str, debit: str, credit: str, amount: str) -> dict[str, str]:
+    opening = {"opening_id": name, "debit": debit, "credit": credit}
+    return {**opening, "amount": amount, "currency": "EUR"}

@@ -18,6 +18,8 @@ from node.history import History
 from node.permissions import Permissions
 from node.pool import Pool
 from node.primitives import Hash32
+from node.rpc.budget import Budget
+from node.rpc.health import Health
 from node.rpc.methods import Methods
 from node.specification import Specification
 from node.store import ChainStore, MemoryState, StateValues
@@ -53,6 +55,15 @@ class Core:
     def history(self) -> History:
         """What is committed."""
         return History(self.store)
+
+    def ask(self, method: str, *params: Any, seconds: int = 60) -> Any:
+        """The result of a JSON-RPC call, or its `WireError`."""
+        return self.methods.dispatch(method, list(params), Budget.of_seconds(seconds))
+
+    @property
+    def health(self) -> Health:
+        """The node's health, with the intake in place of the link to it."""
+        return Health(self.specification, self.history, self.intake, self.clock)
 
     @property
     def methods(self) -> Methods:

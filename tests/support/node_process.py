@@ -112,9 +112,9 @@ class NodeProcess:
         return self.process.wait(READY_SECONDS_MAX)
 
 
-def start_node(genesis: Path, data: Path, port: int) -> NodeProcess:
+def start_node(genesis: Path, data: Path, port: int, log: Path | None = None) -> NodeProcess:
     """A node that serves."""
-    log = data.with_suffix(".log")
+    log = log or data.with_suffix(".log")
     with log.open("a") as errors:
         process = subprocess.Popen(
             [
@@ -138,9 +138,11 @@ def start_node(genesis: Path, data: Path, port: int) -> NodeProcess:
 
 
 @contextmanager
-def running_node(genesis: Path, data: Path, port: int | None = None) -> Iterator[NodeProcess]:
+def running_node(
+    genesis: Path, data: Path, port: int | None = None, log: Path | None = None
+) -> Iterator[NodeProcess]:
     """A node for as long as the context lasts."""
-    node = start_node(genesis, data, port or free_port())
+    node = start_node(genesis, data, port or free_port(), log)
     try:
         yield node
     finally:

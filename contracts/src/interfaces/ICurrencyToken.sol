@@ -31,7 +31,7 @@ interface ICurrencyToken is ISettlementAsset {
     error TokenCallerNotIssuer(address caller);
     error TokenCallerNotSettlement(address caller);
     error TokenCallerNotOwner(address caller, address account);
-    error TokenReferenceUsed(bytes32 issueReference);
+    error TokenReferenceUsed(bytes32 orderReference);
     error TokenInvalidAmount(uint256 amount);
     error TokenAttestationMissing();
     error TokenAttestationExpired(uint64 sequence, uint40 validUntil);
@@ -41,20 +41,24 @@ interface ICurrencyToken is ISettlementAsset {
     error TokenReservesExceeded(uint256 supply, uint256 amount, uint256 reserves);
 
     /// @notice Mints against attested reserves. Caller: an operating account of the issuer. `to`: a settlement account.
-    /// Each reference once, for ever, shared with `redeem`.
+    /// Each reference once, for ever; redemptions have references of their own.
     function issue(bytes32 issueReference, address to, uint256 amount) external;
 
-    /// @notice Burns from a settlement account of the caller's own participant. Caller: an operating account.
+    /// @notice Burns from a settlement account of the caller's own participant and lowers the attested reserves by as
+    /// much. Caller: an operating account. Each reference once per participant, for ever.
     function redeem(bytes32 redeemReference, address from, uint256 amount) external;
 
     /// @notice Records an attestation. Anyone admitted may carry it. Below supply it is recorded too and stops issuance.
     function attest(Attestation calldata attestation, bytes calldata signature) external;
 
-    /// @notice The newest statement recorded; all zero before the first.
+    /// @notice The newest statement recorded, its amount less what was burnt since; all zero before the first.
     function latestAttestation() external view returns (Attestation memory);
 
-    /// @notice Whether an issue or redemption had this reference.
-    function isReferenceUsed(bytes32 issueReference) external view returns (bool);
+    /// @notice Whether an issue had this reference.
+    function isIssueReferenceUsed(bytes32 issueReference) external view returns (bool);
+
+    /// @notice Whether a redemption of this participant had this reference.
+    function isRedeemReferenceUsed(bytes20 lei, bytes32 redeemReference) external view returns (bool);
 
     /// @notice ISO 4217 letters.
     function currency() external view returns (bytes3);

@@ -137,7 +137,9 @@ interface IParticipantRegistry {
     function keyVersionCount(bytes20 lei) external view returns (uint256);
 
     /// @notice Whether `sender` may send a transaction to `target` (zero address: create a contract), and until
-    /// which UTC second that answer holds if the registry's storage does not change.
+    /// which UTC second that answer holds if the registry's storage does not change. Nodes remember it that long, so
+    /// every implementation must answer from the registry's own storage and the block's time alone (no other contract,
+    /// no balance, nothing else of the block), and the same at every time from the block's until `validUntil`.
     function transactionAllowedUntil(address sender, address target) external view returns (bool allowed, uint64 validUntil);
 
     /// @notice The EEA permissioning question, answered by `transactionAllowedUntil`; value, gas and payload are ignored.

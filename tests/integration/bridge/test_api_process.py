@@ -295,6 +295,11 @@ def test_api_63_keys_are_for_their_owner_and_never_overwritten(tmp_path: Path) -
         ("--kinds", "operating,surprise"),
         ("--kinds", "operating,operating"),
         ("--role", "shop"),
+        ("--endpoint", "http://[::1/v1"),
+        ("--endpoint", "http://a..b"),
+        ("--endpoint", "http://127.0.0.1:99999"),
+        ("--endpoint", "127.0.0.1:80"),
+        ("--endpoint", "http://bank.example?to=me"),
     ],
 )
 def test_api_63_an_institution_that_cannot_be_gets_no_keys(

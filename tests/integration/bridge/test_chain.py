@@ -206,8 +206,8 @@ def test_figures_are_read_at_the_block_that_is_asked_for(client: ChainClient, fu
     assert client.balance_of(EUR_NUMERIC, holder, block_number=number) == funded
     assert client.balance_of(EUR_NUMERIC, holder, block_number=0) == 0
     assert client.total_supply(EUR_NUMERIC, block_number=0) == 0
-    assert client.is_reference_used(EUR_NUMERIC, b"\x01" * 32)
-    assert not client.is_reference_used(EUR_NUMERIC, b"\x02" * 32)
+    assert client.is_issue_reference_used(EUR_NUMERIC, b"\x01" * 32)
+    assert not client.is_issue_reference_used(EUR_NUMERIC, b"\x02" * 32)
 
 
 def test_a_refusal_of_a_contract_is_named(client: ChainClient) -> None:
@@ -237,7 +237,6 @@ def test_a_payment_is_instructed_accepted_and_followed(
     uetr = "3f2b8a6e-1c4d-4e5f-8a9b-0c1d2e3f4a5b"
     terms = plain_terms(2_500)
     key = settlement_id(ALPHA.lei.decode(), uetr)
-    assert not client.payment(key).exists
     seen: list[str] = []
     own: list[FinalTransaction] = []
 
@@ -264,8 +263,6 @@ def test_a_payment_is_instructed_accepted_and_followed(
     (final,) = own
     assert (final.transaction_hash, final.purpose) == (sent.hash, "pay_1:instruct")
     assert (final.payment_id, final.succeeded) == ("pay_1", True)
-    kept = client.payment(key)
-    assert (kept.exists, kept.state, kept.accept_by) == (True, 3, terms.accept_by)
     assert client.balance_of(EUR_NUMERIC, BETA.settlement.address) == 2_500
     with store.reading() as work:
         assert work.transactions.outstanding() == ()

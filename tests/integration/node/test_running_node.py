@@ -5,6 +5,7 @@ Cites docs/spec/node.md by number.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -216,22 +217,65 @@ def test_a_node_killed_while_transactions_flow_keeps_every_block_it_showed(
     assert node.stop() == 0
 
 
-def test_the_core_ends_when_its_rpc_process_dies_and_the_other_way_round(
+def test_an_rpc_process_that_dies_comes_back_and_the_core_goes_on(
     genesis: Path, tmp_path: Path
 ) -> None:
-    node = start_node(genesis, tmp_path / "data", free_port())
-    (child,) = children_of(node.process.pid)
-    os.kill(child, signal.SIGKILL)
-    assert node.process.wait(10) == 1
-    assert "the RPC process ended with code -9" in node.log.read_text()
+    """N-51."""
+    with running_node(genesis, tmp_path / "data") as node:
+        send(node, 0)
+        (child,) = children_of(node.process.pid)
+        os.kill(child, signal.SIGKILL)
+        until_it_answers(node)
+        assert children_of(node.process.pid) != [child]
+        assert node.head()[0] == 1
+        send(node, 1)
+        assert "rpc_process_failed" in node.log.read_text()
+    assert node.process.returncode == 0
 
+
+def until_it_answers(node: NodeProcess) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            node.rpc("eth_chainId")
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(node.log.read_text())
+
+
+def test_an_rpc_process_ends_with_its_core_whatever_it_is_at(genesis: Path, tmp_path: Path) -> None:
+    """N-51."""
     node = start_node(genesis, tmp_path / "data", free_port())
     (child,) = children_of(node.process.pid)
+    loop = {"data": "0x5b600056", "gas": hex(16_000_000)}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [loop]}
+    threads = [threading.Thread(target=post_in_vain, args=(node, body)) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
     node.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 8
     while is_alive(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_alive(child)
+    for thread in threads:
+        thread.join()
+
+
+def post_in_vain(node: NodeProcess, body: Any) -> None:
+    with contextlib.suppress(httpx.TransportError):
+        httpx.post(node.url, json=body, timeout=30)
+
+
+def test_a_node_whose_log_cannot_be_written_goes_on(genesis: Path, tmp_path: Path) -> None:
+    """N-48."""
+    with running_node(genesis, tmp_path / "data", log=Path("/dev/full")) as node:
+        send(node, 0)
+        send(node, 1)
+        assert httpx.get(node.url + "/healthz").json()["status"] == "ok"
+    assert node.process.returncode == 0
 
 
 def children_of(pid: int) -> list[int]:

@@ -3,6 +3,7 @@
 Cites docs/spec/api.md: API-1, 3, 10, 11, 43.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,17 @@ from typing import Any
 import pytest
 
 from bridge.api.assembly import BODY_BYTES_MAX
+from bridge.chain import settlement_id
+from bridge.fx import OPEN_QUOTES_MAX
 from bridge.interbank import CONTENT_TYPE, SEALED_BYTES_MAX, Kind
 from bridge.iso20022.codes import ChargeBearer
 from bridge.iso20022.format import format_credit_transfer
 from bridge.iso20022.identifiers import parse_bic, parse_lei
 from bridge.iso20022.messages import AccountIdentification, Agent, CreditTransfer
 from bridge.money import Amount
-from support.bridge_api import CENTRAL_BANK, OPERATOR, Bridge, bank, central_bank, fx_provider
+from bridge.payment import SignedQuote
+from support.bridge_api import CENTRAL_BANK, NOW, OPERATOR, Bridge, bank, central_bank, fx_provider
+from support.bridge_records import signed_quote
 from support.messages import ALICE, BOB, DAY, MOMENT, SGD, UETR
 from support.messages import BANK_B as BANK_B_AGENT
 from support.participants import BANK_A, BANK_B, PROVIDER
@@ -62,7 +67,8 @@ def transfer() -> dict[str, str]:
             creditor_agent=own,
         )
     )
-    return {"settlement_id": "01" * 32, "salt": "02" * 32, "document": document.decode()}
+    key = settlement_id(BANK_B, UETR)
+    return {"settlement_id": key.hex(), "salt": "02" * 32, "document": document.decode()}
 
 
 def test_a_payment_message_is_taken_once_however_often_it_comes(tmp_path: Path) -> None:
@@ -79,12 +85,50 @@ def test_a_payment_message_is_taken_once_however_often_it_comes(tmp_path: Path) 
 
 def test_api_3_a_quote_is_sealed_to_whoever_asked(tmp_path: Path) -> None:
     bridge = fx_provider(tmp_path)
-    answer = post(bridge, QUOTES, bridge.sealed_by(BANK_A, Kind.QUOTE_REQUEST, WISH, to=PROVIDER))
+    question = bridge.sealed_by(BANK_A, Kind.QUOTE_REQUEST, WISH, to=PROVIDER)
+    answer = post(bridge, QUOTES, question)
     assert (answer.status_code, answer.headers["content-type"]) == (200, CONTENT_TYPE)
     opened = bridge.channel(BANK_A).open(answer.content)
     assert (opened.sender_lei, opened.kind) == (PROVIDER, Kind.QUOTE)
+    assert opened.answers == hashlib.sha256(question).digest()
     assert opened.body["rate"] == "1.45200"
     assert bridge.rows()["quotes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "path", "asked", "kind"),
+    [
+        (fx_provider, QUOTES, PROVIDER, Kind.ISSUANCE_REQUEST),
+        (fx_provider, QUOTES, PROVIDER, Kind.QUOTE),
+        (central_bank, ISSUANCES, CENTRAL_BANK, Kind.QUOTE_REQUEST),
+    ],
+)
+def test_a_message_of_another_kind_is_no_question_for_this_route(
+    tmp_path: Path, make: Callable[[Path], Bridge], path: str, asked: str, kind: Kind
+) -> None:
+    bridge = make(tmp_path)
+    rows = bridge.rows()
+    answer = post(bridge, path, bridge.sealed_by(BANK_A, kind, {**WISH, **REQUEST}, to=asked))
+    assert (answer.status_code, answer.json()["code"]) == (400, "envelope_invalid")
+    assert bridge.rows() == rows
+
+
+def test_a_taker_that_holds_its_quotes_is_asked_for_patience(tmp_path: Path) -> None:
+    bridge = fx_provider(tmp_path)
+    for number in range(OPEN_QUOTES_MAX):
+        with bridge.store.unit_of_work() as work:
+            work.quotes.add(open_quote(number))
+    answer = post(bridge, QUOTES, bridge.sealed_by(BANK_A, Kind.QUOTE_REQUEST, WISH, to=PROVIDER))
+    assert (answer.status_code, answer.json()["code"]) == (503, "quotes_exhausted")
+    assert bridge.rows()["quotes"] == OPEN_QUOTES_MAX
+
+
+def open_quote(number: int) -> SignedQuote:
+    """A quote that bank A holds and that has not run out."""
+    kept = signed_quote()
+    salt = number.to_bytes(32, "big")
+    held = replace(kept.quote, taker=BANK_A, valid_until=NOW + 60, salt=salt)
+    return replace(kept, quote=held, quote_hash=salt)
 
 
 def test_a_request_for_issuance_sets_the_senders_reserves_aside_once(tmp_path: Path) -> None:
@@ -94,6 +138,10 @@ def test_a_request_for_issuance_sets_the_senders_reserves_aside_once(tmp_path: P
         answer = post(bridge, ISSUANCES, sealed)
         assert answer.status_code == 200
         opened = bridge.channel(BANK_A).open(answer.content)
+        assert (opened.kind, opened.answers) == (
+            Kind.ISSUANCE_TAKEN,
+            hashlib.sha256(sealed).digest(),
+        )
         assert opened.body == {"reference": REQUEST["reference"]}
     items = bridge.request("GET", "/v1/ledger/accounts", token=OPERATOR).json()["items"]
     held = {item["id"]: item["ledger"]["value"] for item in items}
@@ -245,7 +293,7 @@ def test_another_message_for_the_same_payment_is_refused_and_the_first_stays(
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "inbox_conflict")
     with bridge.store.reading() as work:
-        kept = work.inbox.get(bytes.fromhex("01" * 32))
+        kept = work.inbox.get(settlement_id(BANK_B, UETR))
     assert kept is not None
     assert kept.salt.hex() == "02" * 32
 

@@ -74,7 +74,7 @@ def test_one_key_may_name_an_issuance_and_a_redemption(alices: Bridge) -> None:
     redeemed = order(alices, "/v1/redemptions").json()
     assert redeemed["reference"] != issued["reference"]
     assert redeemed["status"] == IssuanceState.REDEEMING.value
-    assert balances(alices)["tokens:EUR"] == ("100.00", "0.00")
+    assert balances(alices)["tokens:EUR"] == ("5100.00", "5000.00")
 
 
 @pytest.mark.parametrize("path", ["/v1/issuances", "/v1/redemptions"])
@@ -176,7 +176,7 @@ def test_the_ledger_shows_every_account_and_sums_to_zero(alices: Bridge) -> None
 
 def test_a_bank_compares_its_tokens_with_the_chain(alices: Bridge) -> None:
     alices.advance()
-    alices.chain.balances[978] = 3
+    alices.chain.balances[978] = 500_003
     body = alices.request("GET", "/v1/reconciliation", token=OPERATOR).json()
     assert body == {
         "reconciled": False,
@@ -184,8 +184,8 @@ def test_a_bank_compares_its_tokens_with_the_chain(alices: Bridge) -> None:
             {
                 "currency": "EUR",
                 "block": 0,
-                "ledger": {"value": "0.00", "currency": "EUR"},
-                "chain": {"value": "0.03", "currency": "EUR"},
+                "ledger": {"value": "5000.00", "currency": "EUR"},
+                "chain": {"value": "5000.03", "currency": "EUR"},
                 "difference": {"value": "-0.03", "currency": "EUR"},
             }
         ],

@@ -5,19 +5,21 @@ Cites docs/spec/api.md: API-60, 61.
 
 import json
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge import chart
-from bridge.app import Runtime, attest
+from bridge.app import PEER_EFFECTS, Runtime, attest
 from bridge.config import Role, Settings, load_settings
 from bridge.errors import KeyUnusable, SettingsInvalid
 from bridge.keys import MessageKeys, generate_keystore
 from bridge.money import parse_currency
 from bridge.opening import open_books
-from bridge.store import Store
+from bridge.store import CustomerAccountStatus, Store
+from bridge.store.effects import Lane
 from support.bridge_api import ALICE_IBAN, NOW, SECRET, bank_document, settings_document
 from support.participants import BANK_A, PROVIDER
 
@@ -59,6 +61,8 @@ def test_an_absolute_path_stays_what_it_is(tmp_path: Path) -> None:
         ({"settle_seconds": 10, "accept_seconds": 20}, "settle_seconds"),
         ({"customers": [{"customer_id": "Alice"}]}, "customers.0.customer_id"),
         ({"openings": [{"debit": "a"}]}, "openings.0"),
+        ({"openings": [*bank_document()["openings"], bank_document()["openings"][0]]}, "openings"),
+        ({"currencies": ["SGD"]}, "customers.alice"),
     ],
 )
 def test_api_60_a_field_that_breaks_a_rule_is_named(
@@ -107,7 +111,47 @@ def test_api_61_books_are_opened_once(tmp_path: Path) -> None:
         account = work.customers.by_identification(ALICE_IBAN)
         assert account is not None
         assert account.customer_id == "alice"
-        assert work.ledger.entry("opening:0").entry.booked_at == NOW
+        assert work.ledger.entry("opening:alice").entry.booked_at == NOW
+
+
+def test_api_61_an_opening_put_in_front_books_none_of_the_others_again(tmp_path: Path) -> None:
+    document = bank_document()
+    store = Store.open(tmp_path / "bridge.sqlite")
+    open_books(store, Settings.model_validate(document), NOW)
+    equity = document["openings"][1]
+    document["openings"].insert(0, {**equity, "opening_id": "more", "amount": "7.00"})
+    open_books(store, Settings.model_validate(document), NOW)
+    with store.reading() as work:
+        assert work.ledger.balance(chart.reserves(EUR)).ledger.format() == "10007.00"
+
+
+@pytest.mark.parametrize(
+    "change", [{"amount": "2000.01"}, {"credit": "equity:EUR"}, {"debit": "tokens:EUR"}]
+)
+def test_api_60_an_opening_that_was_booked_otherwise_is_refused(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    document = bank_document()
+    store = Store.open(tmp_path / "bridge.sqlite")
+    open_books(store, Settings.model_validate(document), NOW)
+    document["openings"][0] |= change
+    with pytest.raises(SettingsInvalid) as refused:
+        open_books(store, Settings.model_validate(document), NOW)
+    assert refused.value.rule.startswith("openings.alice: ")
+
+
+def test_api_61_an_account_that_was_frozen_stays_frozen_over_a_start(tmp_path: Path) -> None:
+    settings = Settings.model_validate(bank_document())
+    store = Store.open(tmp_path / "bridge.sqlite")
+    open_books(store, settings, NOW)
+    frozen = CustomerAccountStatus.FROZEN
+    with store.unit_of_work() as work:
+        work.customers.set_status(chart.deposit(ALICE_IBAN), frozen)
+    open_books(store, settings, NOW)
+    with store.reading() as work:
+        account = work.customers.by_identification(ALICE_IBAN)
+    assert account is not None
+    assert account.status is frozen
 
 
 @pytest.mark.parametrize(
@@ -119,11 +163,11 @@ def test_api_61_books_are_opened_once(tmp_path: Path) -> None:
         )
         for _account in (
             {"scheme": "iban", "identification": "DE00", "currency": "EUR"},
-            {"scheme": "iban", "identification": ALICE_IBAN, "currency": "XXX"},
+            {"scheme": "iban", "identification": "DE72500999990123456780", "currency": "EUR"},
         )
     ]
     + [
-        ({"openings": [{**bank_document()["openings"][0], **_change}]}, "openings.0")
+        ({"openings": [{**bank_document()["openings"][0], **_change}]}, "openings.alice")
         for _change in (
             {"amount": "1.001"},
             {"currency": "XXX"},
@@ -146,6 +190,7 @@ def test_api_60_books_that_cannot_be_opened_are_a_fault_of_the_settings(
 
 def test_an_opening_of_the_central_bank_opens_the_rtgs_account(tmp_path: Path) -> None:
     opening = {
+        "opening_id": "lent",
         "debit": "lending:EUR",
         "credit": f"rtgs:{BANK_A}",
         "amount": "7.00",
@@ -204,3 +249,12 @@ def test_api_60_keys_that_do_not_open_are_refused_by_name(
 def test_api_60_only_a_central_bank_attests(keyed: Settings) -> None:
     with pytest.raises(SettingsInvalid):
         attest(keyed, threading.Event(), lambda: None)
+
+
+def test_two_workers_never_wait_for_another_institution(keyed: Settings) -> None:
+    """OUT-7 of docs/spec/ledger.md, as the bridge is put together."""
+    runtime = Runtime(keyed, threading.Event())
+    by_lane = Counter(worker._lane for worker in runtime._workers.values())
+    runtime.close()
+    assert by_lane == {Lane(leaves=PEER_EFFECTS): 2, Lane(by_peer=PEER_EFFECTS): 4}
+    assert {"deliver_message", "deliver_status", "request_issuance"} == PEER_EFFECTS

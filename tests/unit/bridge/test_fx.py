@@ -1,6 +1,7 @@
 """FX quotes: what a desk offers, and what a bank refuses to take for the quote it asked for."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,15 @@ import pytest
 
 from bridge.chain import quote_hash, recover_signer
 from bridge.config import RateSettings
-from bridge.errors import PairNotQuoted, QuoteInvalid, TooManyDecimals, UnknownCurrency
-from bridge.fx import PricedQuote, QuoteDesk, QuoteRequest, Terminal, request_quote
+from bridge.errors import (
+    EnvelopeInvalid,
+    PairNotQuoted,
+    QuoteInvalid,
+    QuotesExhausted,
+    TooManyDecimals,
+    UnknownCurrency,
+)
+from bridge.fx import OPEN_QUOTES_MAX, PricedQuote, QuoteDesk, QuoteRequest, Terminal, request_quote
 from bridge.interbank import Interbank, Kind, Received
 from bridge.money import Amount, parse_currency
 from bridge.store import QuoteState, Store
@@ -30,7 +38,7 @@ def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "provider.db")
 
 
-def desk(store: Store, rate: str = "1.4520") -> QuoteDesk:
+def desk(store: Store, rate: str = "1.4520", now: Callable[[], int] | None = None) -> QuoteDesk:
     terminal = Terminal(
         lei=PROVIDER,
         chain_id=CHAIN_ID,
@@ -39,22 +47,29 @@ def desk(store: Store, rate: str = "1.4520") -> QuoteDesk:
         settle_seconds=120,
         signer=INSTITUTIONS[PROVIDER].quoting,
     )
-    return QuoteDesk(terminal, store, lambda: DIRECTORY, lambda: NOW, lambda: b"\x05" * 32)
+    return QuoteDesk(
+        terminal, store, lambda: DIRECTORY, now or (lambda: NOW), lambda: os.urandom(32)
+    )
 
 
 def asked(body: dict[str, str] = ASKED) -> Received:
     return Received(sender_lei=BANK_A, kind=Kind.QUOTE_REQUEST, body=body)
 
 
+def channel(lei: str, http: httpx.Client) -> Interbank:
+    return Interbank(lei, INSTITUTIONS[lei].keys, lambda: DIRECTORY, http, b"\x11" * 32)
+
+
 def taken(store: Store, change: Callable[[dict[str, str]], dict[str, str]] = dict) -> PricedQuote:
     """What bank A makes of the desk's answer after `change`."""
-    answer = change(desk(store).offer(asked()))
-    provider = Interbank(PROVIDER, INSTITUTIONS[PROVIDER].keys, lambda: DIRECTORY, httpx.Client())
-    sealed = provider.seal(BANK_A, Kind.QUOTE, answer)
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=sealed))
-    bank = Interbank(
-        BANK_A, INSTITUTIONS[BANK_A].keys, lambda: DIRECTORY, httpx.Client(transport=transport)
-    )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        provider = channel(PROVIDER, httpx.Client())
+        question = provider.open(request.content)
+        offered = change(desk(store).offer(question))
+        return httpx.Response(200, content=provider.answer(question, offered))
+
+    bank = channel(BANK_A, httpx.Client(transport=httpx.MockTransport(answer)))
     return request_quote(bank, DIRECTORY, WANTED, chain_id=CHAIN_ID, now=NOW)
 
 
@@ -95,7 +110,7 @@ def test_a_request_the_desk_cannot_price_is_refused_and_nothing_kept(
     with pytest.raises(error):
         desk(store).offer(asked({**ASKED, **change}))
     with store.reading() as work:
-        assert work.quotes.in_state(QuoteState.OFFERED) == ()
+        assert work.quotes.open_count(BANK_A, NOW) == 0
 
 
 def altered(name: str, value: object) -> Callable[[dict[str, str]], dict[str, str]]:
@@ -165,3 +180,19 @@ def test_a_worse_rate_costs_more(store: Store) -> None:
         "taker_amount"
     ]
     assert cheap < dear
+
+
+def test_a_message_of_another_kind_is_no_quote_request(store: Store) -> None:
+    with pytest.raises(EnvelopeInvalid):
+        desk(store).offer(Received(BANK_A, Kind.CREDIT_TRANSFER, ASKED))
+
+
+def test_a_taker_holds_so_many_quotes_and_no_more_until_they_run_out(store: Store) -> None:
+    for _ in range(OPEN_QUOTES_MAX):
+        desk(store).offer(asked())
+    with pytest.raises(QuotesExhausted):
+        desk(store).offer(asked())
+    desk(store).offer(Received(BANK_B, Kind.QUOTE_REQUEST, ASKED))
+    desk(store, now=lambda: NOW + 61).offer(asked())
+    with store.reading() as work:
+        assert work.quotes.open_count(BANK_A, NOW + 61) == 1

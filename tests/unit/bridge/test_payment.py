@@ -46,7 +46,7 @@ PAYMENT = Payment(
 
 WHOLE = (Effect.VOID_RESERVATION, Effect.NOTIFY_CUSTOMER)
 POSTED = (Effect.POST_RESERVATION, Effect.NOTIFY_CUSTOMER)
-DELIVERED = (Effect.DELIVER_MESSAGE, Effect.SCHEDULE_EXPIRY)
+DELIVERED = (Effect.DELIVER_MESSAGE,)
 CREDITED = (Effect.CREDIT_CUSTOMER, Effect.NOTIFY_CUSTOMER)
 CONSENTED = (Effect.SUBMIT_ACCEPT, Effect.DELIVER_STATUS)
 DECLINED = (Effect.DELIVER_STATUS, Effect.SUBMIT_REJECT)
@@ -55,6 +55,7 @@ STEPS = [
     # direction, before, fact, after, effects
     ("outgoing", "reserved", "instructed", "instructed", DELIVERED),
     ("outgoing", "reserved", "reverted", "failed", WHOLE),
+    ("outgoing", "reserved", "lapsed", "failed", WHOLE),
     ("outgoing", "instructed", "accepted", "accepted", ()),
     ("outgoing", "instructed", "settled", "settled", POSTED),
     ("outgoing", "instructed", "rejected", "rejected", WHOLE),

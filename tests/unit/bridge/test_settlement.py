@@ -3,191 +3,37 @@
 A real store and real keys; the chain is a directory that stands still and events made by hand.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import httpx
 import pytest
 
 from bridge import chart
-from bridge.centralbank.funding import Funding
-from bridge.chain import (
-    BlockData,
-    BlockRef,
-    ChainClient,
-    ChainEvent,
-    Directory,
-    Submitter,
-    settlement_id,
-)
-from bridge.chain.encoding import SETTLEMENT
-from bridge.config import Settings
 from bridge.errors import (
     CommitmentMismatch,
     EnvelopeInvalid,
     EnvelopeMisdirected,
     InboxConflict,
+    InboxFull,
     RejectedMessage,
 )
-from bridge.institution import Institution
-from bridge.interbank import Interbank, Kind, Received
+from bridge.interbank import Kind, Received
 from bridge.iso20022.codes import MessageName, StatusReason, TransactionStatus
-from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_credit_transfer, format_status_report
 from bridge.iso20022.identifiers import parse_bic, parse_uetr
-from bridge.iso20022.messages import AccountIdentification, Agent, CreditTransfer
+from bridge.iso20022.messages import AccountIdentification, Agent
 from bridge.iso20022.parse import parse_status_report
-from bridge.money import Amount, parse_currency
-from bridge.opening import open_books
-from bridge.payment import Direction, Leg, Payment, PaymentId, PaymentState, SettlementId
-from bridge.settlement import notices
-from bridge.settlement.acceptance import consider, receive
-from bridge.settlement.observation import CONSIDER, Observer
-from bridge.store import CustomerAccountStatus, QuoteState, Store
+from bridge.money import Amount
+from bridge.payment import Direction, PaymentId, PaymentState, SettlementId
+from bridge.settlement import acceptance, notices
+from bridge.settlement.acceptance import receive
+from bridge.store import CustomerAccountStatus, QuoteState
 from support import bridge_records
-from support.bridge_api import NOW, StandingChain, make_network, settings_document
 from support.messages import credit_transfer, status_report
 from support.participants import BANK_A, BANK_B, PROVIDER
-
-SGD = parse_currency("SGD")
-SALT = b"\x09" * 32
-BOB = "0720123456"
-NETWORK = make_network()
-DIRECTORY = Directory(keys.participant for keys in NETWORK.values())
-KEY = SettlementId(settlement_id(BANK_A, credit_transfer().uetr))
-
-
-class Desk:
-    """One institution with hands on its store and on the blocks it sees."""
-
-    def __init__(self, lei: str, folder: Path) -> None:
-        chain = cast(ChainClient, StandingChain(DIRECTORY))
-        self.store = Store.open(folder / f"{lei}.sqlite")
-        settings = _settings(lei)
-        open_books(self.store, settings, NOW)
-        self.institution = Institution(
-            settings=settings,
-            store=self.store,
-            chain=chain,
-            interbank=Interbank(lei, NETWORK[lei].keys, chain.directory, httpx.Client()),
-            clock=lambda: NOW,
-            salt=lambda: b"\x03" * 32,
-            secret=b"\x07" * 32,
-        )
-        submitter = Submitter(self.store, chain, NETWORK[lei].quoting, lambda: NOW)
-        self._observer = Observer(self.institution, Funding(self.institution, submitter))
-        self._number = 0
-
-    def sees(self, *events: tuple[str, Mapping[str, Any]]) -> None:
-        """One block with these events."""
-        number, self._number = self._number, self._number + 1
-        ref = BlockRef(number, _hash(number), _hash(number - 1), NOW)
-        logs = tuple(
-            ChainEvent(
-                contract=SETTLEMENT,
-                name=name,
-                address=b"\xc0" * 20,
-                block_number=number,
-                block_hash=ref.hash,
-                log_index=index,
-                transaction_hash=b"\x77" * 32,
-                arguments=arguments,
-            )
-            for index, (name, arguments) in enumerate(events)
-        )
-        with self.store.unit_of_work() as work:
-            work.chain_log.advance(number=number, block_hash=ref.hash, parent_hash=ref.parent_hash)
-            self._observer.observe(work, BlockData(ref, (), logs), ())
-
-    def receives(
-        self, transfer: CreditTransfer, *, salt: bytes = SALT, sender: str = BANK_A
-    ) -> None:
-        """A pacs.008 from another bank, already unsealed."""
-        body = {
-            "settlement_id": KEY.hex(),
-            "salt": salt.hex(),
-            "document": format_credit_transfer(transfer).decode(),
-        }
-        receive(self.institution, Received(sender, Kind.CREDIT_TRANSFER, body))
-
-    def considers(self) -> Payment:
-        """Carry out every decision that is due; the payment after them."""
-        with self.store.unit_of_work() as work:
-            due = work.effects.claim(now=NOW, owner="test", limit=10, lease_seconds=60)
-        for effect in due:
-            if effect.kind == CONSIDER:
-                assert effect.payment_id is not None
-                consider(self.institution, effect.payment_id)
-        return self.payment()
-
-    def payment(self, direction: Direction = Direction.INCOMING) -> Payment:
-        with self.store.reading() as work:
-            found = work.payments.by_settlement_id(KEY, direction)
-        assert found is not None
-        return found
-
-    def effects(self) -> set[str]:
-        """Kinds of what a worker is still to do."""
-        with self.store.unit_of_work() as work:
-            due = work.effects.claim(now=NOW + 999, owner="test", limit=99, lease_seconds=0)
-        return {effect.kind for effect in due}
-
-    def balance(self, account_id: str) -> int:
-        with self.store.reading() as work:
-            return work.ledger.balance(account_id).ledger.minor_units
-
-
-def _settings(lei: str) -> Settings:
-    if lei == BANK_B:
-        document = {**settings_document(BANK_B, "bank", ["SGD"]), "bic": "STHBSGS0XXX"}
-        document["customers"] = [
-            {
-                "customer_id": "bob",
-                "name": "Bob Tan Wei Ming",
-                "address": {"town": "Singapore", "country": "SG"},
-                "token_sha256": "ab" * 32,
-                "accounts": [{"scheme": "other", "identification": BOB, "currency": "SGD"}],
-            }
-        ]
-        return Settings.model_validate(document)
-    document = {**settings_document(PROVIDER, "fx_provider", ["EUR", "SGD"]), "bic": "ARDELUL0XXX"}
-    document["openings"] = [
-        {"debit": "tokens:SGD", "credit": "equity:SGD", "amount": "5000.00", "currency": "SGD"}
-    ]
-    return Settings.model_validate(document)
-
-
-def _hash(number: int) -> bytes:
-    return number.to_bytes(32, "big", signed=True) if number >= 0 else bytes(32)
-
-
-def committed(
-    transfer: CreditTransfer, *, amount: int = 100_000, quote_hash: bytes = bytes(32)
-) -> tuple[str, dict[str, Any]]:
-    """The `Instructed` event of a payment whose message is `transfer`."""
-    payer = NETWORK[BANK_A].participant.settlement_reference
-    payee = NETWORK[BANK_B].participant.settlement_reference
-    leg = Leg("SGD", payer, payee, amount)
-    commitment = commit(canonical_content(transfer), SALT)
-    terms = (
-        1,
-        ((leg.currency.encode(), leg.from_reference, leg.to_reference, leg.amount),),
-        commitment,
-        bytes(32),
-        quote_hash,
-        NOW + 60,
-        NOW + 120,
-        0,
-        0,
-        0,
-    )
-    return "Instructed", {"paymentId": KEY, "participant": BANK_A.encode(), "terms": terms}
-
-
-def fact(name: str) -> tuple[str, dict[str, Any]]:
-    return name, {"paymentId": KEY, "participant": BANK_B.encode()}
+from support.settlement_desk import BOB, KEY, SALT, SGD, Desk, committed, fact
 
 
 @pytest.fixture
@@ -272,11 +118,31 @@ class TestTheCreditorBank:
         bank.sees(committed(credit_transfer()))
         assert bank.considers().state is PaymentState.ACCEPTED
 
-    def test_rejects_a_message_that_another_bank_than_the_payer_sent(self, bank: Desk) -> None:
-        bank.sees(committed(credit_transfer()))
-        bank.receives(credit_transfer(), sender=PROVIDER)
-        payment = bank.considers()
-        assert (payment.state, payment.reason) == (PaymentState.REFUSED, "FF01")
+    @pytest.mark.parametrize("is_announced", [True, False])
+    def test_keeps_no_message_on_a_payment_that_is_not_its_senders(
+        self, bank: Desk, is_announced: bool
+    ) -> None:
+        """The key is derived from participant and UETR, so nobody can squat another's payment."""
+        if is_announced:
+            bank.sees(committed(credit_transfer()))
+        with pytest.raises(EnvelopeInvalid):
+            bank.receives(credit_transfer(), sender=PROVIDER)
+        if not is_announced:
+            bank.sees(committed(credit_transfer()))
+        bank.receives(credit_transfer())
+        assert bank.considers().state is PaymentState.ACCEPTED
+
+    def test_keeps_no_message_whose_uetr_is_not_the_one_on_the_chain(self, bank: Desk) -> None:
+        other = replace(credit_transfer(), uetr=parse_uetr("11111111-1111-4111-8111-111111111111"))
+        with pytest.raises(EnvelopeInvalid):
+            bank.receives(other)
+
+    def test_keeps_only_so_many_early_messages_of_one_sender(
+        self, bank: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(acceptance, "INBOX_WAITING_MAX", 0)
+        with pytest.raises(InboxFull):
+            bank.receives(credit_transfer())
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -319,7 +185,7 @@ class TestTheCreditorBank:
         bank.receives(transfer)
         payment = bank.considers()
         with bank.store.reading() as work:
-            report = parse_status_report(notices.report(bank.institution, work, payment))
+            report = parse_status_report(work.messages.get(notices.answer_id(payment)).document)
         assert (report.status, report.reason) == (TransactionStatus.RJCT, StatusReason.AC01)
 
     def test_rejects_a_uetr_it_has_already_seen_on_another_payment(self, bank: Desk) -> None:

@@ -1,5 +1,6 @@
 """The database itself: units of work, immutability, format, threads."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -321,3 +322,18 @@ def test_a_page_nobody_gave_out_is_refused(store: Store, limit: int, cursor: str
     """STO-8."""
     with pytest.raises(CursorInvalid), store.reading() as work:
         work.ledger.entries(CASH.account_id, limit=limit, cursor=cursor)
+
+
+def test_a_new_database_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = Store.open(tmp_path / "new" / "bridge.sqlite")
+        with store.unit_of_work() as work:
+            work.effects.add(effect("a"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert "bridge.sqlite-wal" in modes
+    assert set(modes.values()) == {0o600}

@@ -191,7 +191,6 @@ _payments = st.builds(
     charges=st.none() | _charges,
     salt=st.none() | _bytes32,
     signed_quote=st.none() | _signed,
-    entry_id=st.none() | _texts,
     reason=st.none() | _texts,
     transaction_hash=st.none() | _bytes32,
     block_number=st.none() | _times,

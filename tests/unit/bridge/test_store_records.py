@@ -267,9 +267,9 @@ def test_a_quote_is_followed_from_offer_to_fill(work: UnitOfWork) -> None:
     assert held is not None
     assert (held.quote, held.state) == (signed.quote, QuoteState.CONSUMED)
     work.quotes.mark(signed.quote_hash, QuoteState.FILLED)
-    assert [each.quote_hash for each in work.quotes.in_state(QuoteState.FILLED)] == [
-        signed.quote_hash
-    ]
+    filled = work.quotes.by_settlement_id(key)
+    assert filled is not None
+    assert filled.state is QuoteState.FILLED
     with pytest.raises(RecordMissing):
         work.quotes.mark(b"\x09" * 32, QuoteState.RELEASED)
 
@@ -321,6 +321,8 @@ STEPS = {
     (IssuanceState.FUNDED, IssuanceState.REFUSED),
     (IssuanceState.REDEEMING, IssuanceState.REDEEMED),
     (IssuanceState.REDEEMING, IssuanceState.REFUSED),
+    (IssuanceState.REFUSED, IssuanceState.ISSUED),
+    (IssuanceState.REFUSED, IssuanceState.REDEEMED),
 }
 
 

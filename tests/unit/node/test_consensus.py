@@ -6,13 +6,19 @@ Cites docs/spec/node.md by number.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from eth_abi.abi import encode
+from structlog.testing import capture_logs
 
 import contracts
-from node.consensus.application import decode_time_record, encode_time_record
+from node.chain import Chain
+from node.consensus.application import Application, decode_time_record, encode_time_record
+from node.consensus.intake import Intake
+from node.consensus.solo import SoloEngine
 from node.engine import SkipReason
 from node.errors import (
     GenesisMismatch,
@@ -21,12 +27,15 @@ from node.errors import (
     NonceTooLow,
     ProposalRejected,
     Rejected,
+    RulesUnknown,
     SenderNotPermitted,
     TransactionAlreadyKnown,
     WrongChainId,
 )
-from node.pool import PoolStatus
+from node.permissions import Permissions
+from node.pool import Pool, PooledTransaction, PoolStatus
 from node.primitives import keccak
+from node.specification import Rules
 from node.store import MemoryState
 from support.core import Core, open_core
 from support.settlement_network import ALPHA, BETA, GENESIS_TIME, OPERATOR
@@ -110,6 +119,20 @@ def test_a_proposal_keeps_to_the_bytes_it_is_given(core: Core) -> None:
     raws = [Draft(nonce=nonce).signed_by(SENDER) for nonce in range(3)]
     bytes_max = 10 + len(raws[0]) + len(raws[1])
     assert core.application.prepare_proposal(raws, bytes_max)[1:] == tuple(raws[:2])
+
+
+@pytest.mark.parametrize("skew", [-CLOCK_SKEW_MAX, CLOCK_SKEW_MAX])
+def test_a_validator_accepts_a_time_as_far_from_its_clock_as_the_skew_and_no_further(
+    core: Core, skew: int
+) -> None:
+    """N-5."""
+    seconds = GENESIS_TIME + 100
+    core.clock.seconds = seconds
+    raw = Draft().signed_by(SENDER)
+    core.application.process_proposal([encode_time_record(seconds + skew), raw])
+    past = seconds + skew + (1 if skew > 0 else -1)
+    with pytest.raises(ProposalRejected, match="too far"):
+        core.application.process_proposal([encode_time_record(past), raw])
 
 
 @pytest.mark.parametrize(
@@ -216,6 +239,75 @@ def test_a_refused_proposal_of_our_own_changes_nothing(core: Core) -> None:
     core.clock.seconds = GENESIS_TIME + 100
     core.make_block()
     assert core.history.head().number == 2
+
+
+def with_rules(core: Core, *later: Rules) -> Chain:
+    """The core's chain under a schedule that goes on with these rules."""
+    first = core.specification.schedule[0]
+    return Chain(
+        store=core.store,
+        engine=core.engine,
+        specification=replace(core.specification, schedule=(first, *later)),
+        permissions=Permissions(core.engine),
+    )
+
+
+def test_a_node_stops_before_the_first_block_whose_rules_it_does_not_know(core: Core) -> None:
+    """N-7."""
+    chain = with_rules(core, Rules(from_number=2, fork="osaka"))
+    raws = [Draft(nonce=nonce).signed_by(SENDER) for nonce in range(2)]
+    chain.execute(raws[:1], height=1, timestamp=GENESIS_TIME)
+    tip = chain.commit()
+    assert tip.header.number == 1
+    for act in (
+        lambda: chain.execute(raws[1:], height=2, timestamp=GENESIS_TIME),
+        lambda: chain.propose(raws[1:], timestamp=GENESIS_TIME),
+        lambda: chain.verify(raws[1:], timestamp=GENESIS_TIME),
+        lambda: chain.check(raws[1], timestamp=GENESIS_TIME),
+    ):
+        with pytest.raises(RulesUnknown):
+            act()
+    assert (chain.tip, core.history.head()) == (tip, tip.header)
+    with pytest.raises(RulesUnknown):
+        Application(with_rules(core, Rules(from_number=2, fork="osaka")), core.clock).info()
+
+
+def test_what_no_longer_fits_a_block_leaves_the_pool_instead_of_being_asked_for_ever(
+    core: Core,
+) -> None:
+    smaller = Rules(from_number=2, block_gas_limit=500_000, transaction_gas_limit=500_000)
+    application = Application(with_rules(core, smaller), core.clock)
+    intake = Intake(application, Pool())
+    solo = SoloEngine(application, intake, core.tips.append)
+    small = [Draft(nonce=nonce).signed_by(SENDER) for nonce in (0, 2)]
+    large = Draft(nonce=1, gas_limit=600_000).signed_by(SENDER)
+    for raw in (small[0], large, small[1]):
+        intake.submit(raw)
+    solo.make_block([entry for entry in intake.await_selection() if entry.raw == small[0]])
+    assert core.history.head().number == 1
+    selections: list[tuple[PooledTransaction, ...]] = []
+    waiting = Thread(target=lambda: selections.append(intake.await_selection()), daemon=True)
+    waiting.start()
+    waiting.join(0.2)
+    assert intake.pool_status() == PoolStatus(executable=0, waiting=1)
+    intake.submit(Draft(nonce=1).signed_by(SENDER))
+    waiting.join(10)
+    assert [len(selection) for selection in selections] == [2]
+
+
+@pytest.mark.parametrize(("seconds_back", "warnings"), [(0, []), (100, [100])])
+def test_a_clock_behind_the_newest_block_is_reported_at_the_start(
+    core: Core, seconds_back: int, warnings: list[int]
+) -> None:
+    core.clock.seconds = GENESIS_TIME + 100
+    core.send(Draft().signed_by(SENDER))
+    core.clock.seconds -= seconds_back
+    assert core.application.clock_lag_seconds() == seconds_back
+    core.solo.stop()
+    with capture_logs() as logs:
+        core.solo.run()
+    found = [entry for entry in logs if entry["event"] == "clock_behind_newest_block"]
+    assert [entry["seconds"] for entry in found] == warnings
 
 
 def test_nothing_is_written_before_commit_and_a_height_may_be_executed_again(core: Core) -> None:

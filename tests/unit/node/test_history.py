@@ -46,7 +46,7 @@ def receipt(logs: tuple[Log, ...]) -> Receipt:
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainStore]:
     with closing(ChainStore(tmp_path_factory.mktemp("data") / "chain")) as store:
         head = header(0)
         store.initialise(head)
@@ -59,7 +59,12 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
                 [receipt(logs) for logs in logs_of_block()],
                 [keccak(raw) for raw in raws],
             )
-        yield History(store)
+        yield store
+
+
+@pytest.fixture(scope="module")
+def history(store: ChainStore) -> History:
+    return History(store)
 
 
 def expected(log_filter: LogFilter) -> list[tuple[int, int]]:
@@ -152,6 +157,22 @@ def test_ancestors_are_the_blocks_before_newest_first(history: History) -> None:
     assert history.ancestor_hashes(BLOCKS + 1) == tuple(reversed(hashes))
     assert history.ancestor_hashes(3, count=2) == (hashes[2], hashes[1])
     assert history.ancestor_hashes(0) == ()
+
+
+def test_a_query_is_measured_by_the_index_entries_it_looks_up(
+    store: ChainStore, history: History
+) -> None:
+    """N-46."""
+    everywhere = tuple(Address(bytes([number]) * 20) for number in range(1, 60))
+    wide = LogFilter(0, BLOCKS, everywhere, ((), (TOPICS[0],)))
+    with pytest.raises(LogQueryTooLarge):
+        History(store, logs_examined_max=50).logs(wide)
+    assert History(store, logs_examined_max=1_000).logs(wide) == history.logs(wide)
+    # A list that holds nothing is looked up once, not once for each log that another one holds.
+    nowhere = tuple(Address(bytes([number]) * 20) for number in range(100, 150))
+    few = LogFilter(0, BLOCKS, (*nowhere, ADDRESSES[1]))
+    found = len(expected(few))
+    assert len(History(store, logs_examined_max=len(nowhere) + found + 1).logs(few)) == found
 
 
 def test_a_query_for_too_many_logs_is_refused(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import socket
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,17 +16,21 @@ import pytest
 from node import errors
 from node.engine import seam
 from node.errors import (
+    CoreFailed,
     CoreUnavailable,
+    InvariantBroken,
     LinkFrameInvalid,
     NodeError,
     NonceTooLow,
     PoolFull,
     SenderNotPermitted,
+    StateMissing,
     TransactionRejected,
 )
 from node.link import (
     CONNECTIONS_MAX,
     FRAME_BYTES_MAX,
+    SEND_SECONDS_MAX,
     SOCKET_PATH_BYTES_MAX,
     Client,
     Head,
@@ -38,6 +45,7 @@ from node.primitives import Address, Hash32, keccak
 from node.transaction import TRANSACTION_BYTES_MAX
 
 SENDER = Address(b"\xaa" * 20)
+POOL_STATUS_QUESTION = b"\x00\x00\x00\x03\xc2\x04\x01"
 POOLED = PooledTransaction(keccak(b"pooled"), SENDER, 7, 21_000, b"\x02raw")
 
 
@@ -45,7 +53,7 @@ class FakeIntake:
     """Answers by rote; refuses what it was given to refuse."""
 
     def __init__(self) -> None:
-        self.refusal: NodeError | None = None
+        self.refusal: Exception | None = None
 
     def submit(self, raw: bytes) -> Hash32:
         if self.refusal:
@@ -68,8 +76,13 @@ def intake() -> FakeIntake:
 
 
 @pytest.fixture
-def server(tmp_path: Path, intake: FakeIntake) -> Iterator[Server]:
-    opened = Server(socket_path(tmp_path), intake)
+def faults() -> list[InvariantBroken]:
+    return []
+
+
+@pytest.fixture
+def server(tmp_path: Path, intake: FakeIntake, faults: list[InvariantBroken]) -> Iterator[Server]:
+    opened = Server(socket_path(tmp_path), intake, faults.append)
     opened.start()
     yield opened
     opened.close()
@@ -105,6 +118,28 @@ def test_a_refusal_arrives_as_the_very_same_error(
         client.submit(b"raw")
     assert vars(raised.value) == vars(refusal)
     assert str(raised.value) == str(refusal)
+
+
+def test_a_broken_invariant_is_handed_to_the_core_in_its_own_words(
+    client: Client, intake: FakeIntake, faults: list[InvariantBroken]
+) -> None:
+    """N-49."""
+    intake.refusal = StateMissing(b"root")
+    with pytest.raises(CoreUnavailable):
+        client.submit(b"raw")
+    assert client.closed.wait(5)
+    assert faults == [intake.refusal]
+
+
+def test_an_unexpected_fault_is_answered_and_the_connection_goes_on(
+    client: Client, intake: FakeIntake, faults: list[InvariantBroken]
+) -> None:
+    """N-49."""
+    intake.refusal = RuntimeError("a fault of ours")
+    with pytest.raises(CoreFailed):
+        client.submit(b"raw")
+    assert client.pool_status().executable == 1
+    assert faults == []
 
 
 def test_questions_from_many_threads_do_not_mix(client: Client) -> None:
@@ -154,6 +189,47 @@ def test_a_core_that_goes_away_is_noticed(client: Client, server: Server) -> Non
         client.pool_status()
 
 
+def test_a_client_that_does_not_read_holds_up_no_announcement(
+    tmp_path: Path, server: Server, client: Client
+) -> None:
+    """A frame that cannot be sent ends its connection after a second."""
+    client.pool_status()
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.connect(str(socket_path(tmp_path)))
+        deaf.sendall(POOL_STATUS_QUESTION)
+        assert deaf.recv(1)
+        longest = 0.0
+        ended = False
+        for number in range(100_000):
+            started_at = time.monotonic()
+            server.announce(Head(number, keccak(b"head")))
+            longest = max(longest, time.monotonic() - started_at)
+            if longest >= SEND_SECONDS_MAX / 2:
+                ended = True
+                break
+        assert ended
+        assert longest < 3 * SEND_SECONDS_MAX
+        started_at = time.monotonic()
+        server.announce(Head(1, keccak(b"head")))
+        assert time.monotonic() - started_at < SEND_SECONDS_MAX / 2
+    assert client.pool_status().executable == 1
+
+
+def test_a_client_accepted_while_the_server_closes_is_closed_too(
+    tmp_path: Path, intake: FakeIntake
+) -> None:
+    for _ in range(20):
+        server = Server(socket_path(tmp_path), intake, lambda _: None)
+        with socket.socket(socket.AF_UNIX) as waiting:
+            # Connected before anybody accepts: the server meets it at the very moment it closes.
+            waiting.connect(str(socket_path(tmp_path)))
+            server.start()
+            server.close()
+            waiting.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                assert waiting.recv(1) == b""
+
+
 def test_no_core_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(CoreUnavailable):
         Client(socket_path(tmp_path))
@@ -188,6 +264,29 @@ def test_connections_have_a_limit(tmp_path: Path, client: Client) -> None:
     assert client.pool_status().executable == 1
     for other in others:
         other.close()
+
+
+def test_the_socket_lies_in_no_directory_that_others_may_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N-50."""
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    assert socket_path(deep).parent == runtime
+    runtime.chmod(0o770)
+    with pytest.raises(PermissionError):
+        socket_path(deep)
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = socket_path(deep).parent
+    assert made.parent == tmp_path
+    assert made.stat().st_mode & 0o777 == 0o700
+    made.rmdir()
+    made.symlink_to(runtime)
+    with pytest.raises(PermissionError):
+        socket_path(deep)
 
 
 def test_a_long_directory_gets_a_short_socket_path(tmp_path: Path) -> None:

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from node.engine import AccountOverride, BlockEnv, Call, CallOutcome, CallStatus, PyEvmEngine
-from node.permissions import ParentState, Permissions
+import contracts
+from node.engine import (
+    AccountOverride,
+    BlockEnv,
+    Call,
+    CallOutcome,
+    CallStatus,
+    GenesisAccount,
+    PyEvmEngine,
+)
+from node.permissions import IMPLEMENTATION_SLOT, ParentState, Permissions
 from node.primitives import Address, Hash32
 from node.store import MemoryState, StateValues
 from support.core import Core, open_core
 from support.settlement_network import ALPHA, GENESIS_TIME, MAKER, OPERATOR
 from support.transactions import ALICE, SINK, block_env
+
+OPENS_AT = GENESIS_TIME + 100
+# A proxy: delegates to the implementation in its ERC-1967 slot and returns 64 bytes of its answer.
+DELEGATING_CODE = bytes.fromhex(
+    "6040600060006000" + f"7f{IMPLEMENTATION_SLOT:064x}54" + "5af450" + "60406000f3"
+)
+# Answers (true, the largest time) and (false, the largest time).
+YES_CODE = bytes.fromhex("6001600052" + "67ffffffffffffffff602052" + "60406000f3")
+NO_CODE = bytes.fromhex("6000600052" + "67ffffffffffffffff602052" + "60406000f3")
 
 
 class CountingEngine(PyEvmEngine):
@@ -32,9 +50,27 @@ class CountingEngine(PyEvmEngine):
         root: Hash32,
         call: Call,
         overrides: Mapping[Address, AccountOverride] | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> CallOutcome:
         self.calls += 1
-        return self.answer or super().call(env, root, call, overrides)
+        return self.answer or super().call(env, root, call, overrides, watch)
+
+
+class TimedEngine(CountingEngine):
+    """A registry that admits everybody from OPENS_AT on, and says no limit to either answer."""
+
+    def call(
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        call: Call,
+        overrides: Mapping[Address, AccountOverride] | None = None,
+        watch: Callable[[], None] | None = None,
+    ) -> CallOutcome:
+        is_open = int(env.timestamp >= OPENS_AT)
+        data = is_open.to_bytes(32, "big") + (2**64 - 1).to_bytes(32, "big")
+        self.answer = CallOutcome(CallStatus.SUCCEEDED, data, 0)
+        return super().call(env, root, call, overrides, watch)
 
 
 @pytest.fixture
@@ -98,6 +134,40 @@ def test_a_verdict_is_asked_again_after_its_time(
         later = replace(parent, env=block_env(1, GENESIS_TIME + seconds))
         assert permissions.is_allowed(ALICE.address, SINK, later)
         assert engine.calls == calls
+
+
+def test_a_node_that_was_asked_about_a_later_time_answers_like_one_that_was_not(
+    state: MemoryState, parent: ParentState
+) -> None:
+    """N-6, N-11: what a proposal made this node ask must not change what it executes."""
+    warm, cold = Permissions(TimedEngine(state)), Permissions(TimedEngine(state))
+    late = replace(parent, env=block_env(1, OPENS_AT))
+    early = replace(parent, env=block_env(1, OPENS_AT - 1))
+    assert warm.is_allowed(ALICE.address, SINK, late)
+    verdicts = [each.is_allowed(ALICE.address, SINK, early) for each in (warm, cold)]
+    assert verdicts == [False, False]
+
+
+def test_a_verdict_dies_with_the_registrys_code_even_if_its_storage_stays(
+    engine: CountingEngine,
+) -> None:
+    """N-11. Two states that differ in the code of the implementation and in nothing else."""
+    registry, implementation = Address(contracts.REGISTRY_ADDRESS), Address(b"\x1a" * 20)
+    storage = {IMPLEMENTATION_SLOT: int.from_bytes(implementation, "big")}
+
+    def root_with(code: bytes) -> Hash32:
+        proxy = GenesisAccount(nonce=1, code=DELEGATING_CODE, storage=storage)
+        logic = GenesisAccount(nonce=1, code=code)
+        loaded = engine.load_genesis({registry: proxy, implementation: logic})
+        engine.commit(loaded.handle)
+        return loaded.state_root
+
+    permissions = Permissions(engine)
+    env = block_env(1, GENESIS_TIME)
+    parents = [ParentState(env, root_with(code)) for code in (YES_CODE, NO_CODE, YES_CODE)]
+    verdicts = [permissions.is_allowed(ALICE.address, SINK, parent) for parent in parents]
+    assert verdicts == [True, False, True]
+    assert engine.calls == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from node.errors import (
     ReplacementRefused,
     TransactionAlreadyKnown,
 )
-from node.pool import Pool, PooledTransaction, PoolStatus
+from node.pool import GAP_MAX, WAITING_DIVISOR, Pool, PooledTransaction, PoolStatus
 from node.primitives import Address, Hash32, keccak
 
 ALICE = Address(b"\xaa" * 20)
@@ -93,6 +93,69 @@ def test_a_pool_full_of_bytes_refuses() -> None:
     pool.add(pooled(ALICE, 1), state_nonce=0)
     with pytest.raises(PoolFull):
         pool.add(pooled(ALICE, 2), state_nonce=0)
+
+
+def test_a_gap_has_a_limit() -> None:
+    """N-13."""
+    pool = Pool()
+    pool.add(pooled(ALICE, 0), state_nonce=0)
+    pool.add(pooled(ALICE, GAP_MAX), state_nonce=0)
+    with pytest.raises(NonceGap):
+        pool.add(pooled(ALICE, GAP_MAX + 1), state_nonce=0)
+    pool.add(pooled(ALICE, 1), state_nonce=0)
+    pool.add(pooled(ALICE, GAP_MAX + 1), state_nonce=0)
+
+
+def test_a_sender_has_a_limit_of_bytes_of_its_own() -> None:
+    """N-13."""
+    pool = Pool(sender_bytes_max=60)
+    pool.add(pooled(ALICE, 0), state_nonce=0)
+    pool.add(pooled(ALICE, 1), state_nonce=0)
+    with pytest.raises(PoolFull):
+        pool.add(pooled(ALICE, 2), state_nonce=0)
+    pool.add(pooled(BOB, 0), state_nonce=0)
+    pool.advance({ALICE: 1})
+    pool.add(pooled(ALICE, 2), state_nonce=1)
+
+
+def test_an_executable_transaction_takes_the_place_of_a_waiting_one_when_the_pool_is_full() -> None:
+    """N-13."""
+    pool = Pool(transactions_max=8)
+    oldest, newer = pooled(BOB, 2), pooled(BOB, 1)
+    for waiting in (oldest, newer):
+        pool.add(waiting, state_nonce=0)
+    for nonce in range(6):
+        pool.add(pooled(ALICE, nonce), state_nonce=0)
+    for nonce in (6, 7):
+        pool.add(pooled(ALICE, nonce), state_nonce=0)
+        assert pool.get(oldest.transaction_hash) is None
+        assert (pool.get(newer.transaction_hash) is None) == (nonce == 7)
+    assert pool.status() == PoolStatus(executable=8, waiting=0)
+    for refused in (pooled(ALICE, 8), pooled(BOB, 0), pooled(BOB, 1)):
+        with pytest.raises(PoolFull):
+            pool.add(refused, state_nonce=0)
+    assert select_all(pool) == [(ALICE, nonce) for nonce in range(8)]
+
+
+def test_a_pool_full_of_bytes_makes_room_as_well() -> None:
+    """N-13."""
+    pool = Pool(bytes_max=90)
+    for sender, nonce in ((BOB, 1), (BOB, 2), (ALICE, 0)):
+        pool.add(pooled(sender, nonce), state_nonce=0)
+    pool.add(pooled(ALICE, 1, body=bytes(20)), state_nonce=0)
+    assert pool.status() == PoolStatus(executable=2, waiting=0)
+
+
+def test_one_place_in_four_is_for_those_that_wait() -> None:
+    """N-13."""
+    places = 8
+    pool = Pool(transactions_max=places)
+    senders = [Address(bytes([number]) * 20) for number in range(places)]
+    for sender in senders:
+        pool.add(pooled(sender, 1), state_nonce=0)
+        assert pool.status().waiting <= places // WAITING_DIVISOR
+    left = [sender for sender in senders if pool.get(pooled(sender, 1).transaction_hash)]
+    assert left == senders[-places // WAITING_DIVISOR :]
 
 
 def test_a_commit_forgets_what_the_state_has_passed() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from eth_abi.abi import encode
 import contracts
 from node import errors
 from node.errors import ExecutionReverted, NodeError, StoreCorrupt
-from node.primitives import keccak
+from node.link import Intake
+from node.pool import PooledTransaction, PoolStatus
+from node.primitives import Address, Hash32, keccak
+from node.rpc.codec import FILTER_ALTERNATIVES_MAX
 from node.rpc.methods import CODE_BY_ERROR, METHODS, describe_error
 from node.rpc.server import WireError
 from support.core import Core, open_core
@@ -26,6 +31,8 @@ SENDER_TEXT = "0x" + SENDER.address.hex()
 
 RETURN_TIME = bytes.fromhex("425f5260205ff3")
 """Init code that returns the block's time: TIMESTAMP, MSTORE, RETURN."""
+LOOP = "0x5b600056"
+"""Init code that never ends: JUMPDEST, PUSH1 0, JUMP."""
 RETURN_NUMBER = bytes.fromhex("435f5260205ff3")
 
 
@@ -47,13 +54,13 @@ def suspension() -> bytes:
 
 
 def ask(core: Core, method: str, *params: Any) -> Any:
-    result = core.methods.dispatch(method, list(params))
+    result = core.ask(method, *params)
     assert not isinstance(result, WireError), result
     return result
 
 
 def refuse(core: Core, method: str, *params: Any) -> WireError:
-    result = core.methods.dispatch(method, list(params))
+    result = core.ask(method, *params)
     assert isinstance(result, WireError), result
     return result
 
@@ -201,7 +208,7 @@ def test_a_pooled_transaction_moves_the_pending_nonce_and_is_found(tmp_path: Pat
     assert ask(core, "eth_getTransactionCount", SENDER_TEXT, "latest") == "0x0"
     assert ask(core, "eth_getTransactionByHash", hashes[1])["blockHash"] is None
     assert ask(core, "txpool_status") == {"pending": "0x1", "queued": "0x1"}
-    assert core.methods.health()["pool"] == {"executable": 1, "waiting": 1}
+    assert core.health.report()["pool"] == {"executable": 1, "waiting": 1}
     core.make_block()
     assert ask(core, "eth_getTransactionReceipt", hashes[0])["status"] == "0x1"
     core.store.close()
@@ -253,6 +260,74 @@ def test_the_fee_history_is_all_zero(core: Core) -> None:
     assert answer["oldestBlock"] == "0x1"
     assert answer["baseFeePerGas"] == ["0x0"] * 3
     assert answer["reward"] == [["0x0"], ["0x0"]]
+    assert "reward" not in ask(core, "eth_feeHistory", "0x2", "latest", [])
+    assert "reward" not in ask(core, "eth_feeHistory", "0x2", "latest")
+
+
+@pytest.mark.parametrize(
+    "percentiles",
+    [[50] * 101, [50, 49], [-1], [100.5], ["50"], [True], [float("inf")], {}, "50", 7],
+    ids=str,
+)
+def test_percentiles_of_the_fee_history_are_few_and_rising(core: Core, percentiles: Any) -> None:
+    """N-45."""
+    assert refuse(core, "eth_feeHistory", "0x2", "latest", percentiles).code == -32602
+
+
+def test_a_filter_names_few_addresses_and_topics_in_all(core: Core) -> None:
+    """N-46."""
+    topics = ["0x" + number.to_bytes(32, "big").hex() for number in range(FILTER_ALTERNATIVES_MAX)]
+    assert ask(core, "eth_getLogs", {"topics": [topics]}) == []
+    assert refuse(core, "eth_getLogs", {"topics": [[*topics, topics[0]]]}).code == -32602
+    both = {"topics": [topics], "address": REGISTRY}
+    assert refuse(core, "eth_getLogs", both).code == -32602
+
+
+@pytest.mark.parametrize("method", ["eth_call", "eth_estimateGas"])
+def test_a_dry_run_ends_with_the_time_of_its_request(core: Core, method: str) -> None:
+    """N-45."""
+    started_at = time.monotonic()
+    refused = core.ask(method, {"data": LOOP, "gas": hex(16_000_000)}, seconds=1)
+    assert isinstance(refused, WireError)
+    assert refused.code == -32005
+    assert time.monotonic() - started_at < 3
+
+
+def test_a_transaction_that_is_committed_between_two_looks_is_found(tmp_path: Path) -> None:
+    core = open_core(tmp_path / "chain")
+
+    class CommittingIntake(Fallthrough):
+        """Makes the block just before it is asked for the transaction."""
+
+        def pooled_transaction(self, transaction_hash: Hash32) -> PooledTransaction | None:
+            core.make_block()
+            return core.intake.pooled_transaction(transaction_hash)
+
+    sent = core.submit(Draft().signed_by(SENDER))
+    methods = replace(core.methods, core=CommittingIntake(core.intake))
+    found = methods.eth_get_transaction_by_hash("0x" + sent.hex())
+    assert found is not None
+    assert found["blockNumber"] == "0x1"
+    core.store.close()
+
+
+@dataclass
+class Fallthrough:
+    """An intake that hands on."""
+
+    intake: Intake
+
+    def submit(self, raw: bytes) -> Hash32:
+        return self.intake.submit(raw)
+
+    def next_nonce(self, sender: Address) -> int:
+        return self.intake.next_nonce(sender)
+
+    def pooled_transaction(self, transaction_hash: Hash32) -> PooledTransaction | None:
+        return self.intake.pooled_transaction(transaction_hash)
+
+    def pool_status(self) -> PoolStatus:
+        return self.intake.pool_status()
 
 
 def test_a_fault_of_the_node_tells_no_details() -> None:
@@ -269,7 +344,11 @@ def test_every_leaf_of_the_error_tree_has_one_code() -> None:
 
 def test_every_method_of_the_table_takes_the_parameters_it_states() -> None:
     for name, (function, required, allowed) in METHODS.items():
-        parameters = list(inspect.signature(function).parameters.values())[1:]
+        parameters = [
+            each
+            for each in list(inspect.signature(function).parameters.values())[1:]
+            if each.kind is not inspect.Parameter.KEYWORD_ONLY
+        ]
         needed = [each for each in parameters if each.default is inspect.Parameter.empty]
         assert (len(needed), len(parameters)) == (required, allowed), name
 

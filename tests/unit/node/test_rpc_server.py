@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import httpx
 import pytest
 
-from node.rpc.server import BATCH_CALLS_MAX, BODY_BYTES_MAX, Server, WireError, answer_body
+from node.rpc.budget import Budget
+from node.rpc.server import (
+    ANSWER_BYTES_MAX,
+    BATCH_CALLS_MAX,
+    BODY_BYTES_MAX,
+    HEAVY_THREADS_MAX,
+    WAITING_MAX,
+    Server,
+    WireError,
+    answer_request,
+    decode_request,
+)
 
 
 class Echo:
@@ -18,20 +32,33 @@ class Echo:
     def __init__(self, status: str = "ok") -> None:
         self.status = status
         self.calls: list[str] = []
+        self.running = threading.Semaphore(0)
+        self.spent = threading.Event()
 
-    def dispatch(self, method: str, params: list[Any]) -> Any:
+    def dispatch(self, method: str, params: list[Any], budget: Budget) -> Any:
         self.calls.append(method)
         if method == "fail":
             return WireError(3, "execution reverted", "0x01")
+        if method == "large":
+            return "x" * params[0]
+        if method == "slow":
+            self.running.release()
+            while not budget.is_spent():
+                time.sleep(0.001)
+            self.spent.set()
         return params
 
-    def health(self) -> dict[str, Any]:
+    def is_heavy(self, method: str) -> bool:
+        return method == "slow"
+
+    def report(self) -> dict[str, Any]:
         return {"status": self.status}
 
 
-def answer(body: object) -> Any:
+def answer(body: object, echo: Echo | None = None, seconds: int = 60) -> Any:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    encoded = answer_body(Echo(), text)
+    budget = Budget.of_seconds(seconds)
+    encoded = answer_request(echo or Echo(), decode_request(text), budget)
     return json.loads(encoded) if encoded else None
 
 
@@ -69,7 +96,7 @@ def test_a_batch_is_answered_in_order_and_notifications_not_at_all() -> None:
         ([], -32600),
         (7, -32600),
         ({"id": 1}, -32600),
-        (call(params={"named": 1}), -32600),
+        (call(params="text"), -32600),
         (call(id=[1]), -32600),
         ({"jsonrpc": "1.0", "id": 1, "method": "echo"}, -32600),
         ([call()] * (BATCH_CALLS_MAX + 1), -32600),
@@ -80,6 +107,42 @@ def test_what_is_no_request_is_refused(body: object, code: int) -> None:
     refused = answer(body)
     assert refused["error"]["code"] == code
     assert refused["error"]["message"]
+
+
+def test_null_is_no_parameters_and_named_ones_are_refused_under_their_id() -> None:
+    """N-42."""
+    assert answer(call(params=None)) == {"jsonrpc": "2.0", "id": 1, "result": []}
+    refused = answer(call(id=7, params={"named": 1}))
+    assert (refused["id"], refused["error"]["code"]) == (7, -32602)
+
+
+def test_an_answer_stops_growing_at_its_limit_and_the_rest_is_not_asked() -> None:
+    """N-45."""
+    echo = Echo()
+    most = ANSWER_BYTES_MAX - 1_000
+    answers = answer([call("large", id=number, params=[most]) for number in range(5)], echo)
+    assert len(answers[0]["result"]) == most
+    assert [each["error"]["code"] for each in answers[1:]] == [-32005] * 4
+    assert [each["id"] for each in answers] == [0, 1, 2, 3, 4]
+    assert len(echo.calls) == 2
+    assert answer(call("large", params=[ANSWER_BYTES_MAX]))["error"]["code"] == -32005
+
+
+def test_a_batch_has_one_budget_of_time() -> None:
+    """N-45."""
+    echo = Echo()
+    answers = answer([call(), call("slow"), call(), call(id=2)], echo, seconds=1)
+    assert echo.calls == ["echo", "slow"]
+    assert [each.get("error", {}).get("code") for each in answers] == [None, None, -32005, -32005]
+    assert answers[3]["id"] == 2
+
+
+def test_what_nobody_waits_for_is_not_begun() -> None:
+    """N-45."""
+    echo, budget = Echo(), Budget.of_seconds(60)
+    budget.cancel()
+    answer_request(echo, call("echo"), budget)
+    assert echo.calls == []
 
 
 def test_brackets_in_strings_are_no_depth() -> None:
@@ -93,8 +156,9 @@ def test_the_largest_batch_is_answered() -> None:
 
 def exchange(method: str, path: str, echo: Echo | None = None, **request: Any) -> httpx.Response:
     async def run() -> httpx.Response:
-        transport = httpx.ASGITransport(app=Server(echo or Echo()))
-        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+        answering = echo or Echo()
+        transport = httpx.ASGITransport(app=Server(answering, answering.report))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, **request)
 
     return asyncio.run(run())
@@ -146,3 +210,156 @@ def test_a_body_above_the_limit_is_refused_unread() -> None:
 def test_health_is_a_status_code(status: str, code: int) -> None:
     response = exchange("GET", "/healthz", Echo(status))
     assert (response.status_code, response.json()) == (code, {"status": status})
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8545", 200),
+        ("127.0.0.1:8545", 200),
+        ("[::1]:8545", 200),
+        ("LOCALHOST", 200),
+        ("rebound.example", 421),
+        ("127.0.0.1.example:8545", 421),
+        ("", 421),
+    ],
+)
+def test_only_this_machines_own_names_are_answered(host: str, status: int) -> None:
+    """N-44."""
+    assert exchange("GET", "/healthz", headers={"host": host}).status_code == status
+    response = exchange("POST", "/", headers={"host": host}, json=call())
+    assert response.status_code == status
+
+
+class Client:
+    """One HTTP request as the server sees it: events that come when the test says so."""
+
+    def __init__(self, **headers: str) -> None:
+        named = {"host": "localhost", "content-type": "application/json", **headers}
+        self.scope: MutableMapping[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "headers": [
+                (name.replace("_", "-").encode(), value.encode()) for name, value in named.items()
+            ],
+        }
+        self.events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self.sent: list[MutableMapping[str, Any]] = []
+
+    def post(self, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.events.put_nowait({"type": "http.request", "body": content, "more_body": False})
+
+    def leave(self) -> None:
+        self.events.put_nowait({"type": "http.disconnect"})
+
+    async def ask(self, server: Server) -> int:
+        await server(self.scope, self.events.get, self._send)
+        status: int = self.sent[0]["status"] if self.sent else 0
+        return status
+
+    async def _send(self, event: MutableMapping[str, Any]) -> None:
+        self.sent.append(event)
+
+
+def served(work: Callable[[Server, Echo], Awaitable[None]]) -> None:
+    """Runs a scenario against a server."""
+    echo = Echo()
+    server = Server(echo, echo.report)
+
+    async def run() -> None:
+        async with asyncio.timeout(20):
+            await work(server, echo)
+
+    try:
+        asyncio.run(run())
+    finally:
+        server.close()
+
+
+async def until_running(echo: Echo) -> None:
+    assert await asyncio.to_thread(echo.running.acquire, timeout=10)
+
+
+def test_a_body_announced_above_the_limit_is_refused_unread() -> None:
+    """N-43."""
+
+    async def scenario(server: Server, _: Echo) -> None:
+        assert await Client(content_length=str(BODY_BYTES_MAX + 1)).ask(server) == 413
+
+    served(scenario)
+
+
+def test_work_ends_with_the_client_that_asked_for_it() -> None:
+    """N-45."""
+
+    async def scenario(server: Server, echo: Echo) -> None:
+        client = Client()
+        client.post(call("slow"))
+        asked = asyncio.create_task(client.ask(server))
+        await until_running(echo)
+        left_at = time.monotonic()
+        client.leave()
+        await asked
+        assert echo.spent.is_set()
+        assert time.monotonic() - left_at < 3
+
+    served(scenario)
+
+
+def test_heavy_calls_hold_up_neither_light_ones_nor_health() -> None:
+    """N-45."""
+
+    async def scenario(server: Server, echo: Echo) -> None:
+        slow = [Client() for _ in range(HEAVY_THREADS_MAX * 2)]
+        asked = []
+        for client in slow:
+            client.post([call(), call("slow")])
+            asked.append(asyncio.create_task(client.ask(server)))
+        for _ in range(HEAVY_THREADS_MAX):
+            await until_running(echo)
+        light, health = Client(), Client()
+        light.post(call())
+        health.scope.update(method="GET", path="/healthz")
+        assert [await light.ask(server), await health.ask(server)] == [200, 200]
+        assert not any(task.done() for task in asked)
+        for client in slow:
+            client.leave()
+        await asyncio.gather(*asked)
+
+    served(scenario)
+
+
+def test_requests_still_being_read_count_as_waiting() -> None:
+    """N-43."""
+
+    async def scenario(server: Server, _: Echo) -> None:
+        slow = [Client() for _ in range(WAITING_MAX)]
+        asked = [asyncio.create_task(client.ask(server)) for client in slow]
+        await asyncio.sleep(0)
+        one_more = Client()
+        one_more.post(call())
+        assert await one_more.ask(server) == 503
+        slow[0].leave()
+        await asked[0]
+        again = Client()
+        again.post(call())
+        assert await again.ask(server) == 200
+        for client in slow[1:]:
+            client.leave()
+        await asyncio.gather(*asked)
+
+    served(scenario)
+
+
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    """N-43."""
+    echo = Echo()
+    server = Server(echo, echo.report, body_seconds_max=0.05)
+
+    async def run() -> int:
+        return await Client().ask(server)
+
+    assert asyncio.run(run()) == 408
+    server.close()

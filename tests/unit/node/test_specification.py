@@ -24,15 +24,17 @@ def test_different_rules_have_different_hashes() -> None:
         replace(CHAIN, development=True),
         replace(CHAIN, schedule=(Rules(0, block_gas_limit=29_999_999),)),
         replace(CHAIN, schedule=(Rules(0), LATER)),
+        replace(CHAIN, schedule=(Rules(0, precompiles_refused=()),)),
     ]
-    assert len({CHAIN.hash(), *(other.hash() for other in others)}) == 5
+    assert len({CHAIN.hash(), *(other.hash() for other in others)}) == 6
 
 
 def test_the_canonical_bytes_are_sorted_and_without_spaces() -> None:
     assert CHAIN.encode() == (
         b'{"chainId":2002200,"clockSkewMaxSeconds":10,"development":false,"schedule":'
         b'[{"applicationVersion":1,"baseFeePerGas":0,"blockGasLimit":30000000,"fork":"prague",'
-        b'"fromNumber":0,"transactionGasLimit":16000000,"transactionTypes":[0,1,2]}]}'
+        b'"fromNumber":0,"precompilesRefused":[7,8,9,10,11,12,13,14,15,16,17],'
+        b'"transactionGasLimit":16000000,"transactionTypes":[0,1,2]}]}'
     )
 
 
@@ -44,8 +46,12 @@ def test_rules_hold_from_their_block_on(number: int, limit: int) -> None:
 
 @pytest.mark.parametrize(
     "unknown",
-    [Rules(100, fork="osaka"), Rules(100, transaction_types=(0, 1, 2, 4))],
-    ids=["a later fork", "a later transaction type"],
+    [
+        Rules(100, fork="osaka"),
+        Rules(100, transaction_types=(0, 1, 2, 4)),
+        Rules(100, precompiles_refused=(0x100,)),
+    ],
+    ids=["a later fork", "a later transaction type", "a later precompiled contract"],
 )
 def test_rules_this_software_lacks_stop_it_at_their_first_block(unknown: Rules) -> None:
     chain = replace(CHAIN, schedule=(Rules(0), unknown))
@@ -71,6 +77,9 @@ def test_the_chain_id_of_a_public_network_is_refused(chain_id: int) -> None:
         {"schedule": (Rules(0, transaction_gas_limit=30_000_001),)},
         {"schedule": (Rules(0, transaction_gas_limit=0),)},
         {"schedule": (Rules(0, base_fee_per_gas=1),)},
+        {"schedule": (Rules(0, precompiles_refused=(0,)),)},
+        {"schedule": (Rules(0, precompiles_refused=(9, 8)),)},
+        {"schedule": (Rules(0, precompiles_refused=(8, 8)),)},
         {"clock_skew_max_seconds": 0},
     ],
     ids=str,

@@ -10,7 +10,14 @@ import pytest
 
 from node.block import EMPTY_BLOOM, Block, Header, Log, Receipt
 from node.engine import BlockEnv, Executed, GenesisAccount, PyEvmEngine
-from node.errors import GenesisMismatch, StateMissing, StoreBusy, StoreCorrupt, StoreVersionUnknown
+from node.errors import (
+    GenesisMismatch,
+    StateMissing,
+    StoreBusy,
+    StoreCorrupt,
+    StoreUnwritable,
+    StoreVersionUnknown,
+)
 from node.history import History
 from node.primitives import EMPTY_TRIE_ROOT, ZERO_HASH, Address, Hash32
 from node.store import ChainStore, Checkpoint, StateStore
@@ -86,7 +93,7 @@ def test_a_commit_that_fails_leaves_nothing(chain: ChainStore) -> None:
     broken = replace(
         RECEIPT, logs=(replace(LOG, address=Address(b"\x01" * 600)),)
     )  # an impossible key
-    with pytest.raises(lmdb.Error):
+    with pytest.raises(StoreUnwritable):
         chain.commit(Checkpoint(5, BLOCK.header.hash), BLOCK, [broken], [RAW_HASH])
     assert History(chain).head() == GENESIS
     assert History(chain).block(1) is None
