@@ -32,6 +32,7 @@ from bridge.errors import (
     IssuanceIncomplete,
     PeerRefused,
     PeerUnavailable,
+    Rejected,
 )
 from bridge.institution import Institution
 from bridge.interbank import Kind
@@ -151,7 +152,7 @@ class Funding:
     def request(self, effect: EffectRow) -> Outcome:
         """Ask the central bank; a refusal that proves that nothing was booked frees the reserves.
 
-        Raises `PeerUnavailable` after any other refusal: the tokens may yet come.
+        Raises `PeerUnavailable` after any other, or an answer that is none: the tokens may yet come.
         """
         issuance = self._issuance(effect)
         if issuance.state is not IssuanceState.REQUESTED:
@@ -165,11 +166,13 @@ class Funding:
         issuer = self._institution.chain.issuer_of(currency)
         try:
             self._institution.interbank.ask(issuer, ISSUANCES_PATH, Kind.ISSUANCE_REQUEST, body)
-        except PeerRefused as refusal:
-            reason = _REASON_BY_PROBLEM.get(refusal.problem)
+        except Rejected as refusal:
+            reason = None
+            if isinstance(refusal, PeerRefused):
+                reason = _REASON_BY_PROBLEM.get(refusal.problem)
             if reason is None:
                 get_logger().warning(
-                    "issuance_refused", reference=issuance.reference, problem=refusal.problem
+                    "issuance_unanswered", reference=issuance.reference, error=str(refusal)
                 )
                 raise PeerUnavailable(issuer) from refusal
             self._refuse(issuance, reason)

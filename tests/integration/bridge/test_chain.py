@@ -111,8 +111,8 @@ def funded(client: ChainClient, tmp_path_factory: pytest.TempPathFactory) -> int
     """Euro issued to Alpha against an attestation, all through the bridge's own code."""
     store = Store.open(tmp_path_factory.mktemp("issuer") / "bridge.sqlite")
     submitter = submitter_of(store, client, EUROSYSTEM)
-    now = client.head().timestamp
-    attestation = Attestation(1, now, int(time.time()) + 3_600, 1_000_000, keccak(b"statement"))
+    now = int(time.time())
+    attestation = Attestation(1, now, now + 3_600, 1_000_000, keccak(b"statement"))
     digest = attestation_hash(attestation, EUR_NUMERIC, CHAIN_ID)
     signature = signer_of(EUROSYSTEM, "attesting").sign_digest(digest)
     submitter.submit(order("attest:1", token_call(EUR_NUMERIC, "attest", (attestation, signature))))

@@ -100,7 +100,7 @@ class Street:
         """Attests reserves and issues against them."""
         now = int(time.time())
         token = self.tokens[currency]
-        attestation = Attestation(1, GENESIS_TIME, now + HOUR, amount)
+        attestation = Attestation(1, now, now + HOUR, amount)
         address = contracts.currency_token_address(NUMERIC_BY_CURRENCY[currency])
         signature = sign(issuer.account("attesting"), attestation_data(address, attestation))
         self.transact(issuer.operating, token.functions.attest(astuple(attestation), signature))

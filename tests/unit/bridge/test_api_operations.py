@@ -190,7 +190,7 @@ def test_a_bank_compares_its_tokens_with_the_chain(alices: Bridge) -> None:
             }
         ],
     }
-    alices.chain.balances[978] = 0
+    alices.chain.balances[978] = 500_000
     assert alices.request("GET", "/v1/reconciliation", token=OPERATOR).json()["reconciled"] is True
 
 

@@ -8,7 +8,7 @@ import pytest
 from bridge import chart
 from bridge.centralbank.funding import Funding, fund, order_reference, redeem
 from bridge.chain import FinalTransaction
-from bridge.errors import PeerRefused, PeerUnavailable
+from bridge.errors import EnvelopeInvalid, PeerRefused, PeerUnavailable
 from bridge.issuance import Issuance, IssuanceState
 from bridge.money import Amount
 from bridge.worker import Done
@@ -177,6 +177,14 @@ def test_any_other_refusal_is_tried_again_and_keeps_the_reserves_aside(
     assert bank.books.available(RESERVES) == OPENING - 500
     bank.sees("Issued", ordered.reference, 500)
     assert bank.moved() == (500, -500)
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again(bank: Bank) -> None:
+    ordered = bank.orders(500)
+    bank.books.peer.refusal = EnvelopeInvalid("it cannot be unsealed")
+    with pytest.raises(PeerUnavailable):
+        bank.asks()
+    assert bank.order(ordered.reference) == ordered
 
 
 def test_tokens_that_come_after_a_refusal_are_booked_even_without_reserves(bank: Bank) -> None:

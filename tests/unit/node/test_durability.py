@@ -1,6 +1,6 @@
 """What a failed write, a lost store or a full map leaves behind: a chain that goes on, or a clear refusal.
 
-Cites docs/spec/node.md: N-30. The stores are real ones on disk.
+Cites docs/spec/node.md: N-30, N-32. The stores are real ones on disk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What keeps one call from taking the machine: refused precompiled contracts, and a dry run's watch."""
+"""What keeps one call from taking the machine: refused precompiled contracts, and a dry run's watch.
+
+Cites docs/spec/node.md: N-8.
+"""
 
 from __future__ import annotations
 
