@@ -241,6 +241,14 @@ _ENDED_UNSETTLED: Mapping[Fact, _Row] = {
     Fact.EXPIRED: (PaymentState.EXPIRED, ()),
 }
 
+_CREDITED: _Row = (PaymentState.SETTLED, (Effect.CREDIT_CUSTOMER, Effect.NOTIFY_CUSTOMER))
+
+_ACCEPTED_BEFORE_RESTORE: Mapping[Fact, _Row] = {
+    Fact.ACCEPTED: (PaymentState.ACCEPTED, ()),
+    Fact.SETTLED: _CREDITED,
+}
+"""Books restored from a backup hear from the chain of an acceptance that they do not remember."""
+
 _OUTGOING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
     PaymentState.RESERVED: {
         Fact.INSTRUCTED: (PaymentState.INSTRUCTED, (Effect.DELIVER_MESSAGE,)),
@@ -258,6 +266,7 @@ _OUTGOING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
 _INCOMING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
     PaymentState.ANNOUNCED: {
         **_ENDED_UNSETTLED,
+        **_ACCEPTED_BEFORE_RESTORE,
         Fact.ACCEPT_DECIDED: (
             PaymentState.ACCEPTED,
             (Effect.SUBMIT_ACCEPT, Effect.DELIVER_STATUS),
@@ -270,9 +279,9 @@ _INCOMING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
     PaymentState.ACCEPTED: {
         **_ENDED_UNSETTLED,
         Fact.ACCEPTED: (PaymentState.ACCEPTED, ()),
-        Fact.SETTLED: (PaymentState.SETTLED, (Effect.CREDIT_CUSTOMER, Effect.NOTIFY_CUSTOMER)),
+        Fact.SETTLED: _CREDITED,
     },
-    PaymentState.REFUSED: _ENDED_UNSETTLED,
+    PaymentState.REFUSED: {**_ENDED_UNSETTLED, **_ACCEPTED_BEFORE_RESTORE},
 }
 
 _TABLES = {Direction.OUTGOING: _OUTGOING, Direction.INCOMING: _INCOMING}

@@ -8,7 +8,7 @@ at the next start frees the effect, and it is done again; handlers are written f
     Retry     not yet: again after so many seconds, for as long as it takes
     Abandon   it never will: kept as dead, for people to look at
 
-An `Unavailable` from a handler is retried with growing pauses, up to `ATTEMPTS_MAX`; a `Rejected`
+An `Unavailable` from a handler is retried with growing pauses for as long as it takes; a `Rejected`
 is abandoned. Anything nobody foresaw is logged as an error and retried `FAULTS_MAX` times, then
 abandoned: one effect that cannot be done must not stop an institution. An `InvariantBroken` does: it
 leaves `run`, and the process must stop.
@@ -24,9 +24,6 @@ from bridge.errors import HandlerMissing, InvariantBroken, Rejected, Unavailable
 from bridge.store import EffectRow, Store
 from bridge.store.effects import EVERYTHING, Lane
 from bridge.telemetry import get_logger
-
-ATTEMPTS_MAX: Final = 10_000
-"""Attempts after which an effect that stays unavailable is abandoned: about a week of them."""
 
 BACKOFF_SECONDS_MAX: Final = 60
 """Longest pause between two attempts."""
@@ -138,8 +135,6 @@ class Worker:
         try:
             return handler(effect)
         except Unavailable as error:
-            if effect.attempts >= ATTEMPTS_MAX:
-                return Abandon(str(error))
             return Retry(backoff_seconds(effect.attempts), str(error))
         except Rejected as error:
             return Abandon(str(error))

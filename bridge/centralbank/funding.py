@@ -89,6 +89,8 @@ def redeem(institution: Institution, amount: Amount, key: str) -> Issuance:
 
 
 def _order(institution: Institution, amount: Amount, key: str, state: IssuanceState) -> Issuance:
+    if amount.currency.code not in institution.chain.currencies():
+        raise CurrencyUnsupported(amount.currency.code)
     reference = order_reference(institution.secret, institution.lei, key)
     own = institution.directory().by_lei(institution.lei)
     now = institution.clock()
@@ -186,6 +188,8 @@ class Funding:
     def burn(self, effect: EffectRow) -> Outcome:
         """Burn on the chain what is being redeemed."""
         issuance = self._issuance(effect)
+        if issuance.state is not IssuanceState.REDEEMING:
+            return Done()
         call = token_call(
             issuance.currency.numeric,
             "redeem",
@@ -255,6 +259,8 @@ class Funding:
         if kind != REDEEM:
             return
         issuance = work.issuances.get(bytes.fromhex(reference))
+        if issuance.state is not IssuanceState.REDEEMING:
+            return
         work.ledger.void(_entry_id(issuance), at)
         refused = advance(issuance, IssuanceState.REFUSED)
         work.issuances.save(replace(refused, reason=StatusReason.ED05.value))

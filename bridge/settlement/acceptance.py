@@ -65,7 +65,8 @@ def _receive_transfer(institution: Institution, received: Received) -> None:
         payment = work.payments.by_settlement_id(key, Direction.INCOMING)
         if payment is not None and not _is_committed(payment.terms, transfer, salt):
             raise CommitmentMismatch(key.hex())
-        if work.inbox.waiting_count(received.sender_lei) >= INBOX_WAITING_MAX:
+        is_early = payment is None and work.inbox.get(key) is None
+        if is_early and work.inbox.waiting_count(received.sender_lei) >= INBOX_WAITING_MAX:
             raise InboxFull(received.sender_lei)
         work.inbox.put(
             InboxMessage(
@@ -124,10 +125,8 @@ def consider(institution: Institution, payment_id: str) -> None:
     now = institution.clock()
     with institution.store.unit_of_work() as work:
         payment = work.payments.get(payment_id)
-        if payment.state is not PaymentState.ANNOUNCED:
-            return
         message = work.inbox.take(payment.settlement_id)
-        if message is None:
+        if message is None or payment.state is not PaymentState.ANNOUNCED:
             return
         transfer = parse_credit_transfer(message.document)
         judgement = _judge(institution, work, payment, (message, transfer))

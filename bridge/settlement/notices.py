@@ -29,7 +29,12 @@ ANSWER: Final = "answer"
 
 
 def notify(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
-    """Store the status report of a payment that ended and, if it settled, the notification."""
+    """Store the status report of a payment that ended and, if it settled, the notification.
+
+    Nothing can be told of a payment whose message restored books do not have.
+    """
+    if work.messages.find(f"{payment.payment_id}:pacs.008") is None:
+        return
     state = payment.state.value
     document = report(institution, work, payment, at)
     _store(work, payment, (MessageName.STATUS_REPORT, state), document, at)

@@ -7,8 +7,8 @@ has its effects exactly once, whatever dies, whenever.
 from collections.abc import Mapping
 from typing import Final, Protocol, assert_never
 
+from bridge import chart
 from bridge.chain import BlockData, ChainEvent, FinalTransaction, terms_of_event
-from bridge.errors import PaymentIncomplete
 from bridge.institution import Institution, record
 from bridge.iso20022.codes import StatusReason
 from bridge.ledger import JournalEntry
@@ -42,6 +42,9 @@ REJECT_DELAY_SECONDS: Final = 1
 
 EXPIRY_DELAY_SECONDS: Final = 2
 """How long after its deadline a payment is expired: the chain wants a later second."""
+
+NOT_ON_CHAIN: Final = StatusReason.ED05.value
+"""Reason given for a payment that never came to the chain."""
 
 PROGRESS: Final[Mapping[str, Fact]] = {
     "Accepted": Fact.ACCEPTED,
@@ -90,8 +93,7 @@ class Observer:
                 self._token_books.reverted(work, transaction, at)
                 self._reverted(work, transaction, at)
         for payment in work.payments.lapsed(at):
-            lapse = Event(Fact.LAPSED, reason=StatusReason.ED05.value)
-            follow(self._institution, work, payment, lapse, at=at)
+            self._end_unless_on_chain(work, payment, Event(Fact.LAPSED, reason=NOT_ON_CHAIN), at)
 
     def _apply(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
         match event.name:
@@ -184,7 +186,7 @@ class Observer:
         return follow(self._institution, work, payment, event, at=at)
 
     def _reverted(self, work: UnitOfWork, transaction: FinalTransaction, at: int) -> None:
-        """End a payment whose instruction reverted, unless the chain has the payment all the same.
+        """End a payment whose instruction reverted, unless the chain has it all the same.
 
         That is so after a restore: an earlier transaction of ours, which the restored books do not
         know, has instructed it. Then what the chain said of it since is caught up with.
@@ -194,17 +196,22 @@ class Observer:
         payment = work.payments.get(transaction.payment_id)
         if payment.state is not PaymentState.RESERVED:
             return
-        known = work.chain_log.about(payment.settlement_id)
-        if any(row.name == "Instructed" for row in known):
-            self._catch_up(work, payment, known, at)
-            return
         event = Event(
             Fact.REVERTED,
-            reason=StatusReason.ED05.value,
+            reason=NOT_ON_CHAIN,
             transaction_hash=transaction.transaction_hash,
             block_number=transaction.block_number,
         )
-        follow(self._institution, work, payment, event, at=at)
+        self._end_unless_on_chain(work, payment, event, at)
+
+    def _end_unless_on_chain(
+        self, work: UnitOfWork, payment: Payment, event: Event, at: int
+    ) -> None:
+        known = work.chain_log.about(payment.settlement_id)
+        if any(row.name == "Instructed" for row in known):
+            self._catch_up(work, payment, known, at)
+        else:
+            follow(self._institution, work, payment, event, at=at)
 
     def _catch_up(
         self, work: UnitOfWork, payment: Payment, known: tuple[EventRow, ...], at: int
@@ -270,9 +277,9 @@ def _carry_out(
 
 
 def _credit(payment: Payment, at: int) -> JournalEntry:
-    if payment.account_id is None:
-        raise PaymentIncomplete(payment.payment_id, "account")
-    return booking.credit(payment, payment.account_id, at)
+    """The creditor's account, or suspense where restored books do not know it any more."""
+    account_id = payment.account_id or chart.suspense(payment.settlement_amount.currency)
+    return booking.credit(payment, account_id, at)
 
 
 def _entries_of(payment: Payment) -> tuple[str, str]:

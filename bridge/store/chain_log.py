@@ -4,6 +4,7 @@ The checkpoint moves in the same database transaction as the effects of its bloc
 block at a time, each the child of the one before, from the genesis block on.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,8 @@ class ChainLog:
             .where(kept.document.contains(settlement_id.hex()))
             .order_by(kept.block_number, kept.log_index)
         )
-        return tuple(_event_row(row) for row in self._connection.execute(query))
+        rows = (_event_row(row) for row in self._connection.execute(query))
+        return tuple(row for row in rows if _payment_id(row) == f"0x{settlement_id.hex()}")
 
     def events(self, *, first: int, last: int) -> tuple[EventRow, ...]:
         """The events kept of blocks `first` to `last`, in the order of the chain."""
@@ -121,3 +123,8 @@ def _event_row(row: Row[Any]) -> EventRow:  # a row of the whole table
         name=row.name,
         document=row.document,
     )
+
+
+def _payment_id(row: EventRow) -> object:
+    """What an event names as its payment; a document may hold the same bytes elsewhere."""
+    return json.loads(row.document).get("paymentId")

@@ -39,7 +39,8 @@ def main() -> int:
     """Run the devnet; 0 when everything that was asked went well."""
     options = _options()
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     os.umask(0o077)  # keys, tokens and databases are for their owner alone; children inherit it
     try:
         return _run(options, console)

@@ -41,6 +41,9 @@ class TokenChain:
     def directory(self) -> Directory:
         return DIRECTORY
 
+    def currencies(self) -> frozenset[str]:
+        return frozenset({"EUR", "SGD"})
+
     def token_address(self, numeric: int) -> bytes:
         assert numeric == EUR.numeric
         return TOKEN_ADDRESS

@@ -8,9 +8,9 @@ import pytest
 from bridge import chart
 from bridge.centralbank.funding import Funding, fund, order_reference, redeem
 from bridge.chain import FinalTransaction
-from bridge.errors import EnvelopeInvalid, PeerRefused, PeerUnavailable
+from bridge.errors import CurrencyUnsupported, EnvelopeInvalid, PeerRefused, PeerUnavailable
 from bridge.issuance import Issuance, IssuanceState
-from bridge.money import Amount
+from bridge.money import Amount, parse_currency
 from bridge.worker import Done
 from support.bridge_api import CENTRAL_BANK, NOW, SECRET
 from support.participants import BANK_A, BANK_B
@@ -210,3 +210,8 @@ def test_a_burn_that_reverted_frees_the_tokens(bank: Bank) -> None:
         bank.funding.reverted(work, final, LATER)
     assert bank.order(ordered.reference).state is IssuanceState.REFUSED
     assert bank.books.available(TOKENS) == OPENING
+
+
+def test_no_order_is_taken_in_a_currency_that_is_not_on_the_chain(bank: Bank) -> None:
+    with pytest.raises(CurrencyUnsupported):
+        fund(bank.books.institution, Amount(parse_currency("JPY"), 1), "yen")

@@ -211,6 +211,22 @@ class TestTheCreditorBank:
         assert bank.considers().state is PaymentState.EXPIRED
         assert bank.balance(chart.tokens(SGD)) == 0
 
+    def test_credits_suspense_when_restored_books_do_not_know_what_it_accepted(
+        self, bank: Desk
+    ) -> None:
+        bank.sees(committed(credit_transfer()))
+        bank.sees(fact("Accepted"), fact("PaymentSettled"))
+        assert bank.payment().state is PaymentState.SETTLED
+        assert bank.balance(chart.suspense(SGD)) == bank.balance(chart.tokens(SGD)) == 100_000
+
+    def test_a_message_that_came_too_late_does_not_wait_for_ever(self, bank: Desk) -> None:
+        bank.sees(committed(credit_transfer()))
+        bank.sees(fact("PaymentExpired"))
+        bank.receives(credit_transfer())
+        bank.considers()
+        with bank.store.reading() as work:
+            assert work.inbox.waiting_count(BANK_A) == 0
+
     def test_is_not_stopped_by_an_amount_no_ledger_can_hold(self, bank: Desk) -> None:
         bank.sees(committed(credit_transfer(), amount=2**255))
         bank.sees(fact("PaymentExpired"))

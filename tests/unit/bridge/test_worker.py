@@ -16,7 +16,6 @@ from bridge.errors import (
 from bridge.store import EffectRow, EffectState, Store
 from bridge.store.effects import Lane
 from bridge.worker import (
-    ATTEMPTS_MAX,
     BACKOFF_SECONDS_MAX,
     FAULTS_MAX,
     LEASE_SECONDS,
@@ -135,19 +134,18 @@ def test_what_is_unavailable_is_tried_again_with_growing_pauses(bench: Bench) ->
 
 
 @pytest.mark.parametrize(
-    ("attempts", "pause"), [(1, 1), (2, 2), (6, 32), (7, 60), (8, 60), (ATTEMPTS_MAX, 60)]
+    ("attempts", "pause"), [(1, 1), (2, 2), (6, 32), (7, 60), (8, 60), (10_000, 60)]
 )
 def test_pauses_double_up_to_their_limit(attempts: int, pause: int) -> None:
     assert backoff_seconds(attempts) == pause
     assert pause <= BACKOFF_SECONDS_MAX
 
 
-def test_an_effect_is_abandoned_after_the_last_attempt(bench: Bench) -> None:
+def test_what_is_unavailable_is_never_given_up(bench: Bench) -> None:
     fault = NodeUnavailable("eth_call", "connection refused")
     bench.handler.answers = [fault]
-    row = EffectRow(1, "send", "a", {}, None, attempts=ATTEMPTS_MAX)
-    assert bench.worker._do(row) == Abandon(str(fault))
-    assert isinstance(bench.worker._do(EffectRow(1, "send", "a", {}, None, 1)), Retry)
+    row = EffectRow(1, "send", "a", {}, None, attempts=1_000_000)
+    assert bench.worker._do(row) == Retry(BACKOFF_SECONDS_MAX, str(fault))
 
 
 def test_what_is_rejected_is_abandoned(bench: Bench) -> None:
