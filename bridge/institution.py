@@ -8,7 +8,7 @@ from bridge.config import Settings
 from bridge.interbank import Interbank
 from bridge.iso20022.identifiers import parse_bic, parse_lei
 from bridge.iso20022.messages import Agent
-from bridge.payment import Effect, Payment
+from bridge.payment import Payment
 from bridge.store import NewEffect, Store, UnitOfWork
 
 
@@ -48,12 +48,12 @@ class Institution:
         return Agent(bic=parse_bic(participant.bic), lei=parse_lei(participant.lei))
 
 
-def record(work: UnitOfWork, payment: Payment, effect: Effect, due_at: int) -> None:
-    """Record an effect that a worker carries out; once per payment and effect, for ever."""
+def record(work: UnitOfWork, payment: Payment, kind: str, due_at: int) -> None:
+    """Record an effect that a worker carries out; once per payment and kind, for ever."""
     work.effects.add(
         NewEffect(
-            kind=effect.value,
-            key=f"{payment.payment_id}:{effect.value}",
+            kind=kind,
+            key=f"{payment.payment_id}:{kind}",
             payload={},
             payment_id=payment.payment_id,
             due_at=due_at,

@@ -36,7 +36,7 @@ from bridge.errors import (
     Rejected,
     WrongAgent,
 )
-from bridge.institution import Institution, is_same_bic
+from bridge.institution import Institution, is_same_bic, record
 from bridge.iso20022.codes import ChargeBearer, MessageName
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_credit_transfer
@@ -62,7 +62,6 @@ from bridge.store import (
     CustomerAccount,
     CustomerAccountStatus,
     MessageDirection,
-    NewEffect,
     Remembered,
     StoredMessage,
     UnitOfWork,
@@ -344,19 +343,8 @@ def _reserve(work: UnitOfWork, order: Order, payment: Payment, transfer: CreditT
             salt=payment.salt,
         )
     )
-    for kind, due_at in (
-        (INSTRUCT, payment.created_at),
-        (EXPIRE, payment.terms.accept_by + EXPIRY_DELAY_SECONDS),
-    ):
-        work.effects.add(
-            NewEffect(
-                kind=kind,
-                key=f"{payment.payment_id}:{kind}",
-                payload={},
-                payment_id=payment.payment_id,
-                due_at=due_at,
-            )
-        )
+    record(work, payment, INSTRUCT, payment.created_at)
+    record(work, payment, EXPIRE, payment.terms.accept_by + EXPIRY_DELAY_SECONDS)
     return _remember(work, order, Answer(Result.ACCEPTED, describe(payment)))
 
 

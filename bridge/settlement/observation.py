@@ -26,7 +26,7 @@ from bridge.payment import (
     transition,
 )
 from bridge.settlement import booking, notices
-from bridge.store import EventRow, NewEffect, QuoteState, UnitOfWork
+from bridge.store import EventRow, QuoteState, UnitOfWork
 
 INSTRUCT: Final = "submit_instruct"
 """Kind of the effect that carries a reserved payment to the chain."""
@@ -231,12 +231,8 @@ class Observer:
 
 def announce(work: UnitOfWork, payment: Payment, now: int) -> None:
     """Record that a payment may now be decidable; deciding twice is harmless."""
-    key = f"{payment.payment_id}:{CONSIDER}"
-    if work.inbox.get(payment.settlement_id) is None or work.effects.has(key):
-        return
-    work.effects.add(
-        NewEffect(kind=CONSIDER, key=key, payload={}, payment_id=payment.payment_id, due_at=now)
-    )
+    if work.inbox.get(payment.settlement_id) is not None:
+        record(work, payment, CONSIDER, now)
 
 
 def follow(
@@ -267,11 +263,11 @@ def _carry_out(
             notices.notify(institution, work, payment, at)
         case Effect.DELIVER_STATUS:
             notices.keep_answer(institution, work, payment, at)
-            record(work, payment, effect, at)
+            record(work, payment, effect.value, at)
         case Effect.SUBMIT_REJECT:
-            record(work, payment, effect, at + REJECT_DELAY_SECONDS)
+            record(work, payment, effect.value, at + REJECT_DELAY_SECONDS)
         case Effect.DELIVER_MESSAGE | Effect.SUBMIT_ACCEPT | Effect.SUBMIT_WITHDRAW:
-            record(work, payment, effect, at)
+            record(work, payment, effect.value, at)
         case _:
             assert_never(effect)
 
