@@ -15,7 +15,7 @@ import bridge.errors
 import node.errors
 from bridge.api.problems import STATUS_BY_ERROR, status_of
 from bridge.iso20022.codes import StatusReason
-from node.rpc.methods import CODE_BY_ERROR
+from node.rpc.faults import CODE_BY_ERROR
 
 ROOT = Path(__file__).resolve().parent.parent
 TREES = [node.errors, bridge.errors]

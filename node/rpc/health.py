@@ -16,7 +16,7 @@ from node.chain import Clock
 from node.errors import NodeError
 from node.history import History
 from node.link import Intake
-from node.rpc.codec import format_data
+from node.rpc.codec.format import format_data
 from node.specification import Specification
 
 STALLED_SECONDS_MAX: Final = 30

@@ -24,11 +24,12 @@ import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from node.rpc.budget import REQUEST_SECONDS_MAX, Budget
+from node.rpc.faults import WireError
+from node.rpc.json_value import Json
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
 """Bytes of one request body."""
@@ -68,16 +69,6 @@ BRACKET_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 Scope = MutableMapping[str, Any]  # ASGI's own shapes: an untyped dictionary per scope and event
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
-Json = Any  # a JSON value, as the standard library's decoder gives it
-
-
-@dataclass(frozen=True, slots=True)
-class WireError:
-    """The error object of a JSON-RPC answer."""
-
-    code: int
-    message: str
-    data: str | None = None
 
 
 class Dispatcher(Protocol):

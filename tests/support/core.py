@@ -20,7 +20,7 @@ from node.pool import Pool
 from node.primitives import Hash32
 from node.rpc.budget import Budget
 from node.rpc.health import Health
-from node.rpc.methods import Methods
+from node.rpc.methods import Methods, View
 from node.specification import Specification
 from node.store import ChainStore, MemoryState, StateValues
 from support.settlement_network import GENESIS_TIME, network_file
@@ -39,7 +39,7 @@ class MovableClock:
 
 @dataclass(slots=True)
 class Core:
-    """A node's core, put together as `node.app` does."""
+    """A node's core, put together as `node.app.core` does."""
 
     clock: MovableClock
     store: ChainStore
@@ -68,7 +68,12 @@ class Core:
     @property
     def methods(self) -> Methods:
         """The JSON-RPC methods, with the intake in place of the link to it."""
-        return Methods(
+        return Methods(self.view)
+
+    @property
+    def view(self) -> View:
+        """What the methods look at."""
+        return View(
             specification=self.specification,
             history=self.history,
             engine=self.engine,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from node.app import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, RPC_FAILURES_MAX, Keeper, Shutdown, guard
+from node.app.keeper import RPC_FAILURES_MAX, Keeper
+from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, Shutdown, guard
 from node.errors import StateMissing
 
 ENDED_FOR_GOOD = 3

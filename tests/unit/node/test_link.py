@@ -27,19 +27,10 @@ from node.errors import (
     StateMissing,
     TransactionRejected,
 )
-from node.link import (
-    CONNECTIONS_MAX,
-    FRAME_BYTES_MAX,
-    SEND_SECONDS_MAX,
-    SOCKET_PATH_BYTES_MAX,
-    Client,
-    Head,
-    Server,
-    decode_error,
-    decode_frame,
-    encode_error,
-    socket_path,
-)
+from node.link import Client, Head, Server, socket_path
+from node.link.frames import FRAME_BYTES_MAX, decode_error, decode_frame, encode_error
+from node.link.server import CONNECTIONS_MAX, SEND_SECONDS_MAX
+from node.link.socket_path import SOCKET_PATH_BYTES_MAX
 from node.pool import PooledTransaction, PoolStatus
 from node.primitives import Address, Hash32, keccak
 from node.transaction import TRANSACTION_BYTES_MAX

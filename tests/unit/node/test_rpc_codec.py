@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from node.errors import ParameterInvalid
-from node.rpc.codec import (
+from node.rpc.codec.format import format_data, format_quantity, format_transaction
+from node.rpc.codec.parse import (
     BlockTag,
     LogQuery,
-    format_data,
-    format_quantity,
-    format_transaction,
     parse_address,
     parse_block_reference,
     parse_call,

@@ -18,9 +18,9 @@ from node.errors import ExecutionReverted, NodeError, StoreCorrupt
 from node.link import Intake
 from node.pool import PooledTransaction, PoolStatus
 from node.primitives import Address, Hash32, keccak
-from node.rpc.codec import FILTER_ALTERNATIVES_MAX
-from node.rpc.methods import CODE_BY_ERROR, METHODS, describe_error
-from node.rpc.server import WireError
+from node.rpc.codec.parse import FILTER_ALTERNATIVES_MAX
+from node.rpc.faults import CODE_BY_ERROR, WireError, describe_error
+from node.rpc.methods.transactions import eth_get_transaction_by_hash
 from support.core import Core, open_core
 from support.settlement_network import ALPHA, GENESIS_TIME, OPERATOR
 from support.transactions import ALICE, CHAIN_ID, SINK, Draft
@@ -304,8 +304,8 @@ def test_a_transaction_that_is_committed_between_two_looks_is_found(tmp_path: Pa
             return core.intake.pooled_transaction(transaction_hash)
 
     sent = core.submit(Draft().signed_by(SENDER))
-    methods = replace(core.methods, core=CommittingIntake(core.intake))
-    found = methods.eth_get_transaction_by_hash("0x" + sent.hex())
+    view = replace(core.view, core=CommittingIntake(core.intake))
+    found = eth_get_transaction_by_hash(view, "0x" + sent.hex())
     assert found is not None
     assert found["blockNumber"] == "0x1"
     core.store.close()
@@ -340,17 +340,6 @@ def test_every_leaf_of_the_error_tree_has_one_code() -> None:
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
     leaves = {kind for kind in kinds if issubclass(kind, NodeError) and not kind.__subclasses__()}
     assert leaves <= set(CODE_BY_ERROR)
-
-
-def test_every_method_of_the_table_takes_the_parameters_it_states() -> None:
-    for name, (function, required, allowed) in METHODS.items():
-        parameters = [
-            each
-            for each in list(inspect.signature(function).parameters.values())[1:]
-            if each.kind is not inspect.Parameter.KEYWORD_ONLY
-        ]
-        needed = [each for each in parameters if each.default is inspect.Parameter.empty]
-        assert (len(needed), len(parameters)) == (required, allowed), name
 
 
 def test_the_registry_in_genesis_answers_for_its_participants(core: Core) -> None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from node.rpc.budget import Budget
+from node.rpc.faults import WireError
 from node.rpc.server import (
     ANSWER_BYTES_MAX,
     BATCH_CALLS_MAX,
@@ -20,7 +21,6 @@ from node.rpc.server import (
     HEAVY_THREADS_MAX,
     WAITING_MAX,
     Server,
-    WireError,
     answer_request,
     decode_request,
 )

@@ -1,38 +1,10 @@
-"""What is kept on disk: two LMDB environments, written at commit and never before.
-
-*state* holds the tries and the code, keyed by hash (py-evm's own layout):
-
-    nodes     keccak(32)                         -> trie node or contract code
-    meta      "format"                           -> STATE_FORMAT
-
-*chain* holds what was decided. Numbers are 8 bytes, positions 4 bytes, both big-endian:
-
-    headers       number                         -> block hash(32) || header RLP
-    numbers       block hash                     -> number
-    bodies        number                         -> RLP list of the raw transactions
-    transactions  transaction hash               -> number || position
-    receipts      number || position             -> RLP of what the receipt holds beyond its logs
-    logs          number || log index            -> position || RLP log
-    by_address    address || number || log index -> ""
-    by_topic      topic position(1) || topic(32) || number || log index -> ""
-    meta          "format", "genesis", "head" (number), "height" (consensus), "app_hash"
-
-A block is committed in two steps: first the state (by the engine, through `StateStore.write`),
-then one transaction of the chain environment. The first step writes values under their own hash,
-so doing it twice, or dying after it, changes nothing; the second is the moment a block is final
-on this disk. Both are synced, and each is there whole or not at all: one that fails (a full disk)
-stops the node with `StoreUnwritable`. Any number of processes may read at the same time; each reads a
-snapshot and must keep it short, since an open one stops the reuse of freed pages.
-
-Every process opens with the same large map size: a reader with a smaller one would fail as soon
-as the file grows past it. The file itself only takes what is written.
-"""
+"""The chain environment: blocks, receipts, logs and their indexes, and how far consensus has come."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import lmdb
 
@@ -46,13 +18,7 @@ from node.block import (
     decode_log,
     encode_body,
 )
-from node.errors import (
-    GenesisMismatch,
-    StoreBusy,
-    StoreCorrupt,
-    StoreUnwritable,
-    StoreVersionUnknown,
-)
+from node.errors import GenesisMismatch, StoreCorrupt
 from node.primitives import (
     Address,
     Hash32,
@@ -63,21 +29,22 @@ from node.primitives import (
     encode_rlp,
     encode_uint,
 )
+from node.store.environment import (
+    MAP_BYTES,
+    check_format,
+    open_environment,
+    open_tables,
+    write_transaction,
+)
 
-STATE_FORMAT: Final = b"corridor-state-1"
 CHAIN_FORMAT: Final = b"corridor-chain-1"
 
-MAP_BYTES: Final = 1 << 38
-"""256 GiB of address space, not of disk."""
-READERS_MAX: Final = 1024
-
-_FORMAT: Final = b"format"
 _GENESIS: Final = b"genesis"
 _HEAD: Final = b"head"
 _HEIGHT: Final = b"height"
 _APP_HASH: Final = b"app_hash"
 
-_CHAIN_TABLES: Final = (
+_TABLES: Final = (
     "headers",
     "numbers",
     "bodies",
@@ -87,60 +54,6 @@ _CHAIN_TABLES: Final = (
     "by_address",
     "by_topic",
 )
-
-
-class StateValues(Protocol):
-    """Where an engine finds trie nodes and code, and puts them."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value stored under a hash."""
-        ...
-
-    def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Store values under their hashes, durably and all together."""
-        ...
-
-
-class MemoryState:
-    """A state store that dies with its process: for genesis making and tests."""
-
-    def __init__(self) -> None:
-        self._values: dict[bytes, bytes] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value stored under a hash."""
-        return self._values.get(key)
-
-    def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Store values under their hashes."""
-        self._values.update(values)
-
-
-class StateStore:
-    """The state environment."""
-
-    def __init__(self, path: Path, *, readonly: bool = False, map_bytes: int = MAP_BYTES) -> None:
-        self._environment = _open_environment(path, readonly=readonly, map_bytes=map_bytes)
-        self._nodes, self._meta = _open_tables(
-            self._environment, ("nodes", "meta"), readonly=readonly
-        )
-        _check_format(self._environment, self._meta, "state", STATE_FORMAT, readonly=readonly)
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value stored under a hash."""
-        with self._environment.begin(self._nodes) as reader:
-            return reader.get(key)
-
-    def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Store values under their hashes, durably and all together."""
-        if not values:
-            return
-        with _write(self._environment) as writer:
-            writer.cursor(self._nodes).putmulti(sorted(values.items()), overwrite=True)
-
-    def close(self) -> None:
-        """Release the environment; it cannot be used any more."""
-        self._environment.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +89,12 @@ class ChainStore:
     """The chain environment. One process writes (`commit`), any may `read`."""
 
     def __init__(self, path: Path, *, readonly: bool = False, map_bytes: int = MAP_BYTES) -> None:
-        self._environment = _open_environment(path, readonly=readonly, map_bytes=map_bytes)
-        names = (*_CHAIN_TABLES, "meta")
+        self._environment = open_environment(path, readonly=readonly, map_bytes=map_bytes)
+        names = (*_TABLES, "meta")
         self._tables = dict(
-            zip(names, _open_tables(self._environment, names, readonly=readonly), strict=True)
+            zip(names, open_tables(self._environment, names, readonly=readonly), strict=True)
         )
-        _check_format(
+        check_format(
             self._environment, self._tables["meta"], "chain", CHAIN_FORMAT, readonly=readonly
         )
 
@@ -199,7 +112,7 @@ class ChainStore:
             if found != genesis.hash:
                 raise GenesisMismatch("genesis block", expected=genesis.hash, found=found)
             return
-        with _write(self._environment) as transaction:
+        with write_transaction(self._environment) as transaction:
             self._put_block(transaction, Block(genesis, ()), ())
             transaction.put(_GENESIS, genesis.hash, db=self._tables["meta"])
             self._put_checkpoint(transaction, Checkpoint(0, genesis.hash))
@@ -216,7 +129,7 @@ class ChainStore:
         The state of the block must have been committed before. Either all of it is stored or
         nothing; doing it again is harmless.
         """
-        with _write(self._environment) as transaction:
+        with write_transaction(self._environment) as transaction:
             if block is not None:
                 self._put_block(transaction, block, receipts)
                 self._put_transactions(transaction, block.header.number, transaction_hashes)
@@ -435,61 +348,3 @@ def _decode_stored_log(key: bytes, value: bytes) -> StoredLog:
         transaction_position=int.from_bytes(value[:4], "big"),
         log=decode_log(decode_rlp(value[4:])),
     )
-
-
-@contextmanager
-def _write(environment: lmdb.Environment) -> Iterator[lmdb.Transaction]:
-    """Give one durable transaction, committed at the end and undone by any exception."""
-    try:
-        with environment.begin(write=True) as transaction:
-            yield transaction
-    except lmdb.Error as error:
-        raise StoreUnwritable(environment.path(), str(error)) from error
-
-
-def _open_environment(path: Path, *, readonly: bool, map_bytes: int) -> lmdb.Environment:
-    if readonly and not (path / "data.mdb").exists():
-        raise StoreBusy(str(path), "it does not exist yet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        environment = lmdb.open(
-            str(path),
-            map_size=map_bytes,
-            max_readers=READERS_MAX,
-            max_dbs=len(_CHAIN_TABLES) + 1,
-            readonly=readonly,
-            create=not readonly,
-            meminit=False,
-        )
-    except lmdb.Error as error:
-        raise StoreBusy(str(path), str(error)) from error
-    environment.reader_check()
-    return environment
-
-
-def _open_tables(
-    environment: lmdb.Environment, names: Sequence[str], *, readonly: bool
-) -> list[lmdb._Database]:
-    try:
-        return [environment.open_db(name.encode(), create=not readonly) for name in names]
-    except lmdb.NotFoundError as error:
-        raise StoreBusy(environment.path(), "it is being created") from error
-
-
-def _check_format(
-    environment: lmdb.Environment,
-    meta: lmdb._Database,
-    store: str,
-    expected: bytes,
-    *,
-    readonly: bool,
-) -> None:
-    with environment.begin(meta) as reader:
-        found = reader.get(_FORMAT)
-    if found is None and not readonly:
-        with _write(environment) as writer:
-            writer.put(_FORMAT, expected, db=meta)
-        return
-    if found != expected:
-        environment.close()
-        raise StoreVersionUnknown(store, expected=expected, found=found or b"")

@@ -1,42 +1,17 @@
-"""Text and bytes: the only place that knows 0x-hex, block tags and the JSON objects of Ethereum JSON-RPC.
-
-Parsing takes what a client sent and gives typed values or raises `ParameterInvalid` naming what was wrong; formatting
-takes our values and gives the JSON object that standard tools expect. Quantities are hex without leading zeros, data
-are hex of whole bytes.
-
-Source: the Ethereum execution API specification (types and methods).
-"""
+"""What a client sent, as typed values; anything else raises `ParameterInvalid` and names what was wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from node.block import (
-    BLOB_GAS_USED,
-    COINBASE,
-    DIFFICULTY,
-    EXCESS_BLOB_GAS,
-    MIX_HASH,
-    NONCE,
-    OMMERS_HASH,
-    PARENT_BEACON_BLOCK_ROOT,
-    REQUESTS_HASH,
-    WITHDRAWALS_ROOT,
-    Block,
-    Log,
-)
 from node.engine import Call
 from node.engine.seam import CALL_GAS_LIMIT_DEFAULT
 from node.errors import ParameterInvalid
-from node.history import LogRecord, ReceiptRecord
 from node.primitives import ZERO_ADDRESS, Address, Hash32
-from node.transaction import TYPE_DYNAMIC_FEE, TYPE_LEGACY, AccessListEntry, Transaction
-
-Json = Any  # a JSON value, as the standard library's decoder gives it
-JsonObject = dict[str, Json]
+from node.rpc.json_value import Json, JsonObject
+from node.transaction import AccessListEntry
 
 TOPICS_MAX = 4
 """Positions of topics in a log."""
@@ -73,15 +48,6 @@ TAG_BY_NAME = {tag.value: tag for tag in BlockTag}
 
 BlockReference = BlockTag | int | Hash32
 """A block by tag, by number or by hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionPlace:
-    """Where a committed transaction stands."""
-
-    block_hash: Hash32
-    number: int
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,16 +193,6 @@ def refuse_unknown(fields: Mapping[str, Json], known: Sequence[str], *, name: st
         raise ParameterInvalid(name, f"unknown field {unknown[0]}")
 
 
-def format_quantity(value: int) -> str:
-    """Hex without leading zeros."""
-    return hex(value)
-
-
-def format_data(value: bytes) -> str:
-    """Hex of whole bytes."""
-    return f"0x{value.hex()}"
-
-
 CALL_FIELDS = (
     "from",
     "to",
@@ -272,135 +228,6 @@ def parse_call(value: Json, *, name: str) -> Call:
         gas_price=parse_quantity(gas_price or "0x0", name=f"{name}.gasPrice"),
         access_list=_parse_access_list(fields.get("accessList"), name=f"{name}.accessList"),
     )
-
-
-def format_block(block: Block, transactions: list[Json]) -> JsonObject:
-    """The block object; `transactions` are hashes or transaction objects."""
-    header = block.header
-    return {
-        "number": format_quantity(header.number),
-        "hash": format_data(header.hash),
-        "parentHash": format_data(header.parent_hash),
-        "sha3Uncles": format_data(OMMERS_HASH),
-        "miner": format_data(COINBASE),
-        "stateRoot": format_data(header.state_root),
-        "transactionsRoot": format_data(header.transactions_root),
-        "receiptsRoot": format_data(header.receipts_root),
-        "logsBloom": format_data(header.logs_bloom),
-        "difficulty": format_quantity(DIFFICULTY),
-        "gasLimit": format_quantity(header.gas_limit),
-        "gasUsed": format_quantity(header.gas_used),
-        "timestamp": format_quantity(header.timestamp),
-        "extraData": format_data(header.extra_data),
-        "mixHash": format_data(MIX_HASH),
-        "nonce": format_data(NONCE),
-        "baseFeePerGas": format_quantity(header.base_fee_per_gas),
-        "withdrawalsRoot": format_data(WITHDRAWALS_ROOT),
-        "blobGasUsed": format_quantity(BLOB_GAS_USED),
-        "excessBlobGas": format_quantity(EXCESS_BLOB_GAS),
-        "parentBeaconBlockRoot": format_data(PARENT_BEACON_BLOCK_ROOT),
-        "requestsHash": format_data(REQUESTS_HASH),
-        "size": format_quantity(block.size),
-        "uncles": [],
-        "withdrawals": [],
-        "transactions": transactions,
-    }
-
-
-def format_transaction(
-    transaction: Transaction, sender: Address, place: TransactionPlace | None
-) -> JsonObject:
-    """The transaction object; `place` is None for a pooled transaction."""
-    formatted: JsonObject = {
-        "hash": format_data(transaction.hash),
-        "type": format_quantity(transaction.transaction_type),
-        "chainId": format_quantity(transaction.chain_id or 0),
-        "nonce": format_quantity(transaction.nonce),
-        "from": format_data(sender),
-        "to": format_data(transaction.to) if transaction.to is not None else None,
-        "value": format_quantity(transaction.value),
-        "gas": format_quantity(transaction.gas_limit),
-        "gasPrice": format_quantity(_shown_gas_price(transaction, is_committed=place is not None)),
-        "input": format_data(transaction.data),
-        "v": format_quantity(transaction.v),
-        "r": format_quantity(transaction.r),
-        "s": format_quantity(transaction.s),
-        "blockHash": format_data(place.block_hash) if place else None,
-        "blockNumber": format_quantity(place.number) if place else None,
-        "transactionIndex": format_quantity(place.position) if place else None,
-    }
-    if transaction.transaction_type == TYPE_LEGACY:
-        return formatted
-    formatted["yParity"] = format_quantity(transaction.y_parity)
-    formatted["accessList"] = [
-        {
-            "address": format_data(entry.address),
-            "storageKeys": [format_data(key) for key in entry.storage_keys],
-        }
-        for entry in transaction.access_list
-    ]
-    if transaction.transaction_type == TYPE_DYNAMIC_FEE:
-        formatted["maxFeePerGas"] = format_quantity(transaction.max_fee_per_gas)
-        formatted["maxPriorityFeePerGas"] = format_quantity(transaction.max_priority_fee_per_gas)
-    return formatted
-
-
-def format_receipt(record: ReceiptRecord, transaction: Transaction) -> JsonObject:
-    """The receipt object."""
-    receipt = record.receipt
-    created = receipt.contract_address
-    place = TransactionPlace(record.block_hash, record.number, record.position)
-    return {
-        "transactionHash": format_data(record.transaction_hash),
-        "transactionIndex": format_quantity(record.position),
-        "blockHash": format_data(record.block_hash),
-        "blockNumber": format_quantity(record.number),
-        "from": format_data(receipt.sender),
-        "to": format_data(transaction.to) if transaction.to is not None else None,
-        "type": format_quantity(receipt.transaction_type),
-        "status": format_quantity(int(receipt.succeeded)),
-        "cumulativeGasUsed": format_quantity(receipt.cumulative_gas_used),
-        "gasUsed": format_quantity(receipt.gas_used),
-        "effectiveGasPrice": format_quantity(_effective_gas_price(transaction)),
-        "contractAddress": format_data(created) if created is not None else None,
-        "logsBloom": format_data(receipt.logs_bloom),
-        "logs": [
-            _format_log(log, place, record.transaction_hash, record.first_log_index + index)
-            for index, log in enumerate(receipt.logs)
-        ],
-    }
-
-
-def format_log_record(record: LogRecord) -> JsonObject:
-    """The log object of `eth_getLogs`."""
-    place = TransactionPlace(record.block_hash, record.number, record.transaction_position)
-    formatted = _format_log(record.log, place, record.transaction_hash, record.log_index)
-    return {**formatted, "blockTimestamp": format_quantity(record.timestamp)}
-
-
-def _format_log(
-    log: Log, place: TransactionPlace, transaction_hash: Hash32, log_index: int
-) -> JsonObject:
-    return {
-        "address": format_data(log.address),
-        "topics": [format_data(topic) for topic in log.topics],
-        "data": format_data(log.data),
-        "blockNumber": format_quantity(place.number),
-        "blockHash": format_data(place.block_hash),
-        "transactionHash": format_data(transaction_hash),
-        "transactionIndex": format_quantity(place.position),
-        "logIndex": format_quantity(log_index),
-        "removed": False,
-    }
-
-
-def _effective_gas_price(transaction: Transaction) -> int:
-    """What a unit of gas cost with base fee 0: the priority fee, or a legacy transaction's price."""
-    return transaction.max_priority_fee_per_gas
-
-
-def _shown_gas_price(transaction: Transaction, *, is_committed: bool) -> int:
-    return _effective_gas_price(transaction) if is_committed else transaction.max_fee_per_gas
 
 
 def _parse_block_number(value: Json, *, name: str) -> int:

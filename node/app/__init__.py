@@ -1,0 +1,18 @@
+"""Composition roots: the only place that builds the node's concrete objects.
+
+A running node is two processes. The *core* is the one that was started: it holds the directory's
+lock, the stores' writing side, the pool and the engine of consensus, and starts the *RPC* process as
+its child. The RPC process reads the stores and asks the core over the link. It faces the network, so
+its end is not the core's: it is started again, after a pause that doubles, and only when it fails
+`RPC_FAILURES_MAX` times in a row does the core end. The RPC process ends when the link to the core
+breaks, also by a killed core. SIGTERM and SIGINT end both in order.
+
+Whatever ends the thread that makes blocks ends the node: a node that makes no blocks must not look
+alive. So it is asked to end before anything else is tried, a log line included.
+"""
+
+from node.app.core import run_core
+from node.app.files import generate_genesis, verify_genesis
+from node.app.rpc import run_rpc
+
+__all__ = ["generate_genesis", "run_core", "run_rpc", "verify_genesis"]

@@ -1,0 +1,43 @@
+"""Where the socket between the processes lives."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+SOCKET_PATH_BYTES_MAX = 100
+"""Bytes of a unix socket's path that every system takes (sun_path is 104 to 108)."""
+
+
+def socket_path(directory: Path) -> Path:
+    """Where the socket of the node with this data directory lives.
+
+    In the directory, or, where that path is too long for a unix socket, in the user's runtime directory under a name
+    derived from it. Raises `PermissionError` where that directory is not this user's alone: whoever can write there
+    could pass for the core.
+    """
+    path = directory.resolve() / "core.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return _runtime_directory() / f"corridor-{digest}.sock"
+
+
+def _runtime_directory() -> Path:
+    """A directory of this user alone: the session's, or one made in the system's temporary directory."""
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    if session:
+        directory = Path(session)
+    else:
+        directory = Path(tempfile.gettempdir()) / f"corridor-{os.getuid()}"
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+    found = directory.lstat()
+    is_ours = found.st_uid == os.getuid() and not found.st_mode & 0o077
+    if not (stat.S_ISDIR(found.st_mode) and is_ours):
+        raise PermissionError(f"{directory} must be a directory of this user alone (mode 0700)")
+    return directory

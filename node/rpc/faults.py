@@ -1,0 +1,117 @@
+"""What the wire says of every fault: one total table over the node's error tree.
+
+Codes follow the JSON-RPC specification (-32700 to -32600), EIP-1474 (-32000 to -32005) and geth (3: execution reverted,
+with the revert data).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from eth_abi.abi import decode as decode_abi
+from eth_abi.exceptions import DecodingError
+
+from node import errors
+from node.errors import NodeError
+from node.primitives import keccak
+from node.rpc.codec.format import format_data
+from node.telemetry import get_logger
+
+REVERTED: Final = 3
+REFUSED: Final = -32000
+NOT_FOUND: Final = -32001
+UNAVAILABLE: Final = -32002
+OVER_LIMIT: Final = -32005
+METHOD_UNKNOWN: Final = -32601
+INVALID_PARAMETERS: Final = -32602
+INTERNAL: Final = -32603
+
+CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
+    errors.MalformedRlp: REFUSED,
+    errors.TransactionTooLarge: REFUSED,
+    errors.MalformedTransaction: REFUSED,
+    errors.TransactionTypeUnsupported: REFUSED,
+    errors.NotReplayProtected: REFUSED,
+    errors.WrongChainId: REFUSED,
+    errors.SignatureInvalid: REFUSED,
+    errors.HighS: REFUSED,
+    errors.GasLimitTooHigh: REFUSED,
+    errors.InitCodeTooLarge: REFUSED,
+    errors.GasBelowIntrinsic: REFUSED,
+    errors.FeeCapBelowPriorityFee: REFUSED,
+    errors.NonceTooHigh: REFUSED,
+    errors.NonceTooLow: REFUSED,
+    errors.NonceGap: REFUSED,
+    errors.InsufficientFunds: REFUSED,
+    errors.SenderHasCode: REFUSED,
+    errors.SenderNotPermitted: REFUSED,
+    errors.BlockGasExhausted: REFUSED,
+    errors.ExecutionImpossible: REFUSED,
+    errors.TransactionAlreadyKnown: REFUSED,
+    errors.ReplacementRefused: REFUSED,
+    errors.CallRejected: REFUSED,
+    errors.BlockUnknown: NOT_FOUND,
+    errors.LogQueryTooLarge: OVER_LIMIT,
+    errors.PublicChainId: INTERNAL,
+    errors.DeploymentFailed: INTERNAL,
+    errors.GenesisMismatch: INTERNAL,
+    errors.GenesisFileInvalid: INTERNAL,
+    errors.NetworkFileInvalid: INTERNAL,
+    errors.ProposalRejected: INTERNAL,
+    errors.MethodUnknown: METHOD_UNKNOWN,
+    errors.ParameterInvalid: INVALID_PARAMETERS,
+    errors.ExecutionReverted: REVERTED,
+    errors.ExecutionHalted: REFUSED,
+    errors.DryRunTooLong: OVER_LIMIT,
+    errors.LinkFrameInvalid: INTERNAL,
+    errors.StoreBusy: UNAVAILABLE,
+    errors.PoolFull: UNAVAILABLE,
+    errors.CoreUnavailable: UNAVAILABLE,
+    errors.CoreFailed: UNAVAILABLE,
+    errors.DirectoryBusy: INTERNAL,
+    errors.PortBusy: INTERNAL,
+    errors.RulesUnknown: INTERNAL,
+    errors.StoreVersionUnknown: INTERNAL,
+    errors.StoreUnwritable: INTERNAL,
+    errors.StoreCorrupt: INTERNAL,
+    errors.StateMissing: INTERNAL,
+    errors.EngineExhausted: INTERNAL,
+}
+"""The code on the wire of every leaf of the error tree."""
+
+ERROR_STRING_SELECTOR: Final = keccak(b"Error(string)")[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class WireError:
+    """The error object of a JSON-RPC answer."""
+
+    code: int
+    message: str
+    data: str | None = None
+
+
+def describe_error(error: NodeError) -> WireError:
+    """What the wire says of an error: total over the tree."""
+    code = CODE_BY_ERROR.get(type(error), INTERNAL)
+    if isinstance(error, errors.ExecutionReverted):
+        reason = _revert_reason(error.revert_data)
+        message = f"{error}: {reason}" if reason else str(error)
+        return WireError(code, message, format_data(error.revert_data))
+    if code == INTERNAL:
+        get_logger().error("rpc_internal_error", error=type(error).__name__, fault=str(error))
+        return WireError(code, f"internal error: {type(error).__name__}")
+    return WireError(code, str(error))
+
+
+def _revert_reason(data: bytes) -> str:
+    """The text of `Error(string)`; empty for any other revert data."""
+    if not data.startswith(ERROR_STRING_SELECTOR):
+        return ""
+    try:
+        (reason,) = decode_abi(["string"], data[4:])
+    except (DecodingError, UnicodeDecodeError):
+        return ""
+    return str(reason)

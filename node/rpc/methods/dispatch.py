@@ -1,0 +1,55 @@
+"""One call: its method found, its parameters counted, its fault named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from node import errors
+from node.errors import MethodUnknown, NodeError, ParameterInvalid
+from node.rpc.budget import Budget
+from node.rpc.faults import INTERNAL, WireError, describe_error
+from node.rpc.json_value import Json
+from node.rpc.methods.table import METHODS
+from node.rpc.methods.view import View, Watch
+from node.telemetry import get_logger
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """The node's JSON-RPC methods. Implements `rpc.server.Dispatcher`; safe between threads."""
+
+    view: View
+
+    def dispatch(self, method: str, params: list[Json], budget: Budget) -> Json | WireError:
+        """The result of a call, or the error to answer with. Never raises."""
+        try:
+            return self._call(method, params, budget)
+        except NodeError as error:
+            return describe_error(error)
+        except Exception:  # noqa: BLE001 - outermost loop: a fault of ours must not end the process
+            get_logger().exception("rpc_method_failed", method=method)
+            return WireError(INTERNAL, "internal error")
+
+    def is_heavy(self, method: str) -> bool:
+        """Whether a call may take seconds of the machine."""
+        known = METHODS.get(method)
+        return known is not None and known.is_heavy
+
+    def _call(self, name: str, params: list[Json], budget: Budget) -> Json:
+        method = METHODS.get(name)
+        if method is None:
+            raise MethodUnknown(name)
+        if not method.params_min <= len(params) <= method.params_max:
+            expected = f"{name} takes {method.params_min} to {method.params_max} values"
+            raise ParameterInvalid("params", expected)
+        if method.is_watched:
+            return method.function(self.view, *params, watch=_watch_of(budget))
+        return method.function(self.view, *params)
+
+
+def _watch_of(budget: Budget) -> Watch:
+    def watch() -> None:
+        if budget.is_spent():
+            raise errors.DryRunTooLong
+
+    return watch

@@ -1,0 +1,77 @@
+"""The names of the methods on the wire."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from node.rpc.methods import blocks, execution, fees, logs, network, pool, state, transactions
+
+Function = Callable[..., Any]  # each method has its own parameters, after the view
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method: what it does and what it may cost."""
+
+    function: Function
+    is_heavy: bool
+    """One call of it may take seconds of the machine."""
+    params_min: int
+    params_max: int
+    is_watched: bool
+    """It runs the EVM and takes the caller's watch."""
+
+
+def _method(function: Function, *, is_heavy: bool) -> Method:
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    positional = [each for each in parameters if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+    required = [each for each in positional if each.default is inspect.Parameter.empty]
+    return Method(
+        function,
+        is_heavy,
+        len(required),
+        len(positional),
+        any(each.name == "watch" for each in parameters),
+    )
+
+
+def _light(function: Function) -> Method:
+    return _method(function, is_heavy=False)
+
+
+def _heavy(function: Function) -> Method:
+    return _method(function, is_heavy=True)
+
+
+METHODS: Final[Mapping[str, Method]] = {
+    "eth_accounts": _light(network.eth_accounts),
+    "eth_blockNumber": _light(blocks.eth_block_number),
+    "eth_call": _heavy(execution.eth_call),
+    "eth_chainId": _light(network.eth_chain_id),
+    "eth_estimateGas": _heavy(execution.eth_estimate_gas),
+    "eth_feeHistory": _heavy(fees.eth_fee_history),
+    "eth_gasPrice": _light(fees.eth_gas_price),
+    "eth_getBalance": _light(state.eth_get_balance),
+    "eth_getBlockByHash": _light(blocks.eth_get_block_by_hash),
+    "eth_getBlockByNumber": _light(blocks.eth_get_block_by_number),
+    "eth_getBlockReceipts": _heavy(blocks.eth_get_block_receipts),
+    "eth_getBlockTransactionCountByHash": _light(blocks.eth_get_block_transaction_count),
+    "eth_getBlockTransactionCountByNumber": _light(blocks.eth_get_block_transaction_count),
+    "eth_getCode": _light(state.eth_get_code),
+    "eth_getLogs": _heavy(logs.eth_get_logs),
+    "eth_getStorageAt": _light(state.eth_get_storage_at),
+    "eth_getTransactionByHash": _light(transactions.eth_get_transaction_by_hash),
+    "eth_getTransactionCount": _light(state.eth_get_transaction_count),
+    "eth_getTransactionReceipt": _light(transactions.eth_get_transaction_receipt),
+    "eth_maxPriorityFeePerGas": _light(fees.eth_gas_price),
+    "eth_sendRawTransaction": _light(transactions.eth_send_raw_transaction),
+    "eth_syncing": _light(network.eth_syncing),
+    "net_version": _light(network.net_version),
+    "txpool_status": _light(pool.txpool_status),
+    "web3_clientVersion": _light(network.web3_client_version),
+    "web3_sha3": _light(network.web3_sha3),
+}
+"""Each method by its name; the numbers of its parameters are those of its function."""
