@@ -3,6 +3,7 @@
     node network generate --network FILE --out FILE   make genesis.json from a network file
     node network verify --genesis FILE                recompute a genesis file's hash and print it
     node run --genesis FILE --data DIR --port N       run a node (core and RPC process)
+    node dev                                          run a development chain of its own (chain id 31337, port 8545)
     node rpc ...                                      its RPC process alone; started by `run`
 
 Exit codes: 0 ended as asked, 1 a process of the node failed, 2 refused (bad file or argument), 3
@@ -23,6 +24,8 @@ from node.errors import NodeError, Rejected, Unavailable
 EXIT_REFUSED = 2
 EXIT_UNAVAILABLE = 3
 EXIT_BROKEN = 4
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +53,8 @@ def _run(options: argparse.Namespace) -> int:
             print(f"genesis 0x{app.verify_genesis(options.genesis).hex()}")
         case "run":
             return app.run_core(_settings(options))
+        case "dev":
+            return app.run_development(_development_settings(options))
         case _:
             return app.run_rpc(_settings(options))
     return 0
@@ -65,6 +70,18 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
+def _development_settings(options: argparse.Namespace) -> app.DevelopmentSettings:
+    return app.DevelopmentSettings(
+        data_directory=options.data.resolve() if options.data else None,
+        port=options.port,
+        host=options.host,
+        log_level=options.log_level,
+        chain_id=options.chain_id,
+        accounts=options.accounts,
+        block_gas_limit=options.block_gas_limit,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="node", description="Corridor settlement node")
     commands = parser.add_subparsers(required=True)
@@ -77,17 +94,35 @@ def _parser() -> argparse.ArgumentParser:
     verify = network_commands.add_parser("verify", help="recompute a genesis file's hash")
     verify.add_argument("--genesis", type=Path, required=True)
     verify.set_defaults(command="verify")
+    _add_development(commands.add_parser("dev", help="run a development chain"))
     for command, text in (("run", "run a node"), ("rpc", "run its RPC process alone")):
         process = commands.add_parser(command, help=text)
         process.add_argument("--genesis", type=Path, required=True)
         process.add_argument("--data", type=Path, required=True)
         process.add_argument("--port", type=int, required=True)
         process.add_argument("--host", default="127.0.0.1")
-        process.add_argument(
-            "--log-level", default="info", choices=("debug", "info", "warning", "error")
-        )
+        process.add_argument("--log-level", default="info", choices=LOG_LEVELS)
         process.set_defaults(command=command)
     return parser
+
+
+def _add_development(process: argparse.ArgumentParser) -> None:
+    defaults = app.DevelopmentSettings(data_directory=None)
+    process.add_argument("--data", type=Path, help="keep the chain there (default: nowhere)")
+    process.add_argument("--port", type=int, default=defaults.port)
+    process.add_argument("--host", default=defaults.host)
+    process.add_argument("--chain-id", type=int, default=defaults.chain_id)
+    process.add_argument("--accounts", type=_account_count, default=defaults.accounts)
+    process.add_argument("--block-gas-limit", type=int, default=defaults.block_gas_limit)
+    process.add_argument("--log-level", default=defaults.log_level, choices=LOG_LEVELS)
+    process.set_defaults(command="dev")
+
+
+def _account_count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= app.DEVELOPMENT_ACCOUNTS_MAX:
+        raise argparse.ArgumentTypeError(f"between 1 and {app.DEVELOPMENT_ACCOUNTS_MAX}")
+    return count
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ ACCOUNTS_MAX = 64
 CURRENCIES_MAX = 200
 """Currencies in it."""
 
+FUNDS_MAX = 1_000
+"""Accounts that a development network may begin with native coin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -102,6 +105,14 @@ class NetworkCurrency(_Strict):
     issuer_lei: Lei
 
 
+class NetworkFunds(_Strict):
+    """Native coin that one account of a development network begins with."""
+
+    address: AddressText
+    balance: Annotated[int, Field(gt=0, lt=1 << 128)]
+    """Wei."""
+
+
 class Network(_Strict):
     """The network file."""
 
@@ -114,6 +125,8 @@ class Network(_Strict):
     transaction_gas_limit: Annotated[int, Field(gt=0, lt=1 << 53)]
     currencies: Annotated[list[NetworkCurrency], Field(max_length=CURRENCIES_MAX)]
     participants: Annotated[list[NetworkParticipant], Field(max_length=PARTICIPANTS_MAX)]
+    funds: Annotated[list[NetworkFunds], Field(max_length=FUNDS_MAX)] = []
+    """Only where `development` is true."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -134,6 +147,9 @@ class Network(_Strict):
                 raise ValueError(
                     f"{currency.code}: {currency.issuer_lei} is no participant with role issuer"
                 )
+        _check_distinct("funded address", [funds.address.hex() for funds in self.funds])
+        if self.funds and not self.development:
+            raise ValueError("funds: only a development network begins with native coin")
         if self.transaction_gas_limit > self.block_gas_limit:
             raise ValueError("transaction_gas_limit is above block_gas_limit")
         return self

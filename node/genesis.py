@@ -93,8 +93,11 @@ def generate(network: Network, engine: Engine) -> Genesis:
         rules=specification.rules_at(0),
         ancestor_hashes=(),
     )
-    predeploys = {HISTORY_ADDRESS: GenesisAccount(nonce=1, code=HISTORY_CODE)}
-    alloc = engine.run_genesis_steps(env, predeploys, list(deployment_steps(network)))
+    before = {
+        HISTORY_ADDRESS: GenesisAccount(nonce=1, code=HISTORY_CODE),
+        **{Address(each.address): GenesisAccount(balance=each.balance) for each in network.funds},
+    }
+    alloc = engine.run_genesis_steps(env, before, list(deployment_steps(network)))
     loaded = engine.load_genesis(alloc)
     engine.discard(loaded.handle)
     header = genesis_header(specification, network.genesis_time, loaded.state_root)

@@ -12,7 +12,16 @@ alive. So it is asked to end before anything else is tried, a log line included.
 """
 
 from node.app.core import run_core
+from node.app.dev import DEVELOPMENT_ACCOUNTS_MAX, DevelopmentSettings, run_development
 from node.app.files import generate_genesis, verify_genesis
 from node.app.rpc import run_rpc
 
-__all__ = ["generate_genesis", "run_core", "run_rpc", "verify_genesis"]
+__all__ = [
+    "DEVELOPMENT_ACCOUNTS_MAX",
+    "DevelopmentSettings",
+    "generate_genesis",
+    "run_core",
+    "run_development",
+    "run_rpc",
+    "verify_genesis",
+]
