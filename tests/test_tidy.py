@@ -64,7 +64,8 @@ def written_files() -> Iterator[Path]:
             and (not name.startswith(".") or name == ".ci")
             and not name.endswith(".egg-info")
         ]
-        yield from (Path(folder, name) for name in sorted(names))
+        # In a linked worktree .git is a file that names a path of the machine.
+        yield from (Path(folder, name) for name in sorted(names) if name != ".git")
 
 
 @cache
