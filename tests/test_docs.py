@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.money import Amount, Rate, Rounding, parse_currency
+from reference_pages import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -69,6 +70,12 @@ def test_every_path_written_as_code_exists(document: Path) -> None:
         if not any((ROOT / (name.rstrip("/") + end)).exists() for end in tops)
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("place", sorted(PAGES))
+def test_a_reference_page_says_what_the_code_says(place: str) -> None:
+    """`scripts/docs` writes it anew."""
+    assert (ROOT / place).read_text(encoding="utf-8") == PAGES[place]()
 
 
 def test_decisions_are_numbered_without_gaps() -> None:

@@ -80,7 +80,7 @@ def test_a_changed_byte_is_found(position: int) -> None:
         channel(BANK_B).open(bytes(sealed))
 
 
-def test_a_message_signed_by_another_key_than_the_registrys_is_refused() -> None:
+def test_a_message_signed_by_another_key_than_the_registers_is_refused() -> None:
     rotated = replace(INSTITUTIONS[BANK_A].participant, signing_key=bytes(range(32)))
     others = [INSTITUTIONS[lei].participant for lei in (BANK_B, PROVIDER)]
     sealed = channel(BANK_A).seal(BANK_B, Kind.CREDIT_TRANSFER, BODY)

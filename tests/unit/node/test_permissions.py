@@ -148,7 +148,7 @@ def test_a_node_that_was_asked_about_a_later_time_answers_like_one_that_was_not(
     assert verdicts == [False, False]
 
 
-def test_a_verdict_dies_with_the_registrys_code_even_if_its_storage_stays(
+def test_a_verdict_dies_with_the_registers_code_even_if_its_storage_stays(
     engine: CountingEngine,
 ) -> None:
     """N-11. Two states that differ in the code of the implementation and in nothing else."""

@@ -1,0 +1,12 @@
+"""The reference pages that are written from the code, each with the function that writes it."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from reference_pages import errors, rpc
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "docs/reference/errors.md": errors.page,
+    "docs/reference/rpc.md": rpc.page,
+}
+"""What each page must hold, by its path in the checkout."""
