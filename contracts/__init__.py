@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 ARTEFACT_NAMES: Final = (
     "AccessManager",
     "CurrencyToken",
+    "DevelopmentToken",
     "ERC1967Proxy",
     "ParticipantRegistry",
     "PaymentSettlement",

@@ -5,8 +5,8 @@ initialisers of the proxies with the participants and currencies of the network 
 state that comes out. `genesis.json` holds that state (`alloc`, in geth's shape), the chain
 specification (`config`) and the hash of block 0, whose `extraData` is the hash of the
 specification: two nodes with different rules cannot share a genesis. `load` is what every node does
-at every start: it recomputes root and hash from the file and refuses a difference. Deployments are
-never run again.
+at its first start: it recomputes root and hash from the file and refuses a difference. Later starts
+`parse`: the hash covers the root, and the store remembers the hash. Deployments are never run again.
 
 Besides our contracts there is one system contract, the block hash history of EIP-2935.
 """
@@ -104,28 +104,39 @@ def generate(network: Network, engine: Engine) -> Genesis:
     return Genesis(specification, header, alloc)
 
 
-def load(text: bytes, engine: Engine) -> tuple[Genesis, LoadedGenesis]:
-    """The genesis of a file, with its state ready to commit; raises where the file is not itself."""
+def parse(text: bytes) -> Genesis:
+    """The genesis of a file, whose rules and hash are checked and whose state root is taken as stated.
+
+    Enough for who compares the hash with one that was reached by `load` before. Raises where the file
+    contradicts itself.
+    """
     document = _parse_document(text)
     specification = parse_specification(document["config"])
-    alloc = {
-        Address(_bytes(f"0x{address.removeprefix('0x')}", 20)): _parse_account(account)
-        for address, account in _object(document["alloc"]).items()
-    }
-    loaded = engine.load_genesis(alloc)
     stated_rules = _bytes(document["extraData"], 32)
     if specification.hash() != stated_rules:
         raise GenesisMismatch(
             "specification hash", expected=stated_rules, found=specification.hash()
         )
-    stated_root = _bytes(document["stateRoot"], 32)
-    if loaded.state_root != stated_root:
-        raise GenesisMismatch("state root", expected=stated_root, found=loaded.state_root)
-    header = genesis_header(specification, _integer(document["timestamp"]), loaded.state_root)
+    stated_root = Hash32(_bytes(document["stateRoot"], 32))
+    header = genesis_header(specification, _integer(document["timestamp"]), stated_root)
     stated_hash = _bytes(document["hash"], 32)
     if header.hash != stated_hash:
         raise GenesisMismatch("genesis hash", expected=stated_hash, found=header.hash)
-    return Genesis(specification, header, alloc), loaded
+    alloc = {
+        Address(_bytes(f"0x{address.removeprefix('0x')}", 20)): _parse_account(account)
+        for address, account in _object(document["alloc"]).items()
+    }
+    return Genesis(specification, header, alloc)
+
+
+def load(text: bytes, engine: Engine) -> tuple[Genesis, LoadedGenesis]:
+    """The genesis of a file, with its state ready to commit; raises where the file is not itself."""
+    parsed = parse(text)
+    loaded = engine.load_genesis(parsed.alloc)
+    stated_root = parsed.header.state_root
+    if loaded.state_root != stated_root:
+        raise GenesisMismatch("state root", expected=stated_root, found=loaded.state_root)
+    return parsed, loaded
 
 
 def format_genesis(genesis: Genesis) -> bytes:

@@ -76,11 +76,12 @@ def _build_application(
     settings: Settings, state_store: StateStore, chain_store: ChainStore
 ) -> Application:
     engine = PyEvmEngine(state_store)
-    loaded, state = genesis.load(settings.genesis_file.read_bytes(), engine)
+    text = settings.genesis_file.read_bytes()
     if History(chain_store).genesis_hash() is None:
+        loaded, state = genesis.load(text, engine)
         engine.commit(state.handle)
     else:
-        engine.discard(state.handle)
+        loaded = genesis.parse(text)
     chain_store.initialise(loaded.header)
     chain = Chain(
         store=chain_store,

@@ -113,13 +113,12 @@ def development_network(settings: DevelopmentSettings, genesis_time: int) -> Net
 
 def load_or_make_genesis(file: Path, settings: DevelopmentSettings) -> genesis.Genesis:
     """The genesis of a kept chain, or a new one; raises `GenesisMismatch` for another chain id."""
-    engine = PyEvmEngine(MemoryState())
     if not file.exists():
         network = development_network(settings, SystemClock().now())
-        made = genesis.generate(network, engine)
+        made = genesis.generate(network, PyEvmEngine(MemoryState()))
         file.write_bytes(genesis.format_genesis(made))
         return made
-    loaded, _ = genesis.load(file.read_bytes(), engine)
+    loaded = genesis.parse(file.read_bytes())
     chain_id = loaded.specification.chain_id
     if chain_id != settings.chain_id:
         raise GenesisMismatch(

@@ -22,7 +22,7 @@ from node.history import History
 from node.rpc.health import Health
 from node.rpc.methods import Methods, View
 from node.rpc.server import Server
-from node.store import ChainStore, MemoryState, StateStore
+from node.store import ChainStore, StateStore
 from node.telemetry import LogSink, configure_logs, get_logger
 
 CLIENT_VERSION: Final = "corridor-node/0.1.0"
@@ -43,9 +43,7 @@ def run_rpc(settings: Settings) -> int:
     shutdown = Shutdown()
     obey_signals(shutdown)
     client = _connect(settings.data_directory)
-    specification = genesis.load(settings.genesis_file.read_bytes(), PyEvmEngine(MemoryState()))[
-        0
-    ].specification
+    specification = genesis.parse(settings.genesis_file.read_bytes()).specification
     history = History(ChainStore(settings.data_directory / "chain", readonly=True))
     view = View(
         specification=specification,
