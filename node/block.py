@@ -64,6 +64,10 @@ class Header:
     timestamp: int
     extra_data: bytes = b""
     base_fee_per_gas: int = 0
+    coinbase: Address = COINBASE
+    """Another than the chain's own only in a simulated block, which is never stored."""
+    mix_hash: Hash32 = MIX_HASH
+    """As the coinbase."""
     hash: Hash32 = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +79,7 @@ class Header:
             [
                 self.parent_hash,
                 OMMERS_HASH,
-                COINBASE,
+                self.coinbase,
                 self.state_root,
                 self.transactions_root,
                 self.receipts_root,
@@ -86,7 +90,7 @@ class Header:
                 encode_uint(self.gas_used),
                 encode_uint(self.timestamp),
                 self.extra_data,
-                MIX_HASH,
+                self.mix_hash,
                 NONCE,
                 encode_uint(self.base_fee_per_gas),
                 WITHDRAWALS_ROOT,

@@ -15,6 +15,7 @@ NodeError
       InitCodeTooLarge            above EIP-3860's limit
       GasBelowIntrinsic           below the intrinsic gas or EIP-7623's floor
       FeeCapBelowPriorityFee      max_fee_per_gas < max_priority_fee_per_gas
+      FeeCapBelowBaseFee          max_fee_per_gas < the block's base fee
       NonceTooHigh                beyond EIP-2681's limit
       NonceTooLow                 that nonce is used
       NonceGap                    an earlier nonce is missing
@@ -37,6 +38,13 @@ NodeError
     ProposalRejected              a proposed block that must not be decided
     MethodUnknown                 no such JSON-RPC method
     ParameterInvalid              a JSON-RPC parameter that cannot be read
+    TraceTooLarge                 a trace that holds more than one answer may
+    NothingToTrace                no such transaction is committed, or it is genesis
+    SimulatedBlockOutOfOrder      a simulated block whose number or time does not follow
+    SimulationTooLarge            more simulated blocks, calls or gas than one answer may hold
+    SimulatedCallRefused          a simulated block cannot hold this call
+    PrecompileMovedToItself       a dry run that moves a precompiled contract to where it is
+    PrecompileMoveClash           a dry run that moves two precompiled contracts to one place
     ExecutionReverted             a dry run that the contract refused
     ExecutionHalted               a dry run that ended in an exceptional halt
     DryRunTooLong                 a dry run that took more time than its caller has
@@ -183,6 +191,18 @@ class FeeCapBelowPriorityFee(TransactionRejected):
         )
         self.max_fee_per_gas = max_fee_per_gas
         self.max_priority_fee_per_gas = max_priority_fee_per_gas
+
+
+class FeeCapBelowBaseFee(TransactionRejected):
+    """The fee cap is smaller than the block's base fee, which is 0 in every block of the chain."""
+
+    def __init__(self, *, max_fee_per_gas: int, base_fee: int) -> None:
+        super().__init__(
+            f"max fee per gas less than block base fee: maxFeePerGas: {max_fee_per_gas}, "
+            f"baseFee: {base_fee}"
+        )
+        self.max_fee_per_gas = max_fee_per_gas
+        self.base_fee = base_fee
 
 
 class NonceTooHigh(TransactionRejected):
@@ -408,6 +428,68 @@ class DryRunTooLong(Rejected):
 
     def __init__(self) -> None:
         super().__init__("the time for this request is over; ask for less at once")
+
+
+class TraceTooLarge(Rejected):
+    """A trace that holds more than one answer may."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(
+            f"trace above {bytes_max} bytes or too deep; ask for fewer steps or leave parts out"
+        )
+        self.bytes_max = bytes_max
+
+
+class NothingToTrace(Rejected):
+    """No such transaction is committed, or the block is genesis, which ran nothing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SimulatedBlockOutOfOrder(Rejected):
+    """A simulated block whose number does not rise, or whose time falls."""
+
+    def __init__(self, what: str, *, given: int, previous: int) -> None:
+        super().__init__(f"block {what}s must be in order: {given} after {previous}")
+        self.what = what
+        self.given = given
+        self.previous = previous
+
+
+class SimulationTooLarge(Rejected):
+    """More simulated blocks, calls or gas than one answer may hold."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"too many {what}: at most {limit}")
+        self.what = what
+        self.limit = limit
+
+
+class SimulatedCallRefused(Rejected):
+    """A simulated block cannot hold this call, for the reason a real one could not."""
+
+    def __init__(self, position: int, refusal: TransactionRejected) -> None:
+        super().__init__(f"call {position}: {refusal}")
+        self.position = position
+        self.refusal = refusal
+
+
+class PrecompileMovedToItself(Rejected):
+    """A dry run that moves a precompiled contract to where it is."""
+
+    def __init__(self, address: bytes) -> None:
+        super().__init__(f"movePrecompileToAddress: 0x{address.hex()} references itself")
+        self.address = address
+
+
+class PrecompileMoveClash(Rejected):
+    """A dry run that moves two precompiled contracts to one place."""
+
+    def __init__(self, address: bytes) -> None:
+        super().__init__(f"movePrecompileToAddress: 0x{address.hex()} is the target of two moves")
+        self.address = address
 
 
 class LinkFrameInvalid(Rejected):

@@ -122,6 +122,44 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsignedTransaction:
+    """A transaction of type 2 that nobody has signed: what a dry run shows, or a wallet is to sign."""
+
+    chain_id: int
+    nonce: int
+    max_priority_fee_per_gas: int
+    max_fee_per_gas: int
+    gas_limit: int
+    to: Address | None
+    """None: the transaction creates a contract."""
+    value: int
+    data: bytes
+    access_list: tuple[AccessListEntry, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the encoding with a signature of zeros (EIP-1559)."""
+        fields = (
+            self.chain_id,
+            self.nonce,
+            self.max_priority_fee_per_gas,
+            self.max_fee_per_gas,
+            self.gas_limit,
+        )
+        entries: list[RlpItem] = [
+            [entry.address, list(entry.storage_keys)] for entry in self.access_list
+        ]
+        items: list[RlpItem] = [
+            *map(encode_uint, fields),
+            b"" if self.to is None else self.to,
+            encode_uint(self.value),
+            self.data,
+            entries,
+            *[b""] * 3,
+        ]
+        return bytes([TYPE_DYNAMIC_FEE]) + encode_rlp(items)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedTransaction:
     """A transaction that passed the static check, with its sender."""
 

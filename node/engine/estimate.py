@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from node.engine.seam import AccountOverride, BlockEnv, Call, CallOutcome, CallStatus, Engine
+from node.engine.dry_run import AccountOverride, Call, CallOutcome, CallStatus
+from node.engine.seam import BlockEnv, Engine
 from node.primitives import Address, Hash32
 from node.transaction import gas_limit_min
 

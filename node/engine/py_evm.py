@@ -19,43 +19,34 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import rlp
-from eth.abc import ComputationAPI, SignedTransactionAPI
-from eth.exceptions import (
-    ContractCreationCollision,
-    FullStack,
-    InsufficientStack,
-    InvalidInstruction,
-    InvalidJumpDestination,
-    OutOfBoundsRead,
-    OutOfGas,
-    ReservedBytesInCode,
-    Revert,
-    StackDepthLimit,
-    VMError,
-    WriteProtection,
-)
-from eth.exceptions import InsufficientFunds as CallerTooPoor
+from eth.abc import ComputationAPI
 from eth.rlp.accounts import Account
-from eth.vm.interrupt import EVMMissingData
 from eth.vm.message import Message
-from trie.exceptions import MissingTrieNode
 from trie.hexary import HexaryTrie
 
-from node.block import (
-    Log,
-    Receipt,
-    merge_blooms,
-    receipts_root,
-    transactions_root,
-)
-from node.engine.seam import (
+from node.block import merge_blooms, receipts_root, transactions_root
+from node.engine.draft import run_draft
+from node.engine.dry_run import (
     AccountOverride,
+    Call,
+    CallAccesses,
+    CallOutcome,
+    CallsRun,
+    DraftBlock,
+)
+from node.engine.execution import (
+    NO_ADDRESS,
+    apply_overrides,
+    apply_raw,
+    outcome_of,
+    record_parent_hash,
+    run_call,
+)
+from node.engine.proof import AccountProof, prove_account
+from node.engine.seam import (
     AccountState,
     Alloc,
     BlockEnv,
-    Call,
-    CallOutcome,
-    CallStatus,
     Executed,
     GenesisAccount,
     GenesisStep,
@@ -63,35 +54,22 @@ from node.engine.seam import (
     Included,
     LoadedGenesis,
     Skipped,
+    TracedBlock,
     skip_reason_of,
 )
+from node.engine.trace import CallFrame, Trace, TraceOptions
+from node.engine.tracing import Budget, Recording, top_frame_of
 from node.engine.world_state import (
-    DETERMINISTIC_FAULTS,
-    Executable,
-    Executor,
-    PrecompileRefused,
     RecordingState,
     StateBuffer,
+    TouchedState,
     WorldState,
     open_state,
     put_alloc,
     translated_faults,
     watched_class_of,
 )
-from node.errors import (
-    BlockGasExhausted,
-    CallRejected,
-    DeploymentFailed,
-    ExecutionImpossible,
-    GasBelowIntrinsic,
-    InitCodeTooLarge,
-    InsufficientFunds,
-    NonceGap,
-    NonceTooLow,
-    SenderHasCode,
-    StateMissing,
-    TransactionRejected,
-)
+from node.errors import DeploymentFailed, StateMissing, TransactionRejected
 from node.primitives import (
     EMPTY_CODE_HASH,
     EMPTY_TRIE_ROOT,
@@ -103,38 +81,9 @@ from node.primitives import (
     keccak,
 )
 from node.store import StateValues
-from node.transaction import (
-    INIT_CODE_BYTES_MAX,
-    AccessListEntry,
-    CheckedTransaction,
-    check_transaction,
-    gas_limit_min,
-    intrinsic_gas,
-)
+from node.transaction import AccessListEntry
 
-HISTORY_ADDRESS: Final = Address(bytes.fromhex("0000f90827f1c53a10cb7a02335b175320002935"))
-"""EIP-2935's contract; its code belongs in genesis."""
-SYSTEM_ADDRESS: Final = Address(bytes.fromhex("fffffffffffffffffffffffffffffffffffffffe"))
-
-_SYSTEM_CALL_GAS: Final = 30_000_000
 _GENESIS_STEP_GAS: Final = 1_000_000_000_000
-_NO_ADDRESS: Final = Address(b"")
-_INIT_CODE_WORD_GAS: Final = 2
-
-_HALT_REASON_BY_ERROR: Final[Mapping[type[VMError], str]] = {
-    OutOfGas: "out of gas",
-    InsufficientStack: "stack underflow",
-    FullStack: "stack limit reached",
-    InvalidJumpDestination: "invalid jump destination",
-    InvalidInstruction: "invalid opcode",
-    CallerTooPoor: "insufficient balance for transfer",
-    StackDepthLimit: "max call depth exceeded",
-    ContractCreationCollision: "contract address collision",
-    WriteProtection: "write protection",
-    OutOfBoundsRead: "return data out of bounds",
-    ReservedBytesInCode: "invalid code: must not begin with 0xef",
-    PrecompileRefused: "precompiled contract refused by this chain",
-}
 
 
 class PyEvmEngine:
@@ -166,7 +115,7 @@ class PyEvmEngine:
                 computation = _run_genesis_step(state, step)
             state.clear_transient_storage()
             if computation.is_error:
-                outcome = _outcome_of(computation, gas_used=0, gas_refunded=0)
+                outcome = outcome_of(computation, gas_used=0, gas_refunded=0)
                 raise DeploymentFailed(
                     step.to, position, outcome.halt_reason or "reverted", outcome.data
                 )
@@ -183,17 +132,15 @@ class PyEvmEngine:
         gas_used = 0
         with translated_faults():
             state = open_state(WorldState, buffer, parent_root, env)
-            _record_parent_hash(state, env)
+            record_parent_hash(state, env)
             for position, raw in enumerate(raw_transactions):
                 try:
-                    checked = check_transaction(raw, chain_id=env.chain_id, rules=env.rules)
-                    _check_against_state(state, checked, env.rules.block_gas_limit - gas_used)
-                    receipt = _apply(state, checked, gas_used)
+                    applied = apply_raw(state, env, raw, gas_used)
                 except TransactionRejected as error:
                     skipped.append(Skipped(position, skip_reason_of(error), error))
                     continue
-                gas_used = receipt.cumulative_gas_used
-                included.append(Included(position, raw, checked.hash, receipt))
+                gas_used = applied.receipt.cumulative_gas_used
+                included.append(Included(position, raw, applied.checked.hash, applied.receipt))
             state.lock_changes()
             state.persist()
         receipts = [item.receipt for item in included]
@@ -231,30 +178,11 @@ class PyEvmEngine:
         """
         with translated_faults():
             state = open_state(WorldState, StateBuffer(self._store), root, env)
+            apply_overrides(state, overrides or {})
             if watch is not None:
                 watch()
                 state.computation_class = watched_class_of(state.computation_class, watch)
-            _apply_overrides(state, overrides or {})
-            _check_call(state, call)
-            message = Executable(
-                sender=call.sender,
-                nonce=state.get_nonce(call.sender),
-                max_fee_per_gas=call.gas_price,
-                max_priority_fee_per_gas=call.gas_price,
-                gas=call.gas_limit,
-                to=_NO_ADDRESS if call.to is None else call.to,
-                value=call.value,
-                data=call.data,
-                access_list=_access_list_of(call.access_list),
-                intrinsic_gas=_gas_before_message(
-                    call.data, creates=call.to is None, access_list=call.access_list
-                ),
-            )
-            try:
-                computation, gas_used, gas_refunded = _run(state, message)
-            except ExecutionImpossible as error:
-                raise CallRejected("the call cannot be executed") from error
-        return _outcome_of(computation, gas_used=gas_used, gas_refunded=gas_refunded)
+            return run_call(state, call)[1]
 
     def account(self, root: Hash32, address: Address) -> AccountState:
         """Return an account at a root."""
@@ -284,6 +212,100 @@ class PyEvmEngine:
             raise StateMissing(code_hash)
         return code
 
+    def proof(self, root: Hash32, address: Address, slots: Sequence[int]) -> AccountProof:
+        """Return the trie nodes that prove an account and slots of its storage, absent ones too."""
+        return prove_account(self._store, root, address, slots)
+
+    def trace(
+        self,
+        env: BlockEnv,
+        parent_root: Hash32,
+        transactions: TracedBlock,
+        options: TraceOptions,
+        watch: Callable[[], None],
+    ) -> tuple[Trace, ...]:
+        """Return how transactions of a block ran, by running the block again as `execute` does."""
+        budget = Budget()
+        traces: list[Trace] = []
+        gas_used = 0
+        with translated_faults():
+            state = open_state(WorldState, StateBuffer(self._store), parent_root, env)
+            watch()
+            record_parent_hash(state, env)
+            state.computation_class = watched_class_of(state.computation_class, watch)
+            last = max(transactions.positions, default=-1)
+            for position, raw in enumerate(transactions.raws[: last + 1]):
+                if position in transactions.positions:
+                    recording = Recording(options, budget, top_frame_of(raw))
+                    applied = recording.of(state, lambda: apply_raw(state, env, raw, gas_used))  # noqa: B023 - called at once
+                    traces.append(recording.trace(applied.outcome, applied.checked.hash))
+                else:
+                    applied = apply_raw(state, env, raw, gas_used)
+                gas_used = applied.receipt.cumulative_gas_used
+        return tuple(traces)
+
+    def trace_call(
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        call: Call,
+        options: TraceOptions,
+        overrides: Mapping[Address, AccountOverride],
+        watch: Callable[[], None],
+    ) -> Trace:
+        """Return how a call would run."""
+        with translated_faults():
+            state = open_state(WorldState, StateBuffer(self._store), root, env)
+            watch()
+            apply_overrides(state, overrides)
+            state.computation_class = watched_class_of(state.computation_class, watch)
+            to = call.to
+            if to is None:
+                to = created_address(call.sender, state.get_nonce(call.sender))
+            kind = "CREATE" if call.to is None else "CALL"
+            top = CallFrame(kind, call.sender, to, call.value, call.gas_limit, call.data)
+            recording = Recording(options, Budget(), top)
+            _, outcome = recording.of(state, lambda: run_call(state, call))
+        return recording.trace(outcome, None)
+
+    def accesses(
+        self, env: BlockEnv, root: Hash32, call: Call, watch: Callable[[], None]
+    ) -> CallAccesses:
+        """Return what a call gives and which accounts and slots it touches."""
+        with translated_faults():
+            state = open_state(TouchedState, StateBuffer(self._store), root, env)
+            watch()
+            state.computation_class = watched_class_of(state.computation_class, watch)
+            computation, outcome = run_call(state, call)
+        created = set(computation.contracts_created)
+        warm = {call.sender, call.to, env.coinbase, *state.computation_class.get_precompiles()}
+        touched = tuple(
+            AccessListEntry(
+                address, tuple(Hash32(slot.to_bytes(32, "big")) for slot in sorted(slots))
+            )
+            for address, slots in sorted(state.touched.items())
+            if address not in created and (slots or address not in warm)
+        )
+        return CallAccesses(outcome, touched)
+
+    def run_calls(
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        draft: DraftBlock,
+        parent: Handle | None,
+        watch: Callable[[], None],
+    ) -> CallsRun:
+        """Return what calls do one after the other in a block of their own, on top of a state."""
+        buffer = StateBuffer(self._store)
+        if parent is not None:
+            buffer.written.update(_pending(parent).values)
+        with translated_faults():
+            state = open_state(WorldState, buffer, root, env)
+            runs = run_draft(state, env, draft, watch)
+        gas_used = runs[-1].receipt.cumulative_gas_used if runs else 0
+        return CallsRun(Hash32(state.state_root), gas_used, runs, _handle_of(buffer))
+
     def _leaf(self, root: Hash32, key: bytes) -> bytes:
         """Return what a secured trie holds for a key; empty if nothing."""
         with translated_faults():
@@ -307,158 +329,11 @@ def _pending(handle: Handle) -> _Pending:
     return handle
 
 
-def _record_parent_hash(state: WorldState, env: BlockEnv) -> None:
-    """Run EIP-2935's system call, the first act of every block after genesis."""
-    code = state.get_code(HISTORY_ADDRESS)
-    if env.number == 0 or not code:
-        return
-    message = Message(
-        gas=_SYSTEM_CALL_GAS,
-        to=HISTORY_ADDRESS,
-        sender=SYSTEM_ADDRESS,
-        value=0,
-        data=env.ancestor_hashes[0],
-        code=code,
-    )
-    context = state.transaction_context_class(gas_price=0, origin=SYSTEM_ADDRESS)
-    state.computation_class.apply_message(state, message, context)
-    state.clear_transient_storage()
-
-
-def _check_against_state(state: WorldState, checked: CheckedTransaction, gas_left: int) -> None:
-    """Refuse what the sender's account or the block has no room for, in this order."""
-    transaction, sender = checked.transaction, checked.sender
-    nonce = state.get_nonce(sender)
-    if transaction.nonce < nonce:
-        raise NonceTooLow(expected=nonce, given=transaction.nonce)
-    if transaction.nonce > nonce:
-        raise NonceGap(expected=nonce, given=transaction.nonce)
-    if state.get_code_hash(sender) != EMPTY_CODE_HASH:
-        raise SenderHasCode(sender)
-    balance = state.get_balance(sender)
-    if transaction.cost_max > balance:
-        raise InsufficientFunds(cost=transaction.cost_max, balance=balance)
-    if transaction.gas_limit > gas_left:
-        raise BlockGasExhausted(transaction.gas_limit, gas_left)
-
-
-def _apply(state: WorldState, checked: CheckedTransaction, gas_used_before: int) -> Receipt:
-    """Run one checked transaction and return its receipt."""
-    transaction = checked.transaction
-    creates = transaction.to is None
-    computation, gas_used, _ = _run(
-        state,
-        Executable(
-            sender=checked.sender,
-            nonce=transaction.nonce,
-            max_fee_per_gas=transaction.max_fee_per_gas,
-            max_priority_fee_per_gas=transaction.max_priority_fee_per_gas,
-            gas=transaction.gas_limit,
-            to=_NO_ADDRESS if transaction.to is None else transaction.to,
-            value=transaction.value,
-            data=transaction.data,
-            access_list=_access_list_of(transaction.access_list),
-            intrinsic_gas=_gas_before_message(
-                transaction.data, creates=creates, access_list=transaction.access_list
-            ),
-            type_id=transaction.transaction_type,
-        ),
-    )
-    return Receipt(
-        transaction_type=transaction.transaction_type,
-        succeeded=computation.is_success,
-        cumulative_gas_used=gas_used_before + gas_used,
-        logs=_logs_of(computation),
-        gas_used=gas_used,
-        sender=checked.sender,
-        contract_address=created_address(checked.sender, transaction.nonce) if creates else None,
-    )
-
-
-def _run(state: WorldState, executable: Executable) -> tuple[ComputationAPI, int, int]:
-    """Return the finished computation, gas used, and the refund within it.
-
-    Raises ExecutionImpossible, the state as before, if py-evm fails in a deterministic way.
-    """
-    state.lock_changes()
-    snapshot = state.snapshot()
-    try:
-        computation = state.get_transaction_executor()(cast(SignedTransactionAPI, executable))
-    except (EVMMissingData, MissingTrieNode):
-        raise
-    except DETERMINISTIC_FAULTS as error:
-        state.revert(snapshot)
-        state.clear_transient_storage()
-        raise ExecutionImpossible from error
-    remaining = computation.get_gas_remaining()
-    spent = executable.gas - remaining
-    refunded = Executor.calculate_gas_refund(computation, spent)
-    gas_used = spent - refunded + computation.data_floor_gas
-    return computation, gas_used, refunded
-
-
-def _gas_before_message(
-    data: bytes, *, creates: bool, access_list: Sequence[AccessListEntry]
-) -> int:
-    gas = intrinsic_gas(data, creates=creates, access_list=access_list)
-    return gas - _INIT_CODE_WORD_GAS * ((len(data) + 31) // 32) if creates else gas
-
-
-def _access_list_of(
-    access_list: Sequence[AccessListEntry],
-) -> tuple[tuple[Address, tuple[int, ...]], ...]:
-    return tuple(
-        (entry.address, tuple(int.from_bytes(key, "big") for key in entry.storage_keys))
-        for entry in access_list
-    )
-
-
-def _logs_of(computation: ComputationAPI) -> tuple[Log, ...]:
-    return tuple(
-        Log(Address(address), tuple(Hash32(topic.to_bytes(32, "big")) for topic in topics), data)
-        for address, topics, data in computation.get_log_entries()
-    )
-
-
-def _outcome_of(computation: ComputationAPI, *, gas_used: int, gas_refunded: int) -> CallOutcome:
-    if computation.is_success:
-        return CallOutcome(CallStatus.SUCCEEDED, bytes(computation.output), gas_used, gas_refunded)
-    if isinstance(computation.error, Revert):
-        return CallOutcome(CallStatus.REVERTED, bytes(computation.output), gas_used, gas_refunded)
-    reason = _HALT_REASON_BY_ERROR.get(type(computation.error), "execution halted")
-    return CallOutcome(CallStatus.HALTED, b"", gas_used, gas_refunded, halt_reason=reason)
-
-
-def _apply_overrides(state: WorldState, overrides: Mapping[Address, AccountOverride]) -> None:
-    for address, override in overrides.items():
-        if override.balance is not None:
-            state.set_balance(address, override.balance)
-        if override.nonce is not None:
-            state.set_nonce(address, override.nonce)
-        if override.code is not None:
-            state.set_code(address, override.code)
-        for slot, value in (override.storage or {}).items():
-            state.set_storage(address, slot, value)
-
-
-def _check_call(state: WorldState, call: Call) -> None:
-    creates = call.to is None
-    if creates and len(call.data) > INIT_CODE_BYTES_MAX:
-        raise InitCodeTooLarge(len(call.data), INIT_CODE_BYTES_MAX)
-    gas_needed = gas_limit_min(call.data, creates=creates, access_list=call.access_list)
-    if call.gas_limit < gas_needed:
-        raise GasBelowIntrinsic(call.gas_limit, gas_needed)
-    cost = call.gas_limit * call.gas_price + call.value
-    balance = state.get_balance(call.sender)
-    if cost > balance:
-        raise InsufficientFunds(cost=cost, balance=balance)
-
-
 def _run_genesis_step(state: WorldState, step: GenesisStep) -> ComputationAPI:
     context = state.transaction_context_class(gas_price=0, origin=step.sender)
     message = Message(
         gas=_GENESIS_STEP_GAS,
-        to=_NO_ADDRESS if step.creates else step.to,
+        to=NO_ADDRESS if step.creates else step.to,
         sender=step.sender,
         value=0,
         data=b"" if step.creates else step.data,

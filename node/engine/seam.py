@@ -7,14 +7,26 @@ answers never tear while the chain moves on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum, unique
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, unique
 from typing import Final, NewType, Protocol
 
-from node.block import Receipt
+from node.block import COINBASE, MIX_HASH, Receipt
+from node.engine.dry_run import (
+    AccountOverride,
+    BlockOverrides,
+    Call,
+    CallAccesses,
+    CallOutcome,
+    CallsRun,
+    DraftBlock,
+)
+from node.engine.proof import AccountProof
+from node.engine.trace import Trace, TraceOptions
 from node.errors import (
     BlockGasExhausted,
     ExecutionImpossible,
+    FeeCapBelowBaseFee,
     FeeCapBelowPriorityFee,
     GasBelowIntrinsic,
     GasLimitTooHigh,
@@ -34,14 +46,14 @@ from node.errors import (
     TransactionTypeUnsupported,
     WrongChainId,
 )
-from node.primitives import Address, Hash32
+from node.primitives import ZERO_HASH, Address, Hash32
 from node.specification import Rules
-from node.transaction import AccessListEntry
 
 ANCESTOR_HASHES_MAX: Final = 256
 """How far back BLOCKHASH sees."""
 
-CALL_GAS_LIMIT_DEFAULT: Final = 16_000_000
+BLOB_BASE_FEE: Final = 1
+"""What BLOBBASEFEE answers where there are no blobs: the least possible (EIP-4844)."""
 
 Handle = NewType("Handle", object)
 """State computed and not written; only the engine that made it knows what is inside."""
@@ -58,6 +70,52 @@ class BlockEnv:
     rules: Rules
     ancestor_hashes: tuple[Hash32, ...]
     """Newest first: the parent's hash, its parent's ..., up to ANCESTOR_HASHES_MAX."""
+    coinbase: Address = COINBASE
+    prev_randao: Hash32 = MIX_HASH
+    gas_limit: int | None = None
+    """None: that of the rules, as in every block of the chain."""
+    base_fee_per_gas: int | None = None
+    """None: that of the rules, as in every block of the chain."""
+    blob_base_fee: int = BLOB_BASE_FEE
+
+    @property
+    def block_gas_limit(self) -> int:
+        """The most gas the block's transactions may use together."""
+        return self.rules.block_gas_limit if self.gas_limit is None else self.gas_limit
+
+    @property
+    def base_fee(self) -> int:
+        """The price of a unit of gas that is burnt."""
+        fee = self.base_fee_per_gas
+        return self.rules.base_fee_per_gas if fee is None else fee
+
+    def pretending(self, overrides: BlockOverrides) -> "BlockEnv":
+        """Return the same block with what a dry run pretends.
+
+        With another number BLOCKHASH still gives each block of the chain by its own; those that the chain does not
+        have read as zero.
+        """
+        number = self.number if overrides.number is None else overrides.number
+        given = {
+            "timestamp": overrides.timestamp,
+            "coinbase": overrides.coinbase,
+            "prev_randao": overrides.prev_randao,
+            "gas_limit": overrides.gas_limit,
+            "base_fee_per_gas": overrides.base_fee_per_gas,
+            "blob_base_fee": overrides.blob_base_fee,
+        }
+        return replace(
+            self,
+            number=number,
+            ancestor_hashes=_renumbered(self.ancestor_hashes, number - self.number),
+            **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # each of its field's type
+        )
+
+
+def _renumbered(ancestor_hashes: tuple[Hash32, ...], steps: int) -> tuple[Hash32, ...]:
+    """Return the hashes that a block sees whose number is `steps` higher."""
+    unknown = (ZERO_HASH,) * max(0, min(steps, ANCESTOR_HASHES_MAX))
+    return (*unknown, *ancestor_hashes[max(0, -steps) :])[:ANCESTOR_HASHES_MAX]
 
 
 @unique
@@ -83,6 +141,7 @@ class SkipReason(IntEnum):
     SENDER_NOT_PERMITTED = 17
     BLOCK_GAS_EXHAUSTED = 18
     EXECUTION_IMPOSSIBLE = 19
+    FEE_CAP_BELOW_BASE_FEE = 20
 
 
 _REASON_BY_ERROR: Final[Mapping[type[TransactionRejected], SkipReason]] = {
@@ -105,6 +164,7 @@ _REASON_BY_ERROR: Final[Mapping[type[TransactionRejected], SkipReason]] = {
     SenderNotPermitted: SkipReason.SENDER_NOT_PERMITTED,
     BlockGasExhausted: SkipReason.BLOCK_GAS_EXHAUSTED,
     ExecutionImpossible: SkipReason.EXECUTION_IMPOSSIBLE,
+    FeeCapBelowBaseFee: SkipReason.FEE_CAP_BELOW_BASE_FEE,
 }
 
 
@@ -151,6 +211,14 @@ class Executed:
 
 
 @dataclass(frozen=True, slots=True)
+class TracedBlock:
+    """A committed block's transactions, and which of them to trace."""
+
+    raws: tuple[bytes, ...]
+    positions: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class GenesisAccount:
     """One account of a genesis allocation."""
 
@@ -183,55 +251,6 @@ class GenesisStep:
     """Init code with constructor arguments if `creates`, else calldata."""
     creates: bool = True
     """Run `data` as a constructor and put its contract at `to`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A dry run: nothing is signed, nothing is kept."""
-
-    sender: Address
-    to: Address | None
-    """None: a creation."""
-    data: bytes = b""
-    value: int = 0
-    gas_limit: int = CALL_GAS_LIMIT_DEFAULT
-    gas_price: int = 0
-    access_list: tuple[AccessListEntry, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AccountOverride:
-    """What a dry run pretends about one account; None leaves it as it is."""
-
-    balance: int | None = None
-    nonce: int | None = None
-    code: bytes | None = None
-    storage: Mapping[int, int] | None = None
-    """Slots to replace; others keep their values."""
-
-
-class CallStatus(StrEnum):
-    """How a dry run ended."""
-
-    SUCCEEDED = "succeeded"
-    REVERTED = "reverted"
-    """By the contract's own REVERT; `data` is its reason."""
-    HALTED = "halted"
-    """By the EVM: out of gas, bad instruction ...; all gas is used."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallOutcome:
-    """What a dry run gave."""
-
-    status: CallStatus
-    data: bytes
-    """Return data, revert data, or empty after a halt."""
-    gas_used: int
-    gas_refunded: int = 0
-    """Already subtracted from `gas_used`."""
-    halt_reason: str = ""
-    """The EVM's name for a halt, for people: "out of gas"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,4 +315,55 @@ class Engine(Protocol):
 
     def code(self, root: Hash32, address: Address) -> bytes:
         """Return a contract's code at a root."""
+        ...
+
+    def proof(self, root: Hash32, address: Address, slots: Sequence[int]) -> AccountProof:
+        """Return the trie nodes that prove an account and slots of its storage, absent ones too."""
+        ...
+
+    def trace(
+        self,
+        env: BlockEnv,
+        parent_root: Hash32,
+        transactions: TracedBlock,
+        options: TraceOptions,
+        watch: Callable[[], None],
+    ) -> tuple[Trace, ...]:
+        """Return how transactions of a block ran, by running the block again as `execute` does.
+
+        Raises TraceTooLarge past the limits of one trace, and whatever `watch` raises.
+        """
+        ...
+
+    def trace_call(
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        call: Call,
+        options: TraceOptions,
+        overrides: Mapping[Address, AccountOverride],
+        watch: Callable[[], None],
+    ) -> Trace:
+        """Return how a call would run; raises what `call` and `trace` raise."""
+        ...
+
+    def accesses(
+        self, env: BlockEnv, root: Hash32, call: Call, watch: Callable[[], None]
+    ) -> CallAccesses:
+        """Return what a call gives and which accounts and slots it touches; raises as `call`."""
+        ...
+
+    def run_calls(
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        draft: DraftBlock,
+        parent: Handle | None,
+        watch: Callable[[], None],
+    ) -> CallsRun:
+        """Return what calls do one after the other in a block of their own, on top of a state.
+
+        `parent` is the handle of the block before, if that was one of these and `root` is its. Raises
+        SimulatedCallRefused for a call the block cannot hold, and whatever `watch` raises.
+        """
         ...

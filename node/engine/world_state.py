@@ -7,7 +7,7 @@ means "stop" becomes an error of ours.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -33,11 +33,7 @@ from node.block import (
     EXCESS_BLOB_GAS,
     MIX_HASH,
 )
-from node.engine.seam import (
-    Alloc,
-    BlockEnv,
-    GenesisAccount,
-)
+from node.engine.seam import BLOB_BASE_FEE, Alloc, BlockEnv, GenesisAccount
 from node.errors import (
     EngineExhausted,
     StateMissing,
@@ -153,10 +149,33 @@ def watched_class_of(
     return WatchedComputation
 
 
+def moved_class_of(
+    kind: type[PragueComputation], moves: Mapping[Address, Address]
+) -> type[PragueComputation]:
+    """Return a computation in which precompiled contracts answer at other addresses."""
+    precompiles = dict(kind.get_precompiles())
+    moved = {moves[address]: precompiles.pop(address) for address in moves}
+
+    class MovedComputation(kind):  # type: ignore[valid-type,misc]  # a class made for one dry run
+        _precompiles = precompiles | moved
+
+    return MovedComputation
+
+
 class WorldState(PragueState):
     """Prague's state as this chain has it."""
 
     transaction_executor_class = Executor
+    pretended_blob_base_fee = BLOB_BASE_FEE
+
+    @property
+    def blob_base_fee(self) -> int:
+        """What BLOBBASEFEE answers."""
+        return self.pretended_blob_base_fee
+
+    def get_tip(self, transaction: SignedTransactionAPI) -> int:
+        """Return the coinbase's share of a unit of gas: nothing where a dry run names no price."""
+        return max(0, super().get_tip(transaction))
 
     def set_system_contracts(self) -> None:
         """Do nothing: system contracts are part of genesis, not of opening a state."""
@@ -214,6 +233,25 @@ class RecordingState(WorldState):
         super().set_code(address, code)
 
 
+class TouchedState(WorldState):
+    """A state that remembers which accounts and slots were touched, even where that was reverted."""
+
+    @property
+    def touched(self) -> dict[Address, set[int]]:
+        """The slots touched, by account."""
+        return cast(dict[Address, set[int]], self.__dict__.setdefault("_touched", {}))
+
+    def mark_address_warm(self, address: Address) -> None:
+        """Note an account."""
+        self.touched.setdefault(address, set())
+        super().mark_address_warm(address)
+
+    def mark_storage_warm(self, address: Address, slot: int) -> None:
+        """Note a slot."""
+        self.touched.setdefault(address, set()).add(slot)
+        super().mark_storage_warm(address, slot)
+
+
 _StateKind = TypeVar("_StateKind", bound=WorldState)
 
 _GENESIS_CONTEXT: Final = ExecutionContext(
@@ -232,15 +270,15 @@ _GENESIS_CONTEXT: Final = ExecutionContext(
 
 def _context_of(env: BlockEnv) -> ExecutionContext:
     return ExecutionContext(
-        coinbase=COINBASE,
+        coinbase=env.coinbase,
         timestamp=env.timestamp,
         block_number=BlockNumber(env.number),
         difficulty=DIFFICULTY,
-        mix_hash=MIX_HASH,
-        gas_limit=env.rules.block_gas_limit,
+        mix_hash=env.prev_randao,
+        gas_limit=env.block_gas_limit,
         prev_hashes=env.ancestor_hashes,
         chain_id=env.chain_id,
-        base_fee_per_gas=env.rules.base_fee_per_gas,
+        base_fee_per_gas=env.base_fee,
         excess_blob_gas=EXCESS_BLOB_GAS,
     )
 
@@ -257,6 +295,7 @@ def open_state(
     state = kind(AtomicDB(buffer), _context_of(env) if env else _GENESIS_CONTEXT, root)
     if env:
         state.computation_class = computation_class_of(env.rules.precompiles_refused)
+        state.pretended_blob_base_fee = env.blob_base_fee
     return state
 
 

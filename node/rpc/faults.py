@@ -28,6 +28,26 @@ METHOD_UNKNOWN: Final = -32601
 INVALID_PARAMETERS: Final = -32602
 INTERNAL: Final = -32603
 
+# Of `eth_simulateV1`, as the Ethereum execution API specification numbers them.
+BLOCK_OUT_OF_ORDER: Final = -38020
+TIME_OUT_OF_ORDER: Final = -38021
+PRECOMPILE_MOVED_TO_ITSELF: Final = -38022
+PRECOMPILE_MOVE_CLASH: Final = -38023
+SIMULATION_TOO_LARGE: Final = -38026
+
+SIMULATED_CODE_BY_REFUSAL: Final[Mapping[type[NodeError], int]] = {
+    errors.NonceTooLow: -38010,
+    errors.NonceGap: -38011,
+    errors.FeeCapBelowBaseFee: -38012,
+    errors.GasBelowIntrinsic: -38013,
+    errors.InsufficientFunds: -38014,
+    errors.BlockGasExhausted: -38015,
+    errors.SenderHasCode: -38024,
+    errors.InitCodeTooLarge: -38025,
+    errors.FeeCapBelowPriorityFee: INVALID_PARAMETERS,
+}
+"""The code of a simulated call that its block cannot hold, by the reason."""
+
 CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.MalformedRlp: REFUSED,
     errors.TransactionTooLarge: REFUSED,
@@ -41,6 +61,7 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.InitCodeTooLarge: REFUSED,
     errors.GasBelowIntrinsic: REFUSED,
     errors.FeeCapBelowPriorityFee: REFUSED,
+    errors.FeeCapBelowBaseFee: REFUSED,
     errors.NonceTooHigh: REFUSED,
     errors.NonceTooLow: REFUSED,
     errors.NonceGap: REFUSED,
@@ -65,6 +86,13 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.ExecutionReverted: REVERTED,
     errors.ExecutionHalted: REFUSED,
     errors.DryRunTooLong: OVER_LIMIT,
+    errors.TraceTooLarge: OVER_LIMIT,
+    errors.NothingToTrace: REFUSED,
+    errors.SimulatedBlockOutOfOrder: BLOCK_OUT_OF_ORDER,
+    errors.SimulationTooLarge: SIMULATION_TOO_LARGE,
+    errors.SimulatedCallRefused: REFUSED,
+    errors.PrecompileMovedToItself: PRECOMPILE_MOVED_TO_ITSELF,
+    errors.PrecompileMoveClash: PRECOMPILE_MOVE_CLASH,
     errors.LinkFrameInvalid: INTERNAL,
     errors.StoreBusy: UNAVAILABLE,
     errors.PoolFull: UNAVAILABLE,
@@ -100,6 +128,10 @@ def describe_error(error: NodeError) -> WireError:
         reason = _revert_reason(error.revert_data)
         message = f"{error}: {reason}" if reason else str(error)
         return WireError(code, message, format_data(error.revert_data))
+    if isinstance(error, errors.SimulatedCallRefused):
+        code = SIMULATED_CODE_BY_REFUSAL.get(type(error.refusal), code)
+    if isinstance(error, errors.SimulatedBlockOutOfOrder) and error.what == "timestamp":
+        code = TIME_OUT_OF_ORDER
     if code == INTERNAL:
         get_logger().error("rpc_internal_error", error=type(error).__name__, fault=str(error))
         return WireError(code, f"internal error: {type(error).__name__}")

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from node.block import (
     BLOB_GAS_USED,
-    COINBASE,
     DIFFICULTY,
     EXCESS_BLOB_GAS,
-    MIX_HASH,
     NONCE,
     OMMERS_HASH,
     PARENT_BEACON_BLOCK_ROOT,
@@ -51,7 +49,7 @@ def format_block(block: Block, transactions: list[Json]) -> JsonObject:
         "hash": format_data(header.hash),
         "parentHash": format_data(header.parent_hash),
         "sha3Uncles": format_data(OMMERS_HASH),
-        "miner": format_data(COINBASE),
+        "miner": format_data(header.coinbase),
         "stateRoot": format_data(header.state_root),
         "transactionsRoot": format_data(header.transactions_root),
         "receiptsRoot": format_data(header.receipts_root),
@@ -61,7 +59,7 @@ def format_block(block: Block, transactions: list[Json]) -> JsonObject:
         "gasUsed": format_quantity(header.gas_used),
         "timestamp": format_quantity(header.timestamp),
         "extraData": format_data(header.extra_data),
-        "mixHash": format_data(MIX_HASH),
+        "mixHash": format_data(header.mix_hash),
         "nonce": format_data(NONCE),
         "baseFeePerGas": format_quantity(header.base_fee_per_gas),
         "withdrawalsRoot": format_data(WITHDRAWALS_ROOT),

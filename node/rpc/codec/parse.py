@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from node.engine import Call
-from node.engine.seam import CALL_GAS_LIMIT_DEFAULT
+from node.engine import CALL_GAS_LIMIT_DEFAULT, Call
 from node.errors import ParameterInvalid
 from node.primitives import ZERO_ADDRESS, Address, Hash32
 from node.rpc.json_value import Json, JsonObject
