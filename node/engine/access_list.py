@@ -1,12 +1,12 @@
 """The access list under which a call costs what it costs with that list, found by dry runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from node.engine.dry_run import Call, CallOutcome
+from node.engine.dry_run import AccountOverride, Call, CallOutcome
 from node.engine.seam import BlockEnv, Engine
-from node.primitives import Hash32
+from node.primitives import Address, Hash32
 from node.transaction import AccessListEntry
 
 ACCESS_LIST_RUNS_MAX: Final = 16
@@ -22,7 +22,12 @@ class AccessList:
 
 
 def create_access_list(
-    engine: Engine, env: BlockEnv, root: Hash32, call: Call, watch: Callable[[], None]
+    engine: Engine,
+    env: BlockEnv,
+    root: Hash32,
+    call: Call,
+    overrides: Mapping[Address, AccountOverride],
+    watch: Callable[[], None],
 ) -> AccessList:
     """Return the list that a run with it does not change; raises as `Engine.accesses`.
 
@@ -31,7 +36,7 @@ def create_access_list(
     """
     entries = call.access_list
     for _ in range(ACCESS_LIST_RUNS_MAX):
-        accesses = engine.accesses(env, root, replace(call, access_list=entries), watch)
+        accesses = engine.accesses(env, root, replace(call, access_list=entries), overrides, watch)
         if accesses.access_list == entries:
             break
         entries = accesses.access_list

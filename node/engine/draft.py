@@ -60,8 +60,9 @@ def run_draft(
     watch()
     apply_overrides(state, draft.overrides)
     state.lock_changes()
-    record_parent_hash(state, env)
+    # Even the system call is watched: its contract's code may be pretended.
     state.computation_class = watched_class_of(state.computation_class, watch)
+    record_parent_hash(state, env)
     if draft.logs_transfers:
         state.computation_class = _transfers_class_of(state.computation_class)
     runs: list[CallRun] = []

@@ -269,12 +269,18 @@ class PyEvmEngine:
         return recording.trace(outcome, None)
 
     def accesses(
-        self, env: BlockEnv, root: Hash32, call: Call, watch: Callable[[], None]
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        call: Call,
+        overrides: Mapping[Address, AccountOverride],
+        watch: Callable[[], None],
     ) -> CallAccesses:
         """Return what a call gives and which accounts and slots it touches."""
         with translated_faults():
             state = open_state(TouchedState, StateBuffer(self._store), root, env)
             watch()
+            apply_overrides(state, overrides)
             state.computation_class = watched_class_of(state.computation_class, watch)
             computation, outcome = run_call(state, call)
         created = set(computation.contracts_created)

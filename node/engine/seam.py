@@ -348,7 +348,12 @@ class Engine(Protocol):
         ...
 
     def accesses(
-        self, env: BlockEnv, root: Hash32, call: Call, watch: Callable[[], None]
+        self,
+        env: BlockEnv,
+        root: Hash32,
+        call: Call,
+        overrides: Mapping[Address, AccountOverride],
+        watch: Callable[[], None],
     ) -> CallAccesses:
         """Return what a call gives and which accounts and slots it touches; raises as `call`."""
         ...

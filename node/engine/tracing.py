@@ -134,7 +134,8 @@ class StructLogRecorder:
             return None
         options = self._options
         computation.meter.begin_instruction()
-        stack = computation.shown_stack()
+        needs_stack = options.has_stack or opcode in (_SLOAD, _SSTORE)
+        stack = computation.shown_stack() if needs_stack else ()
         step = StructLog(
             pc=computation.shown_pc(opcode),
             op=name,
@@ -209,6 +210,7 @@ class CallFrameRecorder:
         self._budget = budget
         self._frames = [top]
         self._kind = ""
+        self._is_dying = False
         budget.take(len(top.data))
 
     def wants(self, opcode: int) -> bool:
@@ -218,7 +220,8 @@ class CallFrameRecorder:
     def before(self, computation: RecordedComputation, opcode: int, name: str) -> None:
         """Remember which instruction calls; record a self-destruction."""
         self._kind = name
-        if opcode == _SELFDESTRUCT and (stack := computation.shown_stack()):
+        self._is_dying = opcode == _SELFDESTRUCT
+        if self._is_dying and (stack := computation.shown_stack()):
             heir = Address(stack[-1].to_bytes(32, "big")[12:])
             frame = CallFrame(
                 name, computation.msg.storage_address, heir, computation.balance(), 0, b""
@@ -226,9 +229,13 @@ class CallFrameRecorder:
             self._add(frame)
 
     def after(
-        self, computation: RecordedComputation, step: StructLog | None, fault: VMError | None
+        self, _computation: RecordedComputation, _step: StructLog | None, fault: VMError | None
     ) -> None:
-        """Nothing: calls end by `end`."""
+        """Take a self-destruction back that failed; calls end by `end`."""
+        calls = self._frames[-1].calls
+        if self._is_dying and fault is not None and calls and calls[-1].kind == "SELFDESTRUCT":
+            calls.pop()
+        self._is_dying = False
 
     def begin(self, computation: RecordedComputation, message: MessageAPI) -> None:
         """Open a frame."""

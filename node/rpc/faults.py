@@ -125,7 +125,7 @@ def describe_error(error: NodeError) -> WireError:
     """What the wire says of an error: total over the tree."""
     code = CODE_BY_ERROR.get(type(error), INTERNAL)
     if isinstance(error, errors.ExecutionReverted):
-        reason = _revert_reason(error.revert_data)
+        reason = revert_reason(error.revert_data)
         message = f"{error}: {reason}" if reason else str(error)
         return WireError(code, message, format_data(error.revert_data))
     if isinstance(error, errors.SimulatedCallRefused):
@@ -138,7 +138,7 @@ def describe_error(error: NodeError) -> WireError:
     return WireError(code, str(error))
 
 
-def _revert_reason(data: bytes) -> str:
+def revert_reason(data: bytes) -> str:
     """The text of `Error(string)`; empty for any other revert data."""
     if not data.startswith(ERROR_STRING_SELECTOR):
         return ""

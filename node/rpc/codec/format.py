@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from node.block import (
@@ -19,7 +20,13 @@ from node.block import (
 from node.history import LogRecord, ReceiptRecord
 from node.primitives import Address, Hash32
 from node.rpc.json_value import Json, JsonObject
-from node.transaction import TYPE_DYNAMIC_FEE, TYPE_LEGACY, Transaction
+from node.transaction import (
+    TYPE_DYNAMIC_FEE,
+    TYPE_LEGACY,
+    AccessListEntry,
+    Transaction,
+    UnsignedTransaction,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +106,39 @@ def format_transaction(
     if transaction.transaction_type == TYPE_LEGACY:
         return formatted
     formatted["yParity"] = format_quantity(transaction.y_parity)
-    formatted["accessList"] = [
-        {
-            "address": format_data(entry.address),
-            "storageKeys": [format_data(key) for key in entry.storage_keys],
-        }
-        for entry in transaction.access_list
-    ]
+    formatted["accessList"] = format_access_list(transaction.access_list)
     if transaction.transaction_type == TYPE_DYNAMIC_FEE:
         formatted["maxFeePerGas"] = format_quantity(transaction.max_fee_per_gas)
         formatted["maxPriorityFeePerGas"] = format_quantity(transaction.max_priority_fee_per_gas)
     return formatted
+
+
+def format_unsigned(transaction: UnsignedTransaction) -> JsonObject:
+    """The object of a transaction that is yet to be signed."""
+    return {
+        "type": format_quantity(TYPE_DYNAMIC_FEE),
+        "chainId": format_quantity(transaction.chain_id),
+        "nonce": format_quantity(transaction.nonce),
+        "to": format_data(transaction.to) if transaction.to is not None else None,
+        "value": format_quantity(transaction.value),
+        "gas": format_quantity(transaction.gas_limit),
+        "gasPrice": format_quantity(transaction.max_fee_per_gas),
+        "maxFeePerGas": format_quantity(transaction.max_fee_per_gas),
+        "maxPriorityFeePerGas": format_quantity(transaction.max_priority_fee_per_gas),
+        "input": format_data(transaction.data),
+        "accessList": format_access_list(transaction.access_list),
+    }
+
+
+def format_access_list(entries: Sequence[AccessListEntry]) -> list[JsonObject]:
+    """The access list object (EIP-2930)."""
+    return [
+        {
+            "address": format_data(entry.address),
+            "storageKeys": [format_data(key) for key in entry.storage_keys],
+        }
+        for entry in entries
+    ]
 
 
 def format_receipt(record: ReceiptRecord, transaction: Transaction) -> JsonObject:

@@ -73,6 +73,14 @@ def parse_quantity(value: Json, *, name: str) -> int:
     return int(digits, 16)
 
 
+def parse_number(value: Json, *, bits_max: int, name: str) -> int:
+    """A quantity of at most so many bits."""
+    number = parse_quantity(value, name=name)
+    if number.bit_length() > bits_max:
+        raise ParameterInvalid(name, f"expected at most {bits_max} bits")
+    return number
+
+
 def parse_percentiles(value: Json, *, name: str) -> list[int | float]:
     """Rising numbers from 0 to 100; none where the value is null."""
     if value is None:
@@ -114,10 +122,13 @@ def parse_hash(value: Json, *, name: str) -> Hash32:
 
 
 def parse_slot(value: Json, *, name: str) -> int:
-    """A storage slot: a quantity, or data of at most 32 bytes."""
-    if isinstance(value, str) and len(value) == HASH_TEXT_LENGTH:
-        return int.from_bytes(parse_data(value, name=name, length=32), "big")
-    return parse_quantity(value, name=name)
+    """A storage slot, or a slot's value: a quantity, or data of at most 32 bytes."""
+    if not isinstance(value, str) or len(value) % 2:
+        return parse_quantity(value, name=name)
+    data = parse_data(value, name=name)
+    if len(data) > 32:
+        raise ParameterInvalid(name, "expected at most 32 bytes")
+    return int.from_bytes(data, "big")
 
 
 def parse_flag(value: Json, *, name: str) -> bool:
@@ -213,20 +224,25 @@ def parse_call(value: Json, *, name: str) -> Call:
     """A transaction object of `eth_call` and `eth_estimateGas`; the nonce and type do not matter."""
     fields = parse_object(value, name=name)
     refuse_unknown(fields, CALL_FIELDS, name=name)
-    data, given_input = fields.get("data"), fields.get("input")
-    if data is not None and given_input is not None and data != given_input:
-        raise ParameterInvalid(name, "data and input differ")
     gas_price = fields.get("gasPrice") or fields.get("maxFeePerGas")
     to = fields.get("to")
     return Call(
-        sender=_parse_optional_address(fields.get("from"), name=f"{name}.from") or ZERO_ADDRESS,
-        to=_parse_optional_address(to, name=f"{name}.to"),
-        data=parse_data(given_input or data or "0x", name=f"{name}.data"),
+        sender=parse_optional_address(fields.get("from"), name=f"{name}.from") or ZERO_ADDRESS,
+        to=parse_optional_address(to, name=f"{name}.to"),
+        data=parse_call_data(fields, name=name),
         value=parse_quantity(fields.get("value") or "0x0", name=f"{name}.value"),
         gas_limit=_parse_call_gas(fields.get("gas"), name=f"{name}.gas"),
         gas_price=parse_quantity(gas_price or "0x0", name=f"{name}.gasPrice"),
-        access_list=_parse_access_list(fields.get("accessList"), name=f"{name}.accessList"),
+        access_list=parse_access_list(fields.get("accessList"), name=f"{name}.accessList"),
     )
+
+
+def parse_call_data(fields: JsonObject, *, name: str) -> bytes:
+    """The calldata of a transaction object: `input`, or `data` as it was once called."""
+    data, given_input = fields.get("data"), fields.get("input")
+    if data is not None and given_input is not None and data != given_input:
+        raise ParameterInvalid(name, "data and input differ")
+    return parse_data(given_input or data or "0x", name=f"{name}.data")
 
 
 def _parse_block_number(value: Json, *, name: str) -> int:
@@ -236,7 +252,8 @@ def _parse_block_number(value: Json, *, name: str) -> int:
     return number
 
 
-def _parse_optional_address(value: Json, *, name: str) -> Address | None:
+def parse_optional_address(value: Json, *, name: str) -> Address | None:
+    """Twenty bytes, or None for null."""
     return None if value is None else parse_address(value, name=name)
 
 
@@ -246,7 +263,8 @@ def _parse_call_gas(value: Json, *, name: str) -> int:
     return min(parse_quantity(value, name=name), CALL_GAS_LIMIT_DEFAULT)
 
 
-def _parse_access_list(value: Json, *, name: str) -> tuple[AccessListEntry, ...]:
+def parse_access_list(value: Json, *, name: str) -> tuple[AccessListEntry, ...]:
+    """An access list; none where the value is null."""
     entries = [] if value is None else value
     if not isinstance(entries, list) or len(entries) > ACCESS_LIST_ENTRIES_MAX:
         raise ParameterInvalid(name, f"expected at most {ACCESS_LIST_ENTRIES_MAX} entries")

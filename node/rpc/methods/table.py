@@ -7,7 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from node.rpc.methods import blocks, execution, fees, logs, network, pool, state, transactions
+from node.rpc.methods import (
+    blocks,
+    configuration,
+    execution,
+    fees,
+    logs,
+    network,
+    pool,
+    proofs,
+    simulation,
+    state,
+    traces,
+    transactions,
+)
 
 Function = Callable[..., Any]  # each method has its own parameters, after the view
 
@@ -47,12 +60,20 @@ def _heavy(function: Function) -> Method:
 
 
 METHODS: Final[Mapping[str, Method]] = {
+    "debug_traceBlockByHash": _heavy(traces.debug_trace_block),
+    "debug_traceBlockByNumber": _heavy(traces.debug_trace_block),
+    "debug_traceCall": _heavy(traces.debug_trace_call),
+    "debug_traceTransaction": _heavy(traces.debug_trace_transaction),
     "eth_accounts": _light(network.eth_accounts),
     "eth_blockNumber": _light(blocks.eth_block_number),
     "eth_call": _heavy(execution.eth_call),
+    "eth_capabilities": _light(configuration.eth_capabilities),
     "eth_chainId": _light(network.eth_chain_id),
+    "eth_config": _light(configuration.eth_config),
+    "eth_createAccessList": _heavy(execution.eth_create_access_list),
     "eth_estimateGas": _heavy(execution.eth_estimate_gas),
     "eth_feeHistory": _heavy(fees.eth_fee_history),
+    "eth_fillTransaction": _heavy(execution.eth_fill_transaction),
     "eth_gasPrice": _light(fees.eth_gas_price),
     "eth_getBalance": _light(state.eth_get_balance),
     "eth_getBlockByHash": _light(blocks.eth_get_block_by_hash),
@@ -62,12 +83,15 @@ METHODS: Final[Mapping[str, Method]] = {
     "eth_getBlockTransactionCountByNumber": _light(blocks.eth_get_block_transaction_count),
     "eth_getCode": _light(state.eth_get_code),
     "eth_getLogs": _heavy(logs.eth_get_logs),
+    "eth_getProof": _heavy(proofs.eth_get_proof),
     "eth_getStorageAt": _light(state.eth_get_storage_at),
+    "eth_getStorageValues": _heavy(state.eth_get_storage_values),
     "eth_getTransactionByHash": _light(transactions.eth_get_transaction_by_hash),
     "eth_getTransactionCount": _light(state.eth_get_transaction_count),
     "eth_getTransactionReceipt": _light(transactions.eth_get_transaction_receipt),
     "eth_maxPriorityFeePerGas": _light(fees.eth_gas_price),
     "eth_sendRawTransaction": _light(transactions.eth_send_raw_transaction),
+    "eth_simulateV1": _heavy(simulation.eth_simulate_v1),
     "eth_syncing": _light(network.eth_syncing),
     "net_version": _light(network.net_version),
     "txpool_status": _light(pool.txpool_status),

@@ -61,7 +61,7 @@ class Ground:
 
     def listed(self, to: Address | None, **fields: Any) -> AccessList:
         call = Call(ALICE.address, to, **fields)
-        return create_access_list(self.engine, block_env(), self.root, call, lambda: None)
+        return create_access_list(self.engine, block_env(), self.root, call, {}, lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -111,5 +111,5 @@ def test_the_search_ends_with_its_watch(ground: Ground) -> None:
 
     with pytest.raises(DryRunTooLong):
         create_access_list(
-            ground.engine, block_env(), ground.root, Call(ALICE.address, FRONT), watch
+            ground.engine, block_env(), ground.root, Call(ALICE.address, FRONT), {}, watch
         )

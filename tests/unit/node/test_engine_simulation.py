@@ -281,3 +281,19 @@ def test_a_simulation_ends_with_its_watch(ground: Ground) -> None:
     simulation = Simulation(ground.engine, ground.base, ground.env, lambda _number: RULES)
     with pytest.raises(DryRunTooLong):
         simulation.run([calls()] * 10, watch)
+
+
+def test_a_pretended_history_contract_is_watched_too(ground: Ground) -> None:
+    """N-63."""
+    asked = 0
+
+    def watch() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 5:
+            raise DryRunTooLong
+
+    endless = {HISTORY_ADDRESS: AccountOverride(code=bytes.fromhex("5b5f56"))}
+    simulation = Simulation(ground.engine, ground.base, ground.env, lambda _number: RULES)
+    with pytest.raises(DryRunTooLong):
+        simulation.run([calls(overrides=endless)], watch)

@@ -240,6 +240,16 @@ def test_a_self_destruction_is_a_frame_of_what_it_leaves(ground: Ground) -> None
     assert (left.kind, left.sender, left.to, left.value) == ("SELFDESTRUCT", DYER, SINK, 1_005)
 
 
+@pytest.mark.filterwarnings("ignore:SELFDESTRUCT opcode present:DeprecationWarning")
+def test_a_self_destruction_without_gas_for_it_is_no_frame(ground: Ground) -> None:
+    call = Call(ALICE.address, DYER, gas_limit=21_000 + 3 + 5_000)
+    trace = ground.engine.trace_call(
+        block_env(), ground.root, call, CallFrameOptions(), {}, lambda: None
+    )
+    assert isinstance(trace, FrameTrace)
+    assert (trace.top.error, trace.top.calls) == ("out of gas", [])
+
+
 def test_a_mined_transaction_traces_to_the_gas_of_its_receipt(ground: Ground) -> None:
     """N-61, N-62."""
     targets = [STORER, CALLER, HALTER, None, CALLER]

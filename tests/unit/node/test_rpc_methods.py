@@ -245,7 +245,7 @@ def test_fees_say_to_set_them_to_zero(core: Core) -> None:
         ("eth_chainId", [1], -32602),
         ("eth_getBalance", [], -32602),
         ("eth_getBalance", ["0x1"], -32602),
-        ("eth_call", [{}, "latest", {}], -32602),
+        ("eth_call", [{}, "latest", {}, {}, {}], -32602),
         ("eth_getBlockByNumber", ["latest", 1], -32602),
     ],
 )
