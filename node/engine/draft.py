@@ -11,7 +11,7 @@ from eth.abc import MessageAPI, StateAPI, TransactionContextAPI
 from eth.vm.forks.prague.computation import PragueComputation
 
 from node.block import Log, Receipt
-from node.engine.dry_run import CallRun, DraftBlock, DraftCall
+from node.engine.dry_run import SIMULATION_GAS_MAX, CallRun, DraftBlock, DraftCall
 from node.engine.execution import (
     NO_ADDRESS,
     access_list_of,
@@ -68,13 +68,13 @@ def run_draft(
     runs: list[CallRun] = []
     gas_used = 0
     for position, call in enumerate(draft.calls):
-        gas_left = min(env.block_gas_limit, draft.gas_max) - gas_used
-        if draft.gas_max <= gas_used:
-            raise SimulationTooLarge("units of gas", draft.gas_max)
+        block_left, budget_left = env.block_gas_limit - gas_used, draft.gas_max - gas_used
+        if budget_left < _gas_needed(call):
+            raise SimulationTooLarge("units of gas", SIMULATION_GAS_MAX)
         try:
-            if call.gas_limit is not None and call.gas_limit > env.block_gas_limit - gas_used:
-                raise BlockGasExhausted(call.gas_limit, env.block_gas_limit - gas_used)
-            transaction = _transaction_of(state, env, call, gas_left)
+            if call.gas_limit is not None and call.gas_limit > block_left:
+                raise BlockGasExhausted(call.gas_limit, block_left)
+            transaction = _transaction_of(state, env, call, min(block_left, budget_left))
             _check(state, call, transaction, is_validated=draft.is_validated)
             runs.append(_run_one(state, call.sender, transaction, gas_used))
         except TransactionRejected as refusal:
@@ -123,14 +123,15 @@ def _check(
     balance = state.get_balance(call.sender)
     if cost > balance:
         raise InsufficientFunds(cost=cost, balance=balance)
-    creates = transaction.to is None
-    gas_needed = gas_limit_min(
-        transaction.data, creates=creates, access_list=transaction.access_list
-    )
+    gas_needed = _gas_needed(call)
     if transaction.gas_limit < gas_needed:
         raise GasBelowIntrinsic(transaction.gas_limit, gas_needed)
-    if creates and len(transaction.data) > INIT_CODE_BYTES_MAX:
+    if transaction.to is None and len(transaction.data) > INIT_CODE_BYTES_MAX:
         raise InitCodeTooLarge(len(transaction.data), INIT_CODE_BYTES_MAX)
+
+
+def _gas_needed(call: DraftCall) -> int:
+    return gas_limit_min(call.data, creates=call.to is None, access_list=call.access_list)
 
 
 def _run_one(

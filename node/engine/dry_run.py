@@ -15,6 +15,9 @@ from node.transaction import AccessListEntry
 
 CALL_GAS_LIMIT_DEFAULT: Final = 16_000_000
 
+SIMULATION_GAS_MAX: Final = 50_000_000
+"""Gas that all calls of one simulation may use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -122,8 +125,8 @@ class DraftBlock:
     """Nonces, fees and senders are checked as in a real block."""
     logs_transfers: bool = False
     """Each transfer of native coin is shown as a log of TRANSFER_LOG_ADDRESS."""
-    gas_max: int = 0
-    """Gas that all the calls may use."""
+    gas_max: int = SIMULATION_GAS_MAX
+    """Gas that the simulation has left for all the calls."""
 
 
 @dataclass(frozen=True, slots=True)

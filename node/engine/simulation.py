@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from node.block import Block, Header, merge_blooms, receipts_root, transactions_root
-from node.engine.dry_run import BlockOverrides, CallRun, CallsRun, DraftBlock
+from node.engine.dry_run import (
+    SIMULATION_GAS_MAX,
+    BlockOverrides,
+    CallRun,
+    CallsRun,
+    DraftBlock,
+)
 from node.engine.seam import ANCESTOR_HASHES_MAX, BlockEnv, Engine, Handle
 from node.errors import SimulatedBlockOutOfOrder, SimulationTooLarge
 from node.primitives import Hash32
@@ -23,9 +29,6 @@ SIMULATED_BLOCKS_MAX: Final = 256
 
 SIMULATED_CALLS_MAX: Final = 1_024
 """Calls of one simulation."""
-
-SIMULATION_GAS_MAX: Final = 50_000_000
-"""Gas that all calls of one simulation may use."""
 
 _SECONDS_BETWEEN_BLOCKS: Final = 1
 """How much later a simulated block is whose time is not given."""
@@ -57,6 +60,7 @@ class Simulation:
         base: Header,
         env: BlockEnv,
         rules_at: Callable[[int], Rules],
+        gas_max: int = SIMULATION_GAS_MAX,
     ) -> None:
         """`env` is that of the base block; `rules_at` gives the rules of a number."""
         self._engine = engine
@@ -64,7 +68,7 @@ class Simulation:
         self._env = env
         self._parent = base
         self._handle: Handle | None = None
-        self._gas_left = SIMULATION_GAS_MAX
+        self._gas_left = gas_max
 
     def run(
         self, blocks: Sequence[SimulatedBlock], watch: Callable[[], None]

@@ -262,10 +262,30 @@ def test_a_simulation_has_limits(ground: Ground) -> None:
         ground.run(calls(block=far))
     with pytest.raises(SimulationTooLarge, match="calls"):
         ground.run(calls(*[call(SINK)] * (SIMULATED_CALLS_MAX + 1)))
-    simulation = Simulation(ground.engine, ground.base, ground.env, lambda _number: RULES)
-    simulation._gas_left = 21_000
-    with pytest.raises(SimulationTooLarge, match="gas"):
-        simulation.run([calls(call(SINK), call(SINK))], lambda: None)
+
+
+def test_all_blocks_share_the_gas_of_a_simulation(ground: Ground) -> None:
+    """N-63."""
+    one = calls(call(SINK))
+
+    def run(*blocks: SimulatedBlock) -> tuple[Simulated, ...]:
+        simulation = Simulation(
+            ground.engine, ground.base, ground.env, lambda _number: RULES, 2 * 21_000
+        )
+        return simulation.run(blocks, lambda: None)
+
+    limits = [decode_transaction(each.runs[0].raw).gas_limit for each in run(one, one)]
+    assert limits == [42_000, 21_000]
+    for blocks in ([one, one, one], [one, calls(call(SINK), call(SINK))]):
+        with pytest.raises(SimulationTooLarge, match="gas"):
+            run(*blocks)
+
+
+def test_a_call_without_a_gas_limit_gets_what_its_block_has_left(ground: Ground) -> None:
+    (simulated,) = ground.run(calls(call(COUNTER), call(COUNTER)))
+    first, second = (decode_transaction(raw).gas_limit for raw in simulated.block.transactions)
+    assert first == RULES.block_gas_limit
+    assert second == first - simulated.runs[0].outcome.gas_used
 
 
 def test_a_simulation_ends_with_its_watch(ground: Ground) -> None:
