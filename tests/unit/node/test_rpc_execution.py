@@ -365,7 +365,7 @@ def test_a_call_may_be_traced_on_a_pretended_state(core: Core) -> None:
         ("debug_traceBlockByNumber", ["0x0"], -32000),
         ("debug_traceBlockByNumber", ["latest", {"tracer": "prestateTracer"}], -32602),
         ("debug_traceBlockByNumber", ["latest", {"limit": -1}], -32602),
-        ("debug_traceBlockByNumber", ["latest", {"color": True}], -32602),
+        ("debug_traceBlockByNumber", ["latest", {"shade": True}], -32602),
         ("debug_traceBlockByNumber", ["latest", {"enableMemory": 1}], -32602),
         ("debug_traceCall", [{"data": "0x5b600056"}, "latest"], -32005),
     ],
