@@ -129,8 +129,11 @@ class StructLogRecorder:
         return True
 
     def before(self, computation: RecordedComputation, opcode: int, name: str) -> StructLog | None:
-        """Record the machine as the instruction finds it; None past the steps asked for."""
-        if 0 < self._options.steps_max <= len(self.steps):
+        """Record the machine as the instruction finds it; None past the steps asked for.
+
+        Nor is there a step where there is no code: what stops there is no instruction.
+        """
+        if not computation.msg.code or 0 < self._options.steps_max <= len(self.steps):
             return None
         options = self._options
         computation.meter.begin_instruction()

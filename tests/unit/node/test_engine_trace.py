@@ -138,6 +138,12 @@ def test_storage_stands_where_it_is_loaded_and_stored_with_its_new_value(ground:
     assert (steps[-1].op, steps[-1].pc, steps[-1].gas_cost) == ("STOP", len(STORER_CODE), 0)
 
 
+def test_where_there_is_no_code_there_are_no_steps(ground: Ground) -> None:
+    """N-61."""
+    assert ground.steps(SINK).steps == ground.steps(None).steps == ()
+    assert ground.steps(SINK).gas_used == 21_000
+
+
 def test_a_refund_shows_from_the_instruction_that_earns_it(ground: Ground) -> None:
     assert [(s.op, s.refund) for s in ground.steps(CLEARER).steps] == [
         ("PUSH0", 0),
@@ -273,6 +279,16 @@ def test_a_mined_transaction_traces_to_the_gas_of_its_receipt(ground: Ground) ->
     assert isinstance(last, FrameTrace)
     # Its slot holds the value already: cold, but nothing to write.
     assert (last.top.calls or [])[0].gas_used == 3 * 2 + 2_200 + 3 + 100 + 3 + 2 * 2 + 750
+
+
+@pytest.mark.slow
+def test_a_recorded_call_nests_to_the_evms_own_limit(ground: Ground) -> None:
+    """The recorder's own frames on the interpreter's stack leave room for 1,024 calls in each other."""
+    call = Call(ALICE.address, RECURSER, gas_limit=10**12)
+    for options in (StructLogOptions(steps_max=1), CallFrameOptions(has_only_top=True)):
+        trace = ground.engine.trace_call(block_env(), ground.root, call, options, {}, lambda: None)
+        used = trace.gas_used if isinstance(trace, StructTrace) else trace.top.gas_used
+        assert used == ground.engine.call(block_env(), ground.root, call).gas_used
 
 
 def test_a_trace_past_its_limits_is_refused(ground: Ground) -> None:
