@@ -4,6 +4,7 @@ What `PyEvmEngine.execute`, its dry runs, its traces and its simulations share, 
 code. py-evm's own checks are skipped; ours come first.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -69,6 +70,8 @@ SYSTEM_ADDRESS: Final = Address(bytes.fromhex("fffffffffffffffffffffffffffffffff
 NO_ADDRESS: Final = Address(b"")
 """Where a creation goes."""
 
+_INVALID: Final = 0xFE
+_OPCODE_IN_TEXT: Final = re.compile(r"opcode 0x([0-9a-f]+)")
 _SYSTEM_CALL_GAS: Final = 30_000_000
 _INIT_CODE_WORD_GAS: Final = 2
 
@@ -257,7 +260,15 @@ def outcome_of(computation: ComputationAPI, *, gas_used: int, gas_refunded: int)
 
 def halt_reason_of(error: VMError) -> str:
     """Return geth's words for what ended a computation."""
-    return _HALT_REASON_BY_ERROR.get(type(error), "execution halted")
+    reason = _HALT_REASON_BY_ERROR.get(type(error), "execution halted")
+    # py-evm's error holds the instruction in its text only.
+    found = _OPCODE_IN_TEXT.search(str(error)) if isinstance(error, InvalidInstruction) else None
+    return reason if found is None else f"{reason}: {undefined_name_of(int(found[1], 16))}"
+
+
+def undefined_name_of(opcode: int) -> str:
+    """Return geth's name of an instruction that does nothing but fail."""
+    return "INVALID" if opcode == _INVALID else f"opcode {opcode:#x} not defined"
 
 
 def apply_overrides(state: WorldState, overrides: Mapping[Address, AccountOverride]) -> None:

@@ -18,6 +18,7 @@ from eth.vm.gas_meter import GasMeter, allow_negative_refund_strategy
 from eth.vm.logic.invalid import InvalidOpcode
 
 from node.block import Log
+from node.engine.execution import undefined_name_of
 from node.engine.trace import (
     StructLog,
 )
@@ -25,13 +26,11 @@ from node.primitives import Address, Hash32
 
 _SHA3: Final = 0x20
 _PREVRANDAO: Final = 0x44
-_INVALID: Final = 0xFE
 _SELFDESTRUCT: Final = 0xFF
 
 _NAME_BY_OPCODE: Final = {
     _SHA3: "KECCAK256",
     _PREVRANDAO: "DIFFICULTY",
-    _INVALID: "INVALID",
     _SELFDESTRUCT: "SELFDESTRUCT",
 }
 """Where geth's name of an instruction is not py-evm's."""
@@ -44,10 +43,12 @@ class ChargeMeter(GasMeter):
 
     charged = 0
     passed_to_creation = 0
+    returned = 0
+    """What a call gave back that could not begin, or did not use."""
 
     def begin_instruction(self) -> None:
         """Count from zero."""
-        self.charged = self.passed_to_creation = 0
+        self.charged = self.passed_to_creation = self.returned = 0
         self._has_creation_begun = False
 
     def consume_gas(self, amount: int, reason: str) -> None:
@@ -58,6 +59,11 @@ class ChargeMeter(GasMeter):
                 self.passed_to_creation = amount
             self._has_creation_begun = True
         super().consume_gas(amount, reason)
+
+    def return_gas(self, amount: int) -> None:
+        """Give gas back."""
+        self.returned += amount
+        super().return_gas(amount)
 
     _has_creation_begun = False
 
@@ -229,5 +235,5 @@ def _name_of(function: Callable[..., Any], opcode: int) -> str:
     if opcode in _NAME_BY_OPCODE:
         return _NAME_BY_OPCODE[opcode]
     if isinstance(function, InvalidOpcode):
-        return f"opcode {opcode:#x} not defined"
+        return undefined_name_of(opcode)
     return str(getattr(function, "mnemonic", ""))

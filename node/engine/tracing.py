@@ -38,8 +38,8 @@ from node.transaction import decode_transaction, recover_sender
 
 _SLOAD: Final = 0x54
 _SSTORE: Final = 0x55
-_SELFDESTRUCT: Final = 0xFF
-_CALLS: Final = frozenset({0xF0, 0xF1, 0xF2, 0xF4, 0xF5, 0xFA, _SELFDESTRUCT})
+_SELFDESTRUCT: Final = "SELFDESTRUCT"
+_CALLS: Final = frozenset({0xF0, 0xF1, 0xF2, 0xF4, 0xF5, 0xFA, 0xFF})
 
 _SHOWN_ON_STEP: Final = (OutOfGas, InsufficientStack, FullStack, InvalidInstruction)
 """Faults found before the instruction acts; only these stand on its own step."""
@@ -213,35 +213,39 @@ class CallFrameRecorder:
         self._budget = budget
         self._frames = [top]
         self._kind = ""
-        self._is_dying = False
+        self._stack: tuple[int, ...] | None = None
         budget.take(len(top.data))
 
     def wants(self, opcode: int) -> bool:
         """Calls, creations and self-destructions."""
         return opcode in _CALLS
 
-    def before(self, computation: RecordedComputation, opcode: int, name: str) -> None:
-        """Remember which instruction calls; record a self-destruction."""
+    def before(self, computation: RecordedComputation, _opcode: int, name: str) -> None:
+        """Remember which instruction calls, and with what; record a self-destruction."""
+        computation.meter.begin_instruction()
         self._kind = name
-        self._is_dying = opcode == _SELFDESTRUCT
-        if self._is_dying and (stack := computation.shown_stack()):
-            heir = Address(stack[-1].to_bytes(32, "big")[12:])
-            frame = CallFrame(
-                name, computation.msg.storage_address, heir, computation.balance(), 0, b""
-            )
-            self._add(frame)
+        self._stack = computation.shown_stack()
+        if name == _SELFDESTRUCT and self._stack:
+            own = computation.msg.storage_address
+            heir = _address_of(self._stack[-1])
+            self._add(CallFrame(name, own, heir, computation.balance(), 0, b""))
 
     def after(
-        self, _computation: RecordedComputation, _step: StructLog | None, fault: VMError | None
+        self, computation: RecordedComputation, _step: StructLog | None, fault: VMError | None
     ) -> None:
-        """Take a self-destruction back that failed; calls end by `end`."""
-        calls = self._frames[-1].calls
-        if self._is_dying and fault is not None and calls and calls[-1].kind == "SELFDESTRUCT":
-            calls.pop()
-        self._is_dying = False
+        """Record a call that could not begin; take back a self-destruction that failed."""
+        stack, self._stack = self._stack, None
+        if stack is None or self._options.has_only_top:
+            return
+        if self._kind != _SELFDESTRUCT:
+            if fault is None:
+                self._add(_unbegun_frame(computation, self._kind, stack[::-1]))
+        elif fault is not None and stack:
+            self._take_back()
 
     def begin(self, computation: RecordedComputation, message: MessageAPI) -> None:
         """Open a frame."""
+        self._stack = None
         creates = message.is_create
         frame = CallFrame(
             kind=self._kind,
@@ -260,6 +264,7 @@ class CallFrameRecorder:
         """Close it."""
         frame = self._frames.pop()
         if child is None:
+            self._take_back()
             return
         frame.gas_used = child.get_gas_used()
         status = CallStatus.SUCCEEDED
@@ -277,7 +282,9 @@ class CallFrameRecorder:
             return
         self._budget.take(len(log.data) + 32 * len(log.topics))
         frame = self._frames[-1]
-        frame.logs = [*(frame.logs or []), FrameLog(log, len(frame.calls or ()), 0)]
+        if frame.logs is None:
+            frame.logs = []
+        frame.logs.append(FrameLog(log, len(frame.calls or ()), 0))
 
     def _add(self, frame: CallFrame) -> None:
         if self._options.has_only_top:
@@ -287,6 +294,45 @@ class CallFrameRecorder:
         if parent.calls is None:
             parent.calls = []
         parent.calls.append(frame)
+
+    def _take_back(self) -> None:
+        """Forget the frame added last: what it stood for never happened."""
+        if not self._options.has_only_top and self._frames[-1].calls:
+            self._frames[-1].calls.pop()
+
+
+def _unbegun_frame(
+    computation: RecordedComputation, kind: str, stack: tuple[int, ...]
+) -> CallFrame:
+    """Return the frame of a call that its caller could not begin; the stack is the top's first.
+
+    The EVM's own limit of depth is no cause here: frames end far above it.
+    """
+    creates = kind in CREATIONS
+    names_value = kind in ("CALL", "CALLCODE")
+    value = stack[0] if creates else stack[2] if names_value else 0
+    start, size = stack[1:3] if creates else stack[3:5] if names_value else stack[2:4]
+    meter = computation.meter
+    gas = meter.returned
+    if creates:
+        gas = meter.passed_to_creation or meter.gas_remaining - meter.gas_remaining // 64
+    frame = CallFrame(
+        kind=kind,
+        sender=computation.msg.storage_address,
+        to=None if creates else _address_of(stack[1]),
+        value={"STATICCALL": None, "DELEGATECALL": computation.msg.value}.get(kind, value),
+        gas=gas,
+        data=computation.shown_memory()[start : start + size],
+    )
+    if value > computation.balance():
+        frame.error = "insufficient balance for transfer"
+    else:
+        frame.gas_used, frame.error = gas, "contract address collision"
+    return frame
+
+
+def _address_of(word: int) -> Address:
+    return Address(word.to_bytes(32, "big")[12:])
 
 
 def _close_frame(frame: CallFrame, outcome: CallOutcome) -> None:

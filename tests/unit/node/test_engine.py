@@ -246,7 +246,7 @@ def test_a_dry_run_returns_reverts_and_halts(ground: Ground) -> None:
     reverted = ground.call(REVERTER)
     assert (reverted.status, reverted.data) == (CallStatus.REVERTED, bytes(31) + b"\x2a")
     halted = ground.call(HALTER, gas_limit=50_000)
-    assert (halted.status, halted.halt_reason) == (CallStatus.HALTED, "invalid opcode")
+    assert (halted.status, halted.halt_reason) == (CallStatus.HALTED, "invalid opcode: INVALID")
     assert (halted.data, halted.gas_used) == (b"", 50_000)
     assert ground.call(COUNTER, gas_limit=22_000).halt_reason == "out of gas"
     assert ground.call(None, data=INIT_CODE).data == b"\x00"

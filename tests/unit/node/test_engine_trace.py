@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from node.engine import (
+    AccountOverride,
     Call,
     CallFrame,
     CallFrameOptions,
@@ -175,8 +176,8 @@ def test_a_call_charges_what_it_passes_on_and_a_creation_does_not(ground: Ground
 @pytest.mark.parametrize(
     ("code", "op", "error"),
     [
-        ("fe", "INVALID", "invalid opcode"),
-        ("0c", "opcode 0xc not defined", "invalid opcode"),
+        ("fe", "INVALID", "invalid opcode: INVALID"),
+        ("0c", "opcode 0xc not defined", "invalid opcode: opcode 0xc not defined"),
         ("01", "ADD", "stack underflow"),
         ("5f56", "JUMP", ""),
         ("5f5ffd", "REVERT", ""),
@@ -238,6 +239,62 @@ def test_a_creation_is_a_frame_with_its_init_code_and_the_code_it_made(ground: G
     assert (made.data, made.output) == (bytes.fromhex("60005f5360015ff3"), b"\0")
     top = ground.frames(None, data=bytes.fromhex("5f5ffd"))
     assert (top.kind, top.to, top.error) == ("CREATE", None, "execution reverted")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "to", "gas"),
+    [
+        # 9,999 more than there is: CALL with 20,000 gas, CALLCODE likewise, CREATE of two bytes of memory.
+        (f"5f5f6002601f61270f73{SINK.hex()}614e20f150", "CALL", SINK, 20_000 + 2_300),
+        (f"5f5f6002601f61270f73{SINK.hex()}614e20f250", "CALLCODE", SINK, 20_000 + 2_300),
+        ("6002601f61270ff050", "CREATE", None, None),
+    ],
+)
+def test_a_call_that_cannot_begin_is_a_frame_that_used_nothing(
+    ground: Ground, code: str, kind: str, to: bytes | None, gas: int | None
+) -> None:
+    """N-62."""
+    written = bytes.fromhex("60ab5f52" + code + "00")
+    call = Call(ALICE.address, SINK, gas_limit=200_000)
+    pretended = {SINK: AccountOverride(code=written)}
+    trace = ground.engine.trace_call(
+        block_env(), ground.root, call, CallFrameOptions(), pretended, lambda: None
+    )
+    assert isinstance(trace, FrameTrace)
+    (frame,) = trace.top.calls or []
+    assert trace.top.error == ""
+    assert (frame.kind, frame.to, frame.value) == (kind, to, 9_999)
+    assert frame.data == b"\xab\0"
+    assert (frame.gas_used, frame.error) == (0, "insufficient balance for transfer")
+    assert gas is None or frame.gas == gas
+
+
+def test_a_creation_where_a_contract_stands_uses_all_that_it_was_given(ground: Ground) -> None:
+    """N-62."""
+    # CREATE2 of nothing with salt 0, twice.
+    pretended = {SINK: AccountOverride(code=bytes.fromhex("5f5f5f5ff550" * 2 + "00"))}
+    call = Call(ALICE.address, SINK, gas_limit=200_000)
+    trace = ground.engine.trace_call(
+        block_env(), ground.root, call, CallFrameOptions(), pretended, lambda: None
+    )
+    assert isinstance(trace, FrameTrace)
+    made, clashed = trace.top.calls or []
+    assert (made.error, made.gas_used) == ("", 0)
+    assert (clashed.kind, clashed.error) == ("CREATE2", "contract address collision")
+    assert clashed.gas_used == clashed.gas > 80_000
+
+
+def test_init_code_that_is_too_long_is_no_frame(ground: Ground) -> None:
+    # CREATE of 49,153 bytes.
+    written = bytes.fromhex("61c0015f5ff000")
+    pretended = {SINK: AccountOverride(code=written)}
+    call = Call(ALICE.address, SINK, gas_limit=200_000)
+    trace = ground.engine.trace_call(
+        block_env(), ground.root, call, CallFrameOptions(), pretended, lambda: None
+    )
+    assert isinstance(trace, FrameTrace)
+    assert trace.top.error
+    assert not trace.top.calls
 
 
 @pytest.mark.filterwarnings("ignore:SELFDESTRUCT opcode present:DeprecationWarning")

@@ -187,7 +187,7 @@ def test_a_revert_carries_its_data_and_its_words(core: Core) -> None:
 
 def test_a_halt_is_no_revert(core: Core) -> None:
     refused = refuse(core, "eth_call", {"data": "0xfe"})
-    assert (refused.code, refused.message) == (-32000, "invalid opcode")
+    assert (refused.code, refused.message) == (-32000, "invalid opcode: INVALID")
 
 
 def test_an_estimate_suffices_and_is_not_wasteful(core: Core) -> None:
