@@ -64,6 +64,7 @@ from node.engine.world_state import (
     StateBuffer,
     TouchedState,
     WorldState,
+    genesis_class_of,
     open_state,
     put_alloc,
     translated_faults,
@@ -108,6 +109,7 @@ class PyEvmEngine:
         The senders' own nonces do not move: a step is a message, not a transaction.
         """
         state = open_state(RecordingState, StateBuffer(self._store), EMPTY_TRIE_ROOT, env)
+        state.computation_class = genesis_class_of(state.computation_class)
         put_alloc(state, alloc)
         for position, step in enumerate(steps):
             state.lock_changes()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeVar, cast
 
-from eth.abc import ComputationAPI, SignedTransactionAPI
+from eth.abc import ComputationAPI, MessageAPI, SignedTransactionAPI
 from eth.db.atomic import AtomicDB
 from eth.db.backends.base import BaseDB
 from eth.exceptions import (
@@ -147,6 +147,21 @@ def watched_class_of(
             super().consume_gas(amount, reason)
 
     return WatchedComputation
+
+
+def genesis_class_of(kind: type[PragueComputation]) -> type[PragueComputation]:
+    """Return a computation without EIP-3860's limit on init code.
+
+    A deployment at genesis is no transaction, and its constructor's arguments (every participant of a network) may be
+    longer than one could carry.
+    """
+
+    class GenesisComputation(kind):  # type: ignore[valid-type,misc]  # a class made for one genesis
+        @classmethod
+        def validate_create_message(cls, message: MessageAPI) -> None:
+            """Accept."""
+
+    return GenesisComputation
 
 
 def moved_class_of(

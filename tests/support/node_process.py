@@ -112,6 +112,32 @@ class NodeProcess:
         return self.process.wait(READY_SECONDS_MAX)
 
 
+def start_development_node(log: Path, *arguments: str, **environment: str) -> NodeProcess:
+    """A development chain that serves, and what it printed before."""
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "node", "dev", "--port", str(free_port()), *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **environment},
+        )
+    assert process.stdout is not None
+    deadline, lines = time.monotonic() + READY_SECONDS_MAX, [""]
+    while not lines[-1].startswith("ready "):
+        readable, _, _ = select.select([process.stdout], [], [], deadline - time.monotonic())
+        line = process.stdout.readline() if readable else ""
+        if not line:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the node did not start: {lines} {log.read_text()}")
+        lines.append(line)
+    process.stdout.close()
+    assert any("(0) 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266" in line for line in lines)
+    return NodeProcess(process, lines[-1].removeprefix("ready ").strip(), log)
+
+
 def start_node(genesis: Path, data: Path, port: int, log: Path | None = None) -> NodeProcess:
     """A node that serves."""
     log = log or data.with_suffix(".log")

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +10,13 @@ import pytest
 from eth_account import Account
 
 from node.app.dev import BALANCE_WEI, CHAIN_ID_DEFAULT, development_accounts
-from support.node_process import READY_SECONDS_MAX, ROOT, NodeProcess, free_port, run_command
+from support.node_process import (
+    READY_SECONDS_MAX,
+    NodeProcess,
+    free_port,
+    run_command,
+    start_development_node,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -30,29 +31,9 @@ def temporary(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def node(tmp_path: Path, temporary: Path) -> Iterator[NodeProcess]:
-    log = tmp_path / "dev.log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "node", "dev", "--port", str(free_port())],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env={**os.environ, "TMPDIR": str(temporary)},
-        )
-    assert process.stdout is not None
-    lines: list[str] = []
-    deadline = time.monotonic() + READY_SECONDS_MAX
-    while not lines or not lines[-1].startswith("ready "):
-        readable, _, _ = select.select([process.stdout], [], [], deadline - time.monotonic())
-        line = process.stdout.readline() if readable else ""
-        assert line, (lines, log.read_text())
-        lines.append(line)
-    assert any("(0) 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266" in line for line in lines)
-    running = NodeProcess(process, lines[-1].removeprefix("ready ").strip(), log)
+    running = start_development_node(tmp_path / "dev.log", TMPDIR=str(temporary))
     yield running
     running.stop()
-    process.stdout.close()
 
 
 def test_the_first_account_pays_the_second_and_deploys_with_and_without_fees(

@@ -21,7 +21,7 @@ from node.engine import HISTORY_ADDRESS, GenesisAccount, PyEvmEngine
 from node.errors import GenesisFileInvalid, GenesisMismatch, NetworkFileInvalid, PublicChainId
 from node.primitives import Address
 from node.store import MemoryState
-from support.settlement_network import network_file
+from support.settlement_network import lei_of, network_file
 
 
 @lru_cache(maxsize=1)
@@ -164,3 +164,32 @@ def test_a_network_file_with_a_fault_is_refused(path: str, value: object) -> Non
 def test_a_fault_is_named_by_its_place() -> None:
     with pytest.raises(NetworkFileInvalid, match=r"participants\.0\.bic"):
         parse_network(json.dumps(at("participants.0.bic", "NOBIC")).encode())
+
+
+def test_a_network_may_have_more_accounts_than_a_transaction_could_carry() -> None:
+    """N-20."""
+    network = copy.deepcopy(network_file())
+    bank = network["participants"][-1]
+    accounts = [
+        {"reference": f"0x{number:064x}", "address": f"0x{number:040x}", "kind": "operating"}
+        for number in range(10**6, 10**6 + 60)
+    ]
+    network["participants"] += [
+        {
+            **bank,
+            "lei": lei_of(f"MANY{number:014d}").decode(),
+            "bic": f"MANYDE00{number:03d}",
+            "accounts": [
+                {
+                    **account,
+                    "reference": f"0x{number + 1:02x}{account['reference'][4:]}",
+                    "address": f"0x{number + 1:02x}{account['address'][4:]}",
+                }
+                for account in accounts
+            ],
+        }
+        for number in range(9)
+    ]
+    before, after = generate(network_file()).alloc, generate(network).alloc
+    registry = Address(contracts.REGISTRY_ADDRESS)
+    assert len(after[registry].storage) > len(before[registry].storage) + 9 * 60

@@ -1,0 +1,116 @@
+"""`scripts/bench node`: prepares the chain, takes every figure, prints one JSON object."""
+
+import argparse
+import datetime as dt
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark.intake import measure_intake
+from benchmark.machine import describe, load_average, probe
+from benchmark.prepared import Prepared, prepare
+from benchmark.reads import measure_logs
+from benchmark.running import running_node
+from benchmark.stages import measure_stages
+from benchmark.transfers import Load, make_load, measure_transfers
+
+STAGE_TRANSFERS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    accounts: int
+    transfers: int
+    history_blocks: int
+    intake: int
+
+
+FULL: Final = Size(accounts=10_000, transfers=20_000, history_blocks=10_000, intake=1_000)
+QUICK: Final = Size(accounts=200, transfers=300, history_blocks=30, intake=50)
+
+
+def main() -> int:
+    """Measures and prints; gives the exit code."""
+    options = _parser().parse_args()
+    default = QUICK if options.quick else FULL
+    size = Size(
+        accounts=options.accounts or default.accounts,
+        transfers=options.transfers or default.transfers,
+        history_blocks=default.history_blocks,
+        intake=default.intake,
+    )
+    figures = measure_node(size, options.cache or options.checkout / ".bench")
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+    return 0 if figures["transfers"]["wrong_balances"] == 0 else 1
+
+
+def measure_node(size: Size, cache: Path) -> dict[str, Any]:  # a JSON object
+    """Every figure of a node at one size."""
+    cache.mkdir(parents=True, exist_ok=True)
+    _say(f"preparing a chain with {size.accounts} holders")
+    prepared = prepare(cache, accounts=size.accounts, history_blocks=size.history_blocks)
+    _say("signing")
+    load = make_load(prepared, size.transfers)
+    started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    busy_before = load_average()
+    with tempfile.TemporaryDirectory(prefix="run-", dir=cache) as name:
+        directory = Path(name)
+        reference = probe(directory)
+        staged = load.raws[: min(STAGE_TRANSFERS, len(load.raws))]
+        _say("stages")
+        stages = measure_stages(prepared, prepared.copy_data(directory / "stages"), staged)
+        figures = _measure_running(prepared, directory, load, size)
+    return {
+        "measured": started,
+        "machine": describe(),
+        "size": {
+            "accounts": size.accounts,
+            "senders": len(prepared.senders),
+            "history_blocks": size.history_blocks,
+        },
+        "load_average": {"before": busy_before, "after": load_average()},
+        "reference": reference,
+        **figures,
+        "stages": stages,
+    }
+
+
+def _measure_running(prepared: Prepared, directory: Path, load: Load, size: Size) -> dict[str, Any]:
+    log = directory / "node.log"
+    _say("intake")
+    data = prepared.copy_data(directory / "intake")
+    with running_node(prepared.genesis_file, data, log) as node:
+        intake = measure_intake(node, prepared, size.intake)
+    _say("logs and transfers")
+    data = prepared.copy_data(directory / "transfers")
+    with running_node(prepared.genesis_file, data, log) as node:
+        logs = measure_logs(node, prepared)
+        transfers = measure_transfers(node, load)
+    return {"transfers": transfers, "intake": intake, "get_logs": logs}
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure a node.")
+    parser.add_argument("what", choices=("node",))
+    parser.add_argument("--checkout", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="small: does it work?")
+    parser.add_argument("--accounts", type=int, help="token holders (10,000 of them send)")
+    parser.add_argument("--transfers", type=int)
+    parser.add_argument("--cache", type=Path, help="where prepared chains are kept")
+    parser.add_argument("--out", type=Path, help="write the figures there too")
+    return parser
+
+
+sys.exit(main())

@@ -1,0 +1,195 @@
+"""How many ERC-20 transfers a second become final, sustained, through JSON-RPC.
+
+Every transfer is signed before the clock starts. They are sent in batches while at most `OUTSTANDING_MAX` are on their
+way, and the clock stops when the last is in a block. Meanwhile another connection asks for the newest block, which is
+how long a reader waits while blocks commit, and memory is looked at now and again.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from benchmark.prepared import BALANCE, TOKEN, Prepared
+from benchmark.running import Client, RunningNode, cpu_between, encode_submissions
+from node.primitives import keccak
+
+BATCH: Final = 100
+OUTSTANDING_MAX: Final = 3_000
+STALLED_SECONDS_MAX: Final = 120
+SAMPLE_SECONDS: Final = 0.5
+READ_PAUSE_SECONDS: Final = 0.01
+BALANCES_PER_BATCH: Final = 100
+HASHES_ONLY: Final = (False,)
+
+
+@dataclass(slots=True)
+class Load:
+    """Signed transfers, in the order they are sent, and the balances that they end in."""
+
+    raws: list[bytes]
+    balance_by_address: dict[bytes, int]
+
+
+def make_load(prepared: Prepared, count: int) -> Load:
+    """Transfers by the senders in turn, each to the next but some; the first sender has sent before."""
+    senders = prepared.senders
+    balances = dict.fromkeys(range(len(senders)), BALANCE)
+    nonces = dict.fromkeys(balances, 0)
+    nonces[0] = prepared.history_blocks
+    balances[0] -= prepared.history_blocks
+    for nonce in range(prepared.history_blocks):
+        balances[1 + nonce % (len(senders) - 1)] += 1
+    raws = []
+    for number in range(count):
+        index, amount = number % len(senders), 1 + number % 7
+        to = (index * 7 + number // len(senders) + 1) % len(senders)
+        raws.append(senders[index].transfer(nonces[index], senders[to].address, amount))
+        nonces[index] += 1
+        balances[index] -= amount
+        balances[to] += amount
+    return Load(raws, {senders[index].address: each for index, each in balances.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Memory of all processes at one time."""
+
+    at: float
+    resident_bytes: int
+    anonymous_bytes: int
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is seen beside the load: reading times and memory."""
+
+    read_seconds: list[float] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, node: RunningNode) -> None:
+        """Looks until `stopping`."""
+        client, sampled_at = Client(node.url), 0.0
+        while not self.stopping.wait(READ_PAUSE_SECONDS):
+            started_at = time.perf_counter()
+            client.call("eth_getBlockByNumber", "latest", *HASHES_ONLY)
+            self.read_seconds.append(time.perf_counter() - started_at)
+            if started_at - sampled_at >= SAMPLE_SECONDS:
+                sampled_at = started_at
+                usages = node.usage().values()
+                resident = sum(each.resident_bytes for each in usages)
+                anonymous = sum(each.anonymous_bytes for each in usages)
+                self.samples.append(Sample(started_at, resident, anonymous))
+        client.close()
+
+
+def measure_transfers(node: RunningNode, load: Load) -> dict[str, Any]:  # a JSON object
+    """Sends the load and waits until it is final."""
+    client, watch = Client(node.url), Watch()
+    first_block = int(client.call("eth_blockNumber"), 16)
+    watcher = threading.Thread(target=watch.run, args=(node,))
+    before, started_at = node.usage(), time.perf_counter()
+    watcher.start()
+    try:
+        blocks = _send_all(client, load.raws, first_block)
+    finally:
+        watch.stopping.set()
+        watcher.join()
+    seconds = time.perf_counter() - started_at
+    cpu = cpu_between(before, node.usage())
+    wrong = _wrong_balances(client, load)
+    client.close()
+    return {
+        "transfers": len(load.raws),
+        "seconds": round(seconds, 2),
+        "transfers_per_second": round(len(load.raws) / seconds, 1),
+        "blocks": len(blocks),
+        "transfers_per_block": round(len(load.raws) / len(blocks), 1),
+        "cpu_microseconds_per_transfer": {
+            name: round(used / len(load.raws) * 1e6) for name, used in cpu.items()
+        },
+        "wrong_balances": wrong,
+        "get_block_by_number_milliseconds": percentiles(watch.read_seconds),
+        "memory": _memory(watch.samples, len(load.raws)),
+    }
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Median, 99th percentile and maximum, in milliseconds, with their number."""
+    ordered = sorted(seconds)
+    at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    found = {
+        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e3, 2)
+        for name, share in at.items()
+    }
+    return {**found, "count": len(ordered)}
+
+
+def _send_all(client: Client, raws: Sequence[bytes], head: int) -> list[int]:
+    """The number of transfers of each block, once all are in blocks."""
+    bodies = [encode_submissions(raws[at : at + BATCH]) for at in range(0, len(raws), BATCH)]
+    counts: list[int] = []
+    sent, moved_at = 0, time.monotonic()
+    while sum(counts) < len(raws):
+        if sent < len(bodies) and sent * BATCH - sum(counts) < OUTSTANDING_MAX:
+            answer = client.post_bytes(bodies[sent])
+            if b'"error"' in answer:
+                raise RuntimeError(f"refused: {answer[:300].decode()}")
+            sent += 1
+        newest = int(client.call("eth_blockNumber"), 16)
+        if newest > head:
+            moved_at = time.monotonic()
+        elif time.monotonic() - moved_at > STALLED_SECONDS_MAX:
+            raise RuntimeError(f"no block for {STALLED_SECONDS_MAX} s")
+        for number in range(head + 1, newest + 1):
+            count = client.call("eth_getBlockTransactionCountByNumber", hex(number))
+            counts.append(int(count, 16))
+        head = newest
+        if sent == len(bodies):
+            time.sleep(READ_PAUSE_SECONDS)
+    return counts
+
+
+def _wrong_balances(client: Client, load: Load) -> int:
+    wrong, addresses = 0, list(load.balance_by_address)
+    selector = keccak(b"balanceOf(address)")[:4]
+    for at in range(0, len(addresses), BALANCES_PER_BATCH):
+        some = addresses[at : at + BALANCES_PER_BATCH]
+        calls = []
+        for address in some:
+            data = selector + address.rjust(32, b"\0")
+            call = {"to": f"0x{TOKEN.hex()}", "data": f"0x{data.hex()}"}
+            calls.append(("eth_call", (call, "latest")))
+        answers = client.batch(calls)
+        wrong += sum(
+            int(answer, 16) != load.balance_by_address[address]
+            for address, answer in zip(some, answers, strict=True)
+        )
+    return wrong
+
+
+def _memory(samples: Sequence[Sample], transfers: int) -> dict[str, float]:
+    """Memory at the ends, and the slope of the processes' own: what 100,000 transfers would add."""
+    seconds = max(samples[-1].at - samples[0].at, 1e-9)
+    slope = _slope(samples[len(samples) // 2 :])
+    return {
+        "resident_megabytes_first": round(samples[0].resident_bytes / 1e6, 1),
+        "resident_megabytes_last": round(samples[-1].resident_bytes / 1e6, 1),
+        "anonymous_megabytes_first": round(samples[0].anonymous_bytes / 1e6, 1),
+        "anonymous_megabytes_last": round(samples[-1].anonymous_bytes / 1e6, 1),
+        "anonymous_megabytes_per_100000_transfers": round(
+            slope * seconds / transfers * 1e5 / 1e6, 1
+        ),
+        "samples": len(samples),
+    }
+
+
+def _slope(samples: Sequence[Sample]) -> float:
+    """Bytes a second, by least squares."""
+    middle = sum(each.at for each in samples) / len(samples)
+    mean = sum(each.anonymous_bytes for each in samples) / len(samples)
+    spread = sum((each.at - middle) ** 2 for each in samples)
+    covered = sum((each.at - middle) * (each.anonymous_bytes - mean) for each in samples)
+    return covered / spread if spread else 0.0
