@@ -25,6 +25,7 @@ from node.primitives import (
     decode_rlp,
     decode_uint,
     encode_rlp,
+    encode_rlp_list,
     encode_uint,
     keccak,
 )
@@ -179,12 +180,17 @@ class Block:
 
     @property
     def size(self) -> int:
-        """Length of the block's own RLP: header, transactions, no ommers, no withdrawals."""
+        """Length of the block's own RLP."""
+        return len(self.encode())
+
+    def encode(self) -> bytes:
+        """Return the block's RLP: header, transactions, no ommers, no withdrawals."""
         bodies = [
             raw if raw[0] > _TYPED_MARKER_MAX else encode_rlp(raw) for raw in self.transactions
         ]
-        length = len(self.header.encode()) + _list_size(sum(map(len, bodies))) + 2
-        return _list_size(length)
+        return encode_rlp_list(
+            [self.header.encode(), encode_rlp_list(bodies), encode_rlp([]), encode_rlp([])]
+        )
 
 
 def encode_body(transactions: Sequence[bytes]) -> bytes:
@@ -253,12 +259,6 @@ def trie_root(pairs: Iterable[tuple[bytes, bytes]]) -> Hash32:
 
 
 _TYPED_MARKER_MAX: Final = 0x7F
-
-
-def _list_size(payload_size: int) -> int:
-    if payload_size < 56:
-        return 1 + payload_size
-    return 1 + len(encode_uint(payload_size)) + payload_size
 
 
 def _nibbles(key: bytes) -> tuple[int, ...]:

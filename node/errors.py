@@ -27,7 +27,9 @@ NodeError
     TransactionAlreadyKnown       the pool holds it
     ReplacementRefused            its nonce is taken by a transaction on its way into a block
     CallRejected                  a dry run that cannot be started
+    NoKeysHeld                    a signature asked of a node that holds no keys
     BlockUnknown                  no such block is committed
+    FeeHistoryBeyondHead          a fee history up to a block that is not yet made
     LogQueryTooLarge              more logs, or more work, than one answer may hold
     SpecificationInvalid          a rule document that is incomplete or contradictory
       PublicChainId               the chain id belongs to a public network
@@ -38,6 +40,8 @@ NodeError
     ProposalRejected              a proposed block that must not be decided
     MethodUnknown                 no such JSON-RPC method
     ParameterInvalid              a JSON-RPC parameter that cannot be read
+    ParameterMissing              a JSON-RPC call without a value that its method needs
+    ParametersTooMany             a JSON-RPC call with more values than its method takes
     TraceTooLarge                 a trace that holds more than one answer may
     NothingToTrace                no such transaction is committed, or it is genesis
     SimulatedBlockOutOfOrder      a simulated block whose number or time does not follow
@@ -304,14 +308,32 @@ class CallRejected(Rejected):
         self.reason = reason
 
 
+class NoKeysHeld(Rejected):
+    """A signature asked of a node that holds no keys of accounts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "unknown account: this node holds no keys; sign in a wallet and use eth_sendRawTransaction"
+        )
+
+
 class BlockUnknown(Rejected):
     """No such block is committed."""
 
     def __init__(self, number: int | None = None, block_hash: bytes | None = None) -> None:
         name = f"0x{block_hash.hex()}" if block_hash is not None else str(number)
-        super().__init__(f"unknown block {name}")
+        super().__init__(f"header not found: unknown block {name}")
         self.number = number
         self.block_hash = block_hash
+
+
+class FeeHistoryBeyondHead(Rejected):
+    """A fee history up to a block that is not yet made."""
+
+    def __init__(self, *, requested: int, head: int) -> None:
+        super().__init__(f"request beyond head block: requested {requested}, head {head}")
+        self.requested = requested
+        self.head = head
 
 
 class LogQueryTooLarge(Rejected):
@@ -402,9 +424,25 @@ class ParameterInvalid(Rejected):
     """A JSON-RPC parameter that cannot be read."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"invalid params: {name}: {reason}")
+        super().__init__(f"invalid argument {name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class ParameterMissing(Rejected):
+    """A JSON-RPC call without a value that its method needs."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"missing value for required argument {position}")
+        self.position = position
+
+
+class ParametersTooMany(Rejected):
+    """A JSON-RPC call with more values than its method takes."""
+
+    def __init__(self, count_max: int) -> None:
+        super().__init__(f"too many arguments, want at most {count_max}")
+        self.count_max = count_max
 
 
 class ExecutionReverted(Rejected):

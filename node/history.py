@@ -38,6 +38,7 @@ class TransactionRecord:
     sender: Address
     block_hash: Hash32
     number: int
+    timestamp: int
     position: int
 
 
@@ -50,6 +51,7 @@ class ReceiptRecord:
     transaction_hash: Hash32
     block_hash: Hash32
     number: int
+    timestamp: int
     position: int
     first_log_index: int
     """Block-wide index of the receipt's first log."""
@@ -135,12 +137,14 @@ class History:
             if place is None:
                 return None
             number, position = place
+            header = _header(reader, number)
             return TransactionRecord(
                 raw=reader.transactions(number)[position],
                 hash=Hash32(bytes(transaction_hash)),
                 sender=reader.receipt(number, position).receipt.sender,
-                block_hash=_block_hash(reader, number),
+                block_hash=header.hash,
                 number=number,
+                timestamp=header.timestamp,
                 position=position,
             )
 
@@ -151,15 +155,16 @@ class History:
             if place is None:
                 return None
             number, position = place
-            stored = reader.receipt(number, position)
-            return ReceiptRecord(
-                receipt=stored.receipt,
-                raw=reader.transactions(number)[position],
-                transaction_hash=Hash32(bytes(transaction_hash)),
-                block_hash=_block_hash(reader, number),
-                number=number,
-                position=position,
-                first_log_index=stored.first_log_index,
+            raw = reader.transactions(number)[position]
+            return _receipt_record(reader, _header(reader, number), raw, position)
+
+    def receipt_records(self, number: int) -> tuple[ReceiptRecord, ...]:
+        """Return the receipts of a committed block with their places, in order."""
+        with self._store.read() as reader:
+            header = _header(reader, number)
+            return tuple(
+                _receipt_record(reader, header, raw, position)
+                for position, raw in enumerate(reader.transactions(number))
             )
 
     def receipts(self, number: int) -> tuple[Receipt, ...]:
@@ -283,8 +288,17 @@ def _header(reader: ChainReader, number: int) -> Header:
     return header
 
 
-def _block_hash(reader: ChainReader, number: int) -> Hash32:
-    found = reader.block_hash(number)
-    if found is None:
-        raise StoreCorrupt("no header", encode_number(number))
-    return found
+def _receipt_record(
+    reader: ChainReader, header: Header, raw: bytes, position: int
+) -> ReceiptRecord:
+    stored = reader.receipt(header.number, position)
+    return ReceiptRecord(
+        receipt=stored.receipt,
+        raw=raw,
+        transaction_hash=keccak(raw),
+        block_hash=header.hash,
+        number=header.number,
+        timestamp=header.timestamp,
+        position=position,
+        first_log_index=stored.first_log_index,
+    )

@@ -120,6 +120,10 @@ class Transaction:
         """The most the sender may have to pay, in wei."""
         return self.gas_limit * self.max_fee_per_gas + self.value
 
+    def tip_above(self, base_fee: int) -> int:
+        """Return what a unit of gas earns the block's maker (EIP-1559)."""
+        return min(self.max_priority_fee_per_gas, self.max_fee_per_gas - base_fee)
+
 
 @dataclass(frozen=True, slots=True)
 class UnsignedTransaction:

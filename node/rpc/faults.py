@@ -21,7 +21,6 @@ from node.telemetry import get_logger
 
 REVERTED: Final = 3
 REFUSED: Final = -32000
-NOT_FOUND: Final = -32001
 UNAVAILABLE: Final = -32002
 OVER_LIMIT: Final = -32005
 METHOD_UNKNOWN: Final = -32601
@@ -73,7 +72,9 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.TransactionAlreadyKnown: REFUSED,
     errors.ReplacementRefused: REFUSED,
     errors.CallRejected: REFUSED,
-    errors.BlockUnknown: NOT_FOUND,
+    errors.NoKeysHeld: REFUSED,
+    errors.BlockUnknown: REFUSED,
+    errors.FeeHistoryBeyondHead: REFUSED,
     errors.LogQueryTooLarge: OVER_LIMIT,
     errors.PublicChainId: INTERNAL,
     errors.DeploymentFailed: INTERNAL,
@@ -83,6 +84,8 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.ProposalRejected: INTERNAL,
     errors.MethodUnknown: METHOD_UNKNOWN,
     errors.ParameterInvalid: INVALID_PARAMETERS,
+    errors.ParameterMissing: INVALID_PARAMETERS,
+    errors.ParametersTooMany: INVALID_PARAMETERS,
     errors.ExecutionReverted: REVERTED,
     errors.ExecutionHalted: REFUSED,
     errors.DryRunTooLong: OVER_LIMIT,
@@ -110,6 +113,21 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
 """The code on the wire of every leaf of the error tree."""
 
 ERROR_STRING_SELECTOR: Final = keccak(b"Error(string)")[:4]
+PANIC_SELECTOR: Final = keccak(b"Panic(uint256)")[:4]
+PANIC_BYTES: Final = 36
+PANIC_WORDS: Final[Mapping[int, str]] = {
+    0x00: "generic panic",
+    0x01: "assert(false)",
+    0x11: "arithmetic underflow or overflow",
+    0x12: "division or modulo by zero",
+    0x21: "enum overflow",
+    0x22: "invalid encoded storage byte array accessed",
+    0x31: "out-of-bounds array access; popping on an empty array",
+    0x32: "out-of-bounds access of an array or bytesN",
+    0x41: "out of memory",
+    0x51: "uninitialized function",
+}
+"""What tools know Solidity's panic codes as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +157,10 @@ def describe_error(error: NodeError) -> WireError:
 
 
 def revert_reason(data: bytes) -> str:
-    """The text of `Error(string)`; empty for any other revert data."""
+    """The text of `Error(string)`, the words for `Panic(uint256)`; empty for any other revert data."""
+    if data.startswith(PANIC_SELECTOR) and len(data) >= PANIC_BYTES:
+        code = int.from_bytes(data[4:PANIC_BYTES], "big")
+        return PANIC_WORDS.get(code, f"unknown panic code: {code:#x}")
     if not data.startswith(ERROR_STRING_SELECTOR):
         return ""
     try:

@@ -273,7 +273,9 @@ def _answer(
     if refusal is not None:
         result: Json | WireError = refusal
     elif isinstance(params, dict):
-        result = WireError(INVALID_PARAMETERS, "invalid params: by position only, in a list")
+        result = WireError(
+            INVALID_PARAMETERS, "non-array args: parameters are taken by position, in a list"
+        )
     else:
         result = dispatcher.dispatch(method, params or [], budget)
     if "id" not in request:

@@ -30,14 +30,18 @@ def document() -> dict[str, Any]:
     return loaded
 
 
-def assert_valid(answer: Any, schema: dict[str, Any]) -> None:
-    """Fail with the validator's words unless a value is valid against a schema of the description."""
+def faults_of(answer: Any, schema: dict[str, Any]) -> list[str]:
+    """The validator's words against a value, by a schema of the description."""
     whole = {**schema, "components": document()["components"]}
-    faults = [
+    return [
         f"{error.json_path}: {error.message[:200]}"
         for error in Draft202012Validator(whole).iter_errors(answer)
     ]
-    assert faults == []
+
+
+def assert_valid(answer: Any, schema: dict[str, Any]) -> None:
+    """Fail with the validator's words unless a value is valid against a schema of the description."""
+    assert faults_of(answer, schema) == []
 
 
 def assert_answers(method: str, answer: Any) -> None:

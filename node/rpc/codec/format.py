@@ -35,6 +35,7 @@ class TransactionPlace:
 
     block_hash: Hash32
     number: int
+    timestamp: int
     position: int
 
 
@@ -101,6 +102,7 @@ def format_transaction(
         "s": format_quantity(transaction.s),
         "blockHash": format_data(place.block_hash) if place else None,
         "blockNumber": format_quantity(place.number) if place else None,
+        "blockTimestamp": format_quantity(place.timestamp) if place else None,
         "transactionIndex": format_quantity(place.position) if place else None,
     }
     if transaction.transaction_type == TYPE_LEGACY:
@@ -145,7 +147,7 @@ def format_receipt(record: ReceiptRecord, transaction: Transaction) -> JsonObjec
     """The receipt object."""
     receipt = record.receipt
     created = receipt.contract_address
-    place = TransactionPlace(record.block_hash, record.number, record.position)
+    place = TransactionPlace(record.block_hash, record.number, record.timestamp, record.position)
     return {
         "transactionHash": format_data(record.transaction_hash),
         "transactionIndex": format_quantity(record.position),
@@ -169,9 +171,10 @@ def format_receipt(record: ReceiptRecord, transaction: Transaction) -> JsonObjec
 
 def format_log_record(record: LogRecord) -> JsonObject:
     """The log object of `eth_getLogs`."""
-    place = TransactionPlace(record.block_hash, record.number, record.transaction_position)
-    formatted = _format_log(record.log, place, record.transaction_hash, record.log_index)
-    return {**formatted, "blockTimestamp": format_quantity(record.timestamp)}
+    place = TransactionPlace(
+        record.block_hash, record.number, record.timestamp, record.transaction_position
+    )
+    return _format_log(record.log, place, record.transaction_hash, record.log_index)
 
 
 def _format_log(
@@ -183,6 +186,7 @@ def _format_log(
         "data": format_data(log.data),
         "blockNumber": format_quantity(place.number),
         "blockHash": format_data(place.block_hash),
+        "blockTimestamp": format_quantity(place.timestamp),
         "transactionHash": format_data(transaction_hash),
         "transactionIndex": format_quantity(place.position),
         "logIndex": format_quantity(log_index),

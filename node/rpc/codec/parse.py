@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -31,6 +32,10 @@ BLOCK_NUMBER_MAX = 2**63 - 1
 HASH_TEXT_LENGTH = 66
 QUANTITY_BITS_MAX = 256
 DATA_BYTES_MAX = 256 * 1024
+COUNT_MAX = 2**64 - 1
+
+DECIMAL = re.compile(r"[0-9]{1,20}", re.ASCII)
+SLOT = re.compile(r"0x[0-9a-fA-F]{0,64}")
 
 
 class BlockTag(Enum):
@@ -81,18 +86,29 @@ def parse_number(value: Json, *, bits_max: int, name: str) -> int:
     return number
 
 
+def parse_count(value: Json, *, name: str) -> int:
+    """A quantity or, as some tools send it, a number in decimal."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX:
+        return value
+    if isinstance(value, str) and DECIMAL.fullmatch(value):
+        return int(value)
+    return parse_quantity(value, name=name)
+
+
 def parse_percentiles(value: Json, *, name: str) -> list[int | float]:
     """Rising numbers from 0 to 100; none where the value is null."""
     if value is None:
         return []
     if not isinstance(value, list) or len(value) > PERCENTILES_MAX:
         raise ParameterInvalid(name, f"expected a list of at most {PERCENTILES_MAX} percentiles")
-    least: int | float = 0
+    previous: int | float = -1
     for percentile in value:
         is_number = isinstance(percentile, int | float) and not isinstance(percentile, bool)
-        if not is_number or not least <= percentile <= 100:
-            raise ParameterInvalid(name, "expected rising numbers from 0 to 100")
-        least = percentile
+        if not is_number or not 0 <= percentile <= 100 or percentile <= previous:
+            raise ParameterInvalid(
+                name, "invalid reward percentile: expected rising numbers from 0 to 100"
+            )
+        previous = percentile
     return value
 
 
@@ -106,7 +122,9 @@ def parse_data(value: Json, *, name: str, length: int | None = None) -> bytes:
         data = bytes.fromhex(value[2:])
     except ValueError as error:
         raise ParameterInvalid(name, "expected 0x-prefixed hex data") from error
-    if " " in value or (length is not None and len(data) != length):
+    if 2 + 2 * len(data) != len(value):  # It skips white space.
+        raise ParameterInvalid(name, "expected 0x-prefixed hex data")
+    if length is not None and len(data) != length:
         raise ParameterInvalid(name, f"expected {length} bytes of hex data")
     return data
 
@@ -122,13 +140,10 @@ def parse_hash(value: Json, *, name: str) -> Hash32:
 
 
 def parse_slot(value: Json, *, name: str) -> int:
-    """A storage slot, or a slot's value: a quantity, or data of at most 32 bytes."""
-    if not isinstance(value, str) or len(value) % 2:
-        return parse_quantity(value, name=name)
-    data = parse_data(value, name=name)
-    if len(data) > 32:
-        raise ParameterInvalid(name, "expected at most 32 bytes")
-    return int.from_bytes(data, "big")
+    """A storage slot, or a slot's value: at most 64 hex digits, with leading zeros or without."""
+    if not isinstance(value, str) or not SLOT.fullmatch(value):
+        raise ParameterInvalid(name, "expected at most 32 bytes in 0x-prefixed hex")
+    return int(value[2:] or "0", 16)
 
 
 def parse_flag(value: Json, *, name: str) -> bool:
@@ -143,10 +158,8 @@ def parse_block_reference(value: Json, *, name: str) -> BlockReference:
     match value:
         case None:
             return BlockTag.LATEST
-        case {"blockHash": block_hash}:
-            return parse_hash(block_hash, name=f"{name}.blockHash")
-        case {"blockNumber": number}:
-            return _parse_block_number(number, name=f"{name}.blockNumber")
+        case dict():
+            return _parse_block_object(value, name=name)
         case str() if value in TAG_BY_NAME:
             return TAG_BY_NAME[value]
         case str() if len(value) == HASH_TEXT_LENGTH:
@@ -243,6 +256,21 @@ def parse_call_data(fields: JsonObject, *, name: str) -> bytes:
     if data is not None and given_input is not None and data != given_input:
         raise ParameterInvalid(name, "data and input differ")
     return parse_data(given_input or data or "0x", name=f"{name}.data")
+
+
+def _parse_block_object(fields: JsonObject, *, name: str) -> BlockReference:
+    """EIP-1898; every block here is canonical, so `requireCanonical` asks for nothing more."""
+    refuse_unknown(fields, ("blockHash", "blockNumber", "requireCanonical"), name=name)
+    if fields.get("requireCanonical") is not None:
+        parse_flag(fields["requireCanonical"], name=f"{name}.requireCanonical")
+    block_hash, number = fields.get("blockHash"), fields.get("blockNumber")
+    if (block_hash is None) == (number is None):
+        raise ParameterInvalid(name, "expected one of blockHash and blockNumber")
+    if number is None:
+        return parse_hash(block_hash, name=f"{name}.blockHash")
+    if isinstance(number, str) and number in TAG_BY_NAME:
+        return TAG_BY_NAME[number]
+    return _parse_block_number(number, name=f"{name}.blockNumber")
 
 
 def _parse_block_number(value: Json, *, name: str) -> int:

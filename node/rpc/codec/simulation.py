@@ -76,14 +76,11 @@ def format_simulated(simulated: Simulated, *, has_full_transactions: bool) -> Js
     if has_full_transactions:
         header = block.header
         transactions = [
-            {
-                **format_transaction(
-                    transaction,
-                    run.sender,
-                    TransactionPlace(header.hash, header.number, position),
-                ),
-                "blockTimestamp": format_quantity(header.timestamp),
-            }
+            format_transaction(
+                transaction,
+                run.sender,
+                TransactionPlace(header.hash, header.number, header.timestamp, position),
+            )
             for position, (transaction, run) in enumerate(zip(decoded, simulated.runs, strict=True))
         ]
     calls = []

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from node.block import Block
-from node.rpc.codec.format import (
-    TransactionPlace,
-    format_block,
-    format_data,
-    format_quantity,
-    format_transaction,
+from node.primitives import keccak
+from node.rpc.codec.format import format_block, format_data, format_quantity, format_receipt
+from node.rpc.codec.parse import (
+    parse_block_reference,
+    parse_flag,
+    parse_hash,
+    parse_quantity,
 )
-from node.rpc.codec.parse import parse_block_reference, parse_flag, parse_hash
 from node.rpc.json_value import Json, JsonObject
-from node.rpc.methods.transactions import eth_get_transaction_receipt
+from node.rpc.methods.transactions import transaction_in_block
 from node.rpc.methods.view import View
-from node.transaction import decode_transaction, recover_sender
+from node.transaction import decode_transaction
 
 
 def eth_block_number(view: View) -> str:
@@ -45,23 +45,26 @@ def eth_get_block_receipts(view: View, reference: Json) -> list[JsonObject] | No
     block = view.block(parse_block_reference(reference, name="block"))
     if block is None:
         return None
-    hashes = [decode_transaction(raw).hash for raw in block.transactions]
-    return [eth_get_transaction_receipt(view, format_data(each)) or {} for each in hashes]
+    records = view.history.receipt_records(block.header.number)
+    return [format_receipt(record, decode_transaction(record.raw)) for record in records]
+
+
+def eth_get_uncle_count(view: View, reference: Json) -> str | None:
+    """How many ommers a block has: none, ever; null where there is no block."""
+    block = view.block(parse_block_reference(reference, name="block"))
+    return None if block is None else format_quantity(0)
+
+
+def eth_get_uncle(_view: View, reference: Json, position: Json) -> None:
+    """An ommer of a block: null, for no block has one."""
+    parse_block_reference(reference, name="block")
+    parse_quantity(position, name="index")
 
 
 def _format_block(block: Block | None, is_full: bool) -> JsonObject | None:  # noqa: FBT001 - the wire's own parameter
     if block is None:
         return None
-    decoded = [decode_transaction(raw) for raw in block.transactions]
     if not is_full:
-        return format_block(block, [format_data(each.hash) for each in decoded])
-    number, block_hash = block.header.number, block.header.hash
-    return format_block(
-        block,
-        [
-            format_transaction(
-                each, recover_sender(each), TransactionPlace(block_hash, number, position)
-            )
-            for position, each in enumerate(decoded)
-        ],
-    )
+        return format_block(block, [format_data(keccak(raw)) for raw in block.transactions])
+    positions = range(len(block.transactions))
+    return format_block(block, [transaction_in_block(block, position) for position in positions])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from node import errors
-from node.errors import MethodUnknown, NodeError, ParameterInvalid
+from node.errors import MethodUnknown, NodeError, ParameterMissing, ParametersTooMany
 from node.rpc.budget import Budget
 from node.rpc.faults import INTERNAL, WireError, describe_error
 from node.rpc.json_value import Json
@@ -39,9 +39,11 @@ class Methods:
         method = METHODS.get(name)
         if method is None:
             raise MethodUnknown(name)
-        if not method.params_min <= len(params) <= method.params_max:
-            expected = f"{name} takes {method.params_min} to {method.params_max} values"
-            raise ParameterInvalid("params", expected)
+        if len(params) > method.params_max:
+            raise ParametersTooMany(method.params_max)
+        for position in range(method.params_min):
+            if position >= len(params) or params[position] is None:
+                raise ParameterMissing(position)
         if method.is_watched:
             return method.function(self.view, *params, watch=_watch_of(budget))
         return method.function(self.view, *params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from node.block import COINBASE
 from node.primitives import keccak
 from node.rpc.codec.format import format_data, format_quantity
 from node.rpc.codec.parse import parse_data
@@ -37,3 +38,18 @@ def eth_accounts(_view: View) -> list[str]:
 def eth_syncing(_view: View) -> bool:
     """Whether the node is behind: it serves what it has committed."""
     return False
+
+
+def eth_coinbase(_view: View) -> str:
+    """Who is paid for blocks: the zero address, which is every block's."""
+    return format_data(COINBASE)
+
+
+def net_listening(_view: View) -> bool:
+    """Whether the node serves: it does, or there would be no answer."""
+    return True
+
+
+def net_peer_count(_view: View) -> str:
+    """How many nodes exchange blocks with this process: none, for consensus has its own connections."""
+    return format_quantity(0)

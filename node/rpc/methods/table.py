@@ -16,11 +16,13 @@ from node.rpc.methods import (
     network,
     pool,
     proofs,
+    raw,
     simulation,
     state,
     traces,
     transactions,
 )
+from node.rpc.methods.view import View
 
 Function = Callable[..., Any]  # each method has its own parameters, after the view
 
@@ -59,16 +61,31 @@ def _heavy(function: Function) -> Method:
     return _method(function, is_heavy=True)
 
 
+def rpc_modules(_view: View) -> dict[str, str]:
+    """The namespaces that are served, each with the version of its interface."""
+    return {name.partition("_")[0]: INTERFACE_VERSION for name in sorted(METHODS)}
+
+
+INTERFACE_VERSION: Final = "1.0"
+
 METHODS: Final[Mapping[str, Method]] = {
+    "debug_getBadBlocks": _light(raw.debug_get_bad_blocks),
+    "debug_getRawBlock": _light(raw.debug_get_raw_block),
+    "debug_getRawHeader": _light(raw.debug_get_raw_header),
+    "debug_getRawReceipts": _heavy(raw.debug_get_raw_receipts),
+    "debug_getRawTransaction": _light(raw.debug_get_raw_transaction),
     "debug_traceBlockByHash": _heavy(traces.debug_trace_block),
     "debug_traceBlockByNumber": _heavy(traces.debug_trace_block),
     "debug_traceCall": _heavy(traces.debug_trace_call),
     "debug_traceTransaction": _heavy(traces.debug_trace_transaction),
     "eth_accounts": _light(network.eth_accounts),
+    "eth_baseFee": _light(fees.eth_base_fee),
+    "eth_blobBaseFee": _light(fees.eth_blob_base_fee),
     "eth_blockNumber": _light(blocks.eth_block_number),
     "eth_call": _heavy(execution.eth_call),
     "eth_capabilities": _light(configuration.eth_capabilities),
     "eth_chainId": _light(network.eth_chain_id),
+    "eth_coinbase": _light(network.eth_coinbase),
     "eth_config": _light(configuration.eth_config),
     "eth_createAccessList": _heavy(execution.eth_create_access_list),
     "eth_estimateGas": _heavy(execution.eth_estimate_gas),
@@ -84,16 +101,33 @@ METHODS: Final[Mapping[str, Method]] = {
     "eth_getCode": _light(state.eth_get_code),
     "eth_getLogs": _heavy(logs.eth_get_logs),
     "eth_getProof": _heavy(proofs.eth_get_proof),
+    "eth_getRawTransactionByHash": _light(raw.debug_get_raw_transaction),
     "eth_getStorageAt": _light(state.eth_get_storage_at),
     "eth_getStorageValues": _heavy(state.eth_get_storage_values),
+    "eth_getTransactionByBlockHashAndIndex": _light(
+        transactions.eth_get_transaction_by_block_and_index
+    ),
+    "eth_getTransactionByBlockNumberAndIndex": _light(
+        transactions.eth_get_transaction_by_block_and_index
+    ),
     "eth_getTransactionByHash": _light(transactions.eth_get_transaction_by_hash),
     "eth_getTransactionCount": _light(state.eth_get_transaction_count),
     "eth_getTransactionReceipt": _light(transactions.eth_get_transaction_receipt),
+    "eth_getUncleByBlockHashAndIndex": _light(blocks.eth_get_uncle),
+    "eth_getUncleByBlockNumberAndIndex": _light(blocks.eth_get_uncle),
+    "eth_getUncleCountByBlockHash": _light(blocks.eth_get_uncle_count),
+    "eth_getUncleCountByBlockNumber": _light(blocks.eth_get_uncle_count),
     "eth_maxPriorityFeePerGas": _light(fees.eth_gas_price),
     "eth_sendRawTransaction": _light(transactions.eth_send_raw_transaction),
+    "eth_sendTransaction": _light(transactions.eth_sign_transaction),
+    "eth_sign": _light(transactions.eth_sign),
+    "eth_signTransaction": _light(transactions.eth_sign_transaction),
     "eth_simulateV1": _heavy(simulation.eth_simulate_v1),
     "eth_syncing": _light(network.eth_syncing),
+    "net_listening": _light(network.net_listening),
+    "net_peerCount": _light(network.net_peer_count),
     "net_version": _light(network.net_version),
+    "rpc_modules": _light(rpc_modules),
     "txpool_status": _light(pool.txpool_status),
     "web3_clientVersion": _light(network.web3_client_version),
     "web3_sha3": _light(network.web3_sha3),

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from node.block import Block
+from node.errors import NoKeysHeld
 from node.rpc.codec.format import TransactionPlace, format_data, format_receipt, format_transaction
-from node.rpc.codec.parse import parse_data, parse_hash
+from node.rpc.codec.parse import (
+    parse_address,
+    parse_block_reference,
+    parse_data,
+    parse_hash,
+    parse_object,
+    parse_quantity,
+)
 from node.rpc.json_value import Json, JsonObject
 from node.rpc.methods.view import View
-from node.transaction import check_transaction, decode_transaction
+from node.transaction import check_transaction, decode_transaction, recover_sender
 
 
 def eth_get_transaction_by_hash(view: View, transaction_hash: Json) -> JsonObject | None:
@@ -20,9 +29,22 @@ def eth_get_transaction_by_hash(view: View, transaction_hash: Json) -> JsonObjec
         # It may have left the pool for a block since the first look.
         record = view.history.transaction(parsed)
     if record is not None:
-        place = TransactionPlace(record.block_hash, record.number, record.position)
+        place = TransactionPlace(
+            record.block_hash, record.number, record.timestamp, record.position
+        )
         return format_transaction(decode_transaction(record.raw), record.sender, place)
     return None
+
+
+def eth_get_transaction_by_block_and_index(
+    view: View, reference: Json, position: Json
+) -> JsonObject | None:
+    """A transaction by its place; null where there is none."""
+    block = view.block(parse_block_reference(reference, name="block"))
+    parsed = parse_quantity(position, name="index")
+    if block is None or parsed >= len(block.transactions):
+        return None
+    return transaction_in_block(block, parsed)
 
 
 def eth_get_transaction_receipt(view: View, transaction_hash: Json) -> JsonObject | None:
@@ -37,3 +59,24 @@ def eth_send_raw_transaction(view: View, raw: Json) -> str:
     rules = view.specification.rules_at(view.history.head().number + 1)
     check_transaction(encoded, chain_id=view.specification.chain_id, rules=rules)
     return format_data(view.core.submit(encoded))
+
+
+def eth_sign(_view: View, address: Json, message: Json) -> None:
+    """Raises `NoKeysHeld`: this node signs for nobody."""
+    parse_address(address, name="address")
+    parse_data(message, name="message")
+    raise NoKeysHeld
+
+
+def eth_sign_transaction(_view: View, transaction: Json) -> None:
+    """Raises `NoKeysHeld`: this node signs for nobody."""
+    parse_object(transaction, name="transaction")
+    raise NoKeysHeld
+
+
+def transaction_in_block(block: Block, position: int) -> JsonObject:
+    """The transaction object at a position that the block has."""
+    header = block.header
+    transaction = decode_transaction(block.transactions[position])
+    place = TransactionPlace(header.hash, header.number, header.timestamp, position)
+    return format_transaction(transaction, recover_sender(transaction), place)

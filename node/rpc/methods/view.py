@@ -56,7 +56,7 @@ class View:
             case _:
                 return self.history.head()
         if header is None:
-            raise _unknown(reference)
+            raise unknown_block(reference)
         return header
 
     def number(self, reference: BlockReference, head: int) -> int:
@@ -89,7 +89,8 @@ class View:
         return env, header.state_root
 
 
-def _unknown(reference: BlockReference) -> BlockUnknown:
+def unknown_block(reference: BlockReference) -> BlockUnknown:
+    """The refusal of a reference that names no committed block."""
     if isinstance(reference, bytes):
         return BlockUnknown(block_hash=reference)
     return BlockUnknown(number=reference if isinstance(reference, int) else None)

@@ -101,7 +101,8 @@ def test_an_unknown_block_or_transaction_is_null(core: Core) -> None:
     assert ask(core, "eth_getTransactionByHash", nothing) is None
     assert ask(core, "eth_getTransactionReceipt", nothing) is None
     assert ask(core, "eth_getBlockReceipts", "0x63") is None
-    assert refuse(core, "eth_getBalance", SENDER_TEXT, "0x63").code == -32001
+    unknown = refuse(core, "eth_getBalance", SENDER_TEXT, "0x63")
+    assert (unknown.code, unknown.message) == (-32000, "header not found: unknown block 99")
 
 
 def test_a_block_lists_hashes_or_whole_transactions(core: Core) -> None:
@@ -135,7 +136,7 @@ def test_logs_are_found_by_range_address_topic_and_block_hash(core: Core) -> Non
     assert in_receipt.items() <= log.items()
     backwards = {"fromBlock": "0x2", "toBlock": "0x1"}
     assert refuse(core, "eth_getLogs", backwards).code == -32602
-    assert refuse(core, "eth_getLogs", {"blockHash": "0x" + "00" * 32}).code == -32001
+    assert refuse(core, "eth_getLogs", {"blockHash": "0x" + "00" * 32}).code == -32000
 
 
 def test_state_is_read_at_any_block(core: Core) -> None:
