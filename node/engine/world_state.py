@@ -21,7 +21,7 @@ from eth.exceptions import (
 )
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES, PragueComputation
-from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
+from eth.vm.forks.prague.state import PragueTransactionExecutor
 from eth.vm.interrupt import EVMMissingData
 from eth_typing import BlockNumber
 from eth_utils.exceptions import ValidationError
@@ -33,6 +33,7 @@ from node.block import (
     EXCESS_BLOB_GAS,
     MIX_HASH,
 )
+from node.engine.corrections import MODEXP_ADDRESS, OPCODES, CorrectedState, modexp
 from node.engine.seam import BLOB_BASE_FEE, Alloc, BlockEnv, GenesisAccount
 from node.errors import (
     EngineExhausted,
@@ -127,9 +128,12 @@ def computation_class_of(refused: tuple[int, ...]) -> type[PragueComputation]:
         raise PrecompileRefused
 
     class RuledComputation(PragueComputation):
-        _precompiles = PRAGUE_PRECOMPILES | {
-            number.to_bytes(20, "big"): refuse for number in refused
-        }
+        opcodes = OPCODES
+        _precompiles = (
+            PRAGUE_PRECOMPILES
+            | {MODEXP_ADDRESS: modexp}
+            | {number.to_bytes(20, "big"): refuse for number in refused}
+        )
 
     return RuledComputation
 
@@ -177,7 +181,7 @@ def moved_class_of(
     return MovedComputation
 
 
-class WorldState(PragueState):
+class WorldState(CorrectedState):
     """Prague's state as this chain has it."""
 
     transaction_executor_class = Executor
