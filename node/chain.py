@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from node.block import Block, Header
-from node.engine import BlockEnv, Engine, Executed, skip_reason_of
+from node.engine import AccountState, BlockEnv, Engine, Executed, skip_reason_of
 from node.engine.seam import ANCESTOR_HASHES_MAX
 from node.errors import (
     BlockGasExhausted,
@@ -130,18 +130,15 @@ class Chain:
     def check(self, raw: bytes, *, timestamp: int) -> CheckedTransaction:
         """The transaction, if it may enter a block from the newest state on, now or after a gap.
 
-        Raises the first refusal: the static check's, SenderNotPermitted, SenderHasCode,
-        NonceTooLow, InsufficientFunds.
+        Raises the first refusal: the static check's, SenderNotPermitted, NonceTooLow,
+        SenderHasCode, InsufficientFunds.
         """
         parent = self._parent_state(timestamp)
         checked = self._check_alone(raw, parent)
         account = self._engine.account(parent.root, checked.sender)
-        if account.code_hash != EMPTY_CODE_HASH:
-            raise SenderHasCode(checked.sender)
         if checked.nonce < account.nonce:
             raise NonceTooLow(expected=account.nonce, given=checked.nonce)
-        if checked.transaction.cost_max > account.balance:
-            raise InsufficientFunds(cost=checked.transaction.cost_max, balance=account.balance)
+        _check_account(checked, account)
         return checked
 
     def propose(self, transactions: Sequence[bytes], *, timestamp: int) -> tuple[bytes, ...]:
@@ -242,10 +239,7 @@ class Chain:
                 sender, gas_limit = checked.sender, checked.transaction.gas_limit
                 account = self._engine.account(parent.root, sender)
                 _check_turn(checked, nonce_by_sender.get(sender, account.nonce))
-                if checked.transaction.cost_max > account.balance:
-                    raise InsufficientFunds(
-                        cost=checked.transaction.cost_max, balance=account.balance
-                    )
+                _check_account(checked, account)
                 if gas_limit > gas_left:
                     raise BlockGasExhausted(gas_limit, gas_left)
             except TransactionRejected as refusal:
@@ -266,6 +260,13 @@ def _check_turn(checked: CheckedTransaction, expected: int) -> None:
         raise NonceTooLow(expected=expected, given=checked.nonce)
     if checked.nonce > expected:
         raise NonceGap(expected=expected, given=checked.nonce)
+
+
+def _check_account(checked: CheckedTransaction, account: AccountState) -> None:
+    if account.code_hash != EMPTY_CODE_HASH:
+        raise SenderHasCode(checked.sender)
+    if checked.transaction.cost_max > account.balance:
+        raise InsufficientFunds(cost=checked.transaction.cost_max, balance=account.balance)
 
 
 def _assemble(executed: Executed, env: BlockEnv, parent: Header) -> Block | None:

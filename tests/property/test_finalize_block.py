@@ -14,10 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.block import decode_header
-from node.chain import Chain
 from node.consensus.application import Application, encode_time_record
-from node.engine import PyEvmEngine, SkipReason
-from node.permissions import Permissions
+from node.engine import SkipReason
 from node.store import MemoryState
 from support.core import Core, MovableClock, open_core
 from support.settlement_network import ALPHA, BETA, GENESIS_TIME, OPERATOR
@@ -76,14 +74,7 @@ FAR_SECONDS = 10**7
 
 def second_node(core: Core) -> Application:
     """Another node where the core stands: nothing remembered, its clock months away."""
-    engine = PyEvmEngine(STATE)
-    chain = Chain(
-        store=core.store,
-        engine=engine,
-        specification=core.specification,
-        permissions=Permissions(engine),
-    )
-    return Application(chain, MovableClock(GENESIS_TIME + FAR_SECONDS))
+    return core.another_node(STATE, MovableClock(GENESIS_TIME + FAR_SECONDS))
 
 
 def remember_verdicts(core: Core, raws: list[bytes]) -> None:

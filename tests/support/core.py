@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from node.config import parse_network
 from node.consensus.application import Application
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
-from node.engine import PyEvmEngine
+from node.engine import Alloc, PyEvmEngine
 from node.history import History
 from node.permissions import Permissions
 from node.pool import Pool
@@ -96,6 +96,17 @@ class Core:
         self.make_block()
         return transaction_hash
 
+    def another_node(self, state: StateValues, clock: MovableClock | None = None) -> Application:
+        """Another node where this one stands, over the same stores, that remembers nothing."""
+        engine = PyEvmEngine(state)
+        chain = Chain(
+            store=self.store,
+            engine=engine,
+            specification=self.specification,
+            permissions=Permissions(engine),
+        )
+        return Application(chain, clock or self.clock)
+
     def finalize(self, *entries: bytes) -> tuple[int, ...]:
         """Decides and commits one height over any bytes; the results' codes."""
         finalized = self.application.finalize_block(self.chain.tip.height + 1, entries)
@@ -104,16 +115,22 @@ class Core:
 
 
 def open_core(
-    directory: Path, network: dict[str, Any] | None = None, state: StateValues | None = None
+    directory: Path,
+    network: dict[str, Any] | None = None,
+    state: StateValues | None = None,
+    accounts: Alloc | None = None,
 ) -> Core:
-    """A core on a directory, at genesis or where the directory stands."""
+    """A core on a directory, at genesis or where the directory stands.
+
+    `accounts` stand in genesis besides those of the network: a chain that no command makes.
+    """
     text = json.dumps(network or network_file()).encode()
     engine = PyEvmEngine(state or MemoryState())
     made = genesis.generate(parse_network(text), engine)
-    loaded = engine.load_genesis(made.alloc)
+    loaded = engine.load_genesis({**made.alloc, **(accounts or {})})
     engine.commit(loaded.handle)
     store = ChainStore(directory)
-    store.initialise(made.header)
+    store.initialise(replace(made.header, state_root=loaded.state_root))
     clock = MovableClock()
     chain = Chain(
         store=store,
