@@ -144,7 +144,7 @@ class SignatureInvalid(TransactionRejected):
     """No public key answers to the signature."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"invalid signature: {reason}")
+        super().__init__(f"invalid sender: invalid signature: {reason}")
         self.reason = reason
 
 
@@ -152,7 +152,9 @@ class HighS(TransactionRejected):
     """Malleable signature: s lies in the upper half of the group order (EIP-2)."""
 
     def __init__(self, s: int) -> None:
-        super().__init__("invalid signature: s is in the upper half of the curve's order (EIP-2)")
+        super().__init__(
+            "invalid sender: invalid signature: s is in the upper half of the curve's order (EIP-2)"
+        )
         self.s = s
 
 

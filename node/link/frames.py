@@ -68,17 +68,20 @@ def encode_error(error: NodeError) -> tuple[bytes, ...]:
 
 
 def decode_error(fields: tuple[bytes, ...]) -> NodeError:
-    """The error that `encode_error` took apart: same class, same attributes, same text."""
+    """The error that `encode_error` took apart: same class, same attributes, same text.
+
+    Raises `LinkFrameInvalid` for anything else, whatever an error's constructor makes of it.
+    """
     classes = {
         each.__name__: each for branch in (Rejected, Unavailable) for each in _leaves(branch)
     }
-    kind = classes.get(fields[0].decode()) if fields else None
-    if kind is None or len(fields) % 2 == 0:
-        raise LinkFrameInvalid("no such error")
-    names = [name.decode() for name in fields[1::2]]
     try:
+        kind = classes.get(fields[0].decode()) if fields else None
+        if kind is None or len(fields) % 2 == 0:
+            raise LinkFrameInvalid("no such error")
+        names = [name.decode() for name in fields[1::2]]
         return kind(**dict(zip(names, map(_decode_value, fields[2::2]), strict=True)))
-    except TypeError as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise LinkFrameInvalid(str(error)) from error
 
 

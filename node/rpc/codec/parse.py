@@ -183,13 +183,16 @@ def parse_log_query(value: Json, *, name: str) -> LogQuery:
     addresses = _items(fields.get("address"), FILTER_ALTERNATIVES_MAX, name=f"{name}.address")
     positions = fields.get("topics") or []
     if not isinstance(positions, list) or len(positions) > TOPICS_MAX:
-        raise ParameterInvalid(f"{name}.topics", f"expected at most {TOPICS_MAX} positions")
+        raise ParameterInvalid(
+            f"{name}.topics", f"exceed max topics: at most {TOPICS_MAX} positions"
+        )
     topics = [
         _items(position, FILTER_ALTERNATIVES_MAX, name=f"{name}.topics") for position in positions
     ]
     if len(addresses) + sum(map(len, topics)) > FILTER_ALTERNATIVES_MAX:
         raise ParameterInvalid(
-            name, f"expected at most {FILTER_ALTERNATIVES_MAX} addresses and topics in all"
+            name,
+            f"exceed max addresses or topics: at most {FILTER_ALTERNATIVES_MAX} of them in all",
         )
     return LogQuery(
         first=first,

@@ -16,6 +16,6 @@ def eth_get_logs(view: View, query: Json) -> list[JsonObject]:
     head = view.history.head().number
     first, last = view.number(parsed.first, head), view.number(parsed.last, head)
     if last < first:
-        raise ParameterInvalid("filter", "fromBlock is above toBlock")
+        raise ParameterInvalid("filter", "invalid block range params: fromBlock is above toBlock")
     log_filter = LogFilter(first, min(last, head), parsed.addresses, parsed.topics)
     return [format_log_record(record) for record in view.history.logs(log_filter)]
