@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 
+from node.rpc.methods.left_out import LEFT_OUT
 from node.rpc.methods.table import METHODS, Method
 from reference_pages.table import first_line, table
 
@@ -41,6 +42,9 @@ def _sections() -> Iterator[str]:
         ]
         yield f"## {namespace}\n\n{NAMESPACES[namespace]}\n"
         yield table(["method", "parameters", "cost", "answer"], rows) + "\n"
+    yield "## Left out\n\nMethods of other nodes that this one does not serve.\n"
+    left_out = [[f"`{name}`", reason] for name, reason in sorted(LEFT_OUT.items())]
+    yield table(["method", "because"], left_out) + "\n"
 
 
 def _parameters(method: Method) -> str:
