@@ -5,9 +5,11 @@ Cites docs/spec/node.md: N-117.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import socket
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,6 +64,38 @@ def body_of(chance: random.Random) -> bytes:
     return bytes(body)
 
 
+HEAD: Final = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+REQUESTS: Final = (
+    b"",
+    b"\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"POST / HTTP/1.1\r\nhost: \xff\r\n\r\n",
+    b"POST /" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    HEAD + b"content-length: -1\r\n\r\n{}",
+    HEAD + b"content-length: " + b"9" * 19 + b"\r\n\r\n{}",
+    HEAD + b"content-length: " + b"9" * 10_000 + b"\r\n\r\n{}",
+    HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+    HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n{}",
+    HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"f" * 100 + b"\r\n{}",
+    HEAD + b"a: b\r\n" * 10_000 + b"content-length: 2\r\n\r\n{}",
+    HEAD + b"content-length: 100\r\n\r\n{}",
+)
+"""What is no HTTP request, or one that lies about its body."""
+
+
+def send_raw(port: int, request: bytes) -> None:
+    """Sends bytes, reads whatever comes back for a moment, and goes away."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), timeout=10) as peer,
+    ):
+        peer.sendall(request)
+        peer.shutdown(socket.SHUT_WR)
+        while peer.recv(65_536):
+            pass
+
+
 def test_junk_is_answered_and_the_node_goes_on(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     data, network = tmp_path / "data", {**network_file(), "genesis_time": 1_700_000_000}
@@ -73,6 +107,8 @@ def test_junk_is_answered_and_the_node_goes_on(tmp_path: Path) -> None:
                 assert response.status_code in {200, 204}, (body, response.status_code)
                 assert b"Traceback" not in response.content
                 assert str(INTERNAL).encode() not in response.content, (body, response.content)
+        for request in REQUESTS:
+            send_raw(int(node.url.rpartition(":")[2]), request)
         os.kill(node.process.pid, 0)
         raw = Draft().signed_by(ALPHA.operating)
         assert node.receipt(node.rpc("eth_sendRawTransaction", f"0x{raw.hex()}"))["status"] == "0x1"
