@@ -206,11 +206,6 @@ class ChainReader:
         found = self._get("headers", encode_number(number))
         return None if found is None else decode_header(found[32:])
 
-    def block_hash(self, number: int) -> Hash32 | None:
-        """Return the hash of a block."""
-        found = self._get("headers", encode_number(number))
-        return None if found is None else Hash32(found[:32])
-
     def block_hashes(self, *, newest: int, count: int) -> tuple[Hash32, ...]:
         """Return up to `count` block hashes, from `newest` downwards."""
         hashes: list[Hash32] = []
