@@ -76,6 +76,27 @@ def test_the_runner_does_notice_a_difference(tmp_path: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.parametrize(
+    ("name", "verdict", "words"),
+    [
+        ("calldata_has_a_floor_price", Verdict.LEFT_OUT, "EIP-7623"),
+        ("a_precompiled_contract_of_prague_adds_two_points", Verdict.LEFT_OUT, "EIP-2537"),
+        ("store_in_a_fresh_slot", Verdict.FAILED, "state root"),
+    ],
+)
+def test_a_case_of_cancun_is_left_out_only_where_a_rule_of_prague_shows(
+    tmp_path: Path, name: str, verdict: Verdict, words: str
+) -> None:
+    test = json.loads(OWN[0].path.read_bytes())[name]
+    (post,) = test["post"].pop("Prague")
+    test["post"]["Cancun"] = [post | {"hash": "0x" + "00" * 32}]
+    (tmp_path / "cancun.json").write_text(json.dumps({name: test}))
+    (case,) = cases_under(tmp_path)
+    outcome = run_case(case)
+    assert outcome.verdict is verdict
+    assert words in outcome.reason
+
+
 def test_a_blob_transaction_is_left_out(tmp_path: Path) -> None:
     """N-10."""
     test = json.loads(OWN[0].path.read_bytes())[OWN[0].name]

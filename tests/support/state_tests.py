@@ -12,14 +12,16 @@ own key, which changes nothing that the EVM sees.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from node.engine import BlockEnv, Executed, GenesisAccount, PyEvmEngine, SkipReason
+from node.engine import BlockEnv, Executed, GenesisAccount, PyEvmEngine, SkipReason, TracedBlock
+from node.engine.trace import StructLogOptions, StructTrace
+from node.errors import TraceTooLarge
 from node.primitives import Address, Hash32, encode_rlp, keccak
 from node.specification import Rules
 from node.store import MemoryState
@@ -33,6 +35,12 @@ TYPES_REFUSED: Final = (3, 4)
 GAS_LIMIT_MAX: Final = 2**63 - 1
 BLOB_UPDATE_FRACTION: Final = 3_338_477
 """Cancun's; no test of Prague here has an excess of blob gas."""
+ADDRESS_MASK: Final = 2**160 - 1
+ADDRESS_DEPTH_BY_INSTRUCTION: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("BALANCE", "EXTCODESIZE", "EXTCODECOPY", "EXTCODEHASH", "SELFDESTRUCT"), 0),
+    **dict.fromkeys(("CALL", "CALLCODE", "DELEGATECALL", "STATICCALL"), 1),
+}
+"""Where on the stack an instruction finds the account it touches, from the top."""
 BIG_VALUE: Final = ":bigint"
 PRECOMPILES_NEW: Final = range(0x0B, 0x12)
 """Addresses that became precompiled contracts between Cancun and Prague (EIP-2537)."""
@@ -94,7 +102,8 @@ def run_case(case: Case) -> Outcome:
     if given[0] in TYPES_REFUSED:
         return Outcome(Verdict.LEFT_OUT, f"type {given[0]} is refused by this chain")
     raw = given if given[0] < 0xC0 else _signed_anew(test["transaction"], post["indexes"])
-    executed = _execute(test["env"], test["pre"], raw)
+    ground = _ground_of(test["env"], test["pre"])
+    executed = ground.engine.execute(ground.env, ground.root, [raw])
     logs = [log.items() for item in executed.included for log in item.receipt.logs]
     faults = []
     if bool(executed.skipped) != ("expectException" in post):
@@ -105,7 +114,7 @@ def run_case(case: Case) -> Outcome:
         faults.append("the logs differ")
     if not faults:
         return Outcome(Verdict.PASSED)
-    change = _change_since_cancun(case, raw, executed)
+    change = _change_since_cancun(raw, executed, ground) if case.fork == CANCUN else None
     if change:
         return Outcome(Verdict.LEFT_OUT, change)
     return Outcome(Verdict.FAILED, "; ".join(faults))
@@ -116,13 +125,22 @@ def _load(path: Path) -> Any:
     return json.loads(path.read_bytes())
 
 
-def _execute(env: dict[str, str], pre: dict[str, Any], raw: bytes) -> Executed:
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a case starts from."""
+
+    engine: PyEvmEngine
+    env: BlockEnv
+    root: Hash32
+
+
+def _ground_of(env: dict[str, str], pre: dict[str, Any]) -> _Ground:
     engine = PyEvmEngine(MemoryState())
     loaded = engine.load_genesis(
         {Address(_data(address)): _account(fields) for address, fields in pre.items()}
     )
     engine.commit(loaded.handle)
-    return engine.execute(_block_env(env), loaded.state_root, [raw])
+    return _Ground(engine, _block_env(env), loaded.state_root)
 
 
 def _account(fields: dict[str, Any]) -> GenesisAccount:
@@ -182,10 +200,8 @@ def _signed_anew(transaction: dict[str, Any], indexes: dict[str, int]) -> bytes:
     return draft.signed_by(Key(_data(transaction["secretKey"])))
 
 
-def _change_since_cancun(case: Case, raw: bytes, executed: Executed) -> str | None:
+def _change_since_cancun(raw: bytes, executed: Executed, ground: _Ground) -> str | None:
     """The rule by which a case of Cancun differs under Prague, if one does."""
-    if case.fork != CANCUN:
-        return None
     if executed.skipped and executed.skipped[0].reason is not SkipReason.GAS_BELOW_INTRINSIC:
         return None
     transaction = decode_transaction(raw)
@@ -193,11 +209,27 @@ def _change_since_cancun(case: Case, raw: bytes, executed: Executed) -> str | No
         limit, used = transaction.gas_limit, [item.receipt.gas_used for item in executed.included]
         if used == [_floor(transaction)] or _intrinsic(transaction) <= limit < _floor(transaction):
             return "EIP-7623 (Prague): calldata has a higher floor price"
-    words = {transaction.data[at : at + 32] for at in range(4, len(transaction.data), 32)}
-    called = [number.to_bytes(32, "big") for number in PRECOMPILES_NEW]
-    if "precomp" in case.path.stem.lower() and not words.isdisjoint(called):
-        return "EIP-2537 (Prague): the called address is a precompiled contract"
+    if executed.included and _touches_new_precompiles(raw, ground):
+        return "EIP-2537 (Prague): a touched address is a precompiled contract"
     return None
+
+
+def _touches_new_precompiles(raw: bytes, ground: _Ground) -> bool:
+    """Whether an instruction names an address that Prague made a precompiled contract."""
+    block = TracedBlock((raw,), frozenset({0}))
+    try:
+        (trace,) = ground.engine.trace(
+            ground.env, ground.root, block, StructLogOptions(has_storage=False), lambda: None
+        )
+    except TraceTooLarge:
+        return False
+    assert isinstance(trace, StructTrace)
+    return any(
+        step.stack[-1 - depth] & ADDRESS_MASK in PRECOMPILES_NEW
+        for step in trace.steps
+        if step.stack and (depth := ADDRESS_DEPTH_BY_INSTRUCTION.get(step.op)) is not None
+        if len(step.stack) > depth
+    )
 
 
 def _floor(transaction: Transaction) -> int:
