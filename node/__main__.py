@@ -4,10 +4,16 @@
     node network verify --genesis FILE                recompute a genesis file's hash and print it
     node run --genesis FILE --data DIR --port N       run a node (core and RPC process)
     node dev                                          run a development chain of its own (chain id 31337, port 8545)
+    node export --data DIR --out FILE                 write the blocks to a chain file, also beside a running node
+    node import FILE --data DIR                       execute a chain file's blocks into a data directory
+    node verify --data DIR                            execute every block again and compare all that is stored
+    node prune --data DIR --keep N                    keep the states of the newest N blocks only
     node rpc ...                                      its RPC process alone; started by `run`
 
-Exit codes: 0 ended as asked, 1 a process of the node failed, 2 refused (bad file or argument), 3
-unavailable (directory or port in use), 4 a broken invariant, 5 (RPC process alone) its core ended.
+Import and verify read DIR/genesis.json unless `--genesis` names another file.
+
+Exit codes: 0 ended as asked, 1 a process of the node failed or a command was stopped, 2 refused (bad file or argument),
+3 unavailable (directory or port in use), 4 a broken invariant, 5 (RPC process alone) its core ended.
 """
 
 from __future__ import annotations
@@ -55,9 +61,40 @@ def _run(options: argparse.Namespace) -> int:
             return app.run_core(_settings(options))
         case "dev":
             return app.run_development(_development_settings(options))
-        case _:
+        case "rpc":
             return app.run_rpc(_settings(options))
+        case _:
+            return _run_archive(options)
     return 0
+
+
+def _run_archive(options: argparse.Namespace) -> int:
+    data_directory: Path = options.data.resolve()
+    match options.command:
+        case "export":
+            return app.export_chain(
+                data_directory=data_directory,
+                file=options.out,
+                first_number=options.first,
+                last_number=options.last,
+                out=sys.stdout,
+            )
+        case "import":
+            return app.import_chain(
+                data_directory=data_directory,
+                genesis_file=options.genesis or data_directory / "genesis.json",
+                file=options.file,
+                out=sys.stdout,
+            )
+        case "verify-store":
+            return app.verify_store(
+                data_directory=data_directory,
+                genesis_file=options.genesis or data_directory / "genesis.json",
+                first_number=options.first,
+                out=sys.stdout,
+            )
+        case _:
+            return app.prune_store(data_directory=data_directory, keep=options.keep, out=sys.stdout)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -95,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--genesis", type=Path, required=True)
     verify.set_defaults(command="verify")
     _add_development(commands.add_parser("dev", help="run a development chain"))
+    _add_archive(commands)
     for command, text in (("run", "run a node"), ("rpc", "run its RPC process alone")):
         process = commands.add_parser(command, help=text)
         process.add_argument("--genesis", type=Path, required=True)
@@ -116,6 +154,34 @@ def _add_development(process: argparse.ArgumentParser) -> None:
     process.add_argument("--block-gas-limit", type=int, default=defaults.block_gas_limit)
     process.add_argument("--log-level", default=defaults.log_level, choices=LOG_LEVELS)
     process.set_defaults(command="dev")
+
+
+def _add_archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = commands.add_parser("export", help="write the blocks to a chain file")
+    export.add_argument("--out", type=Path, required=True)
+    export.add_argument("--from", type=_positive, default=1, dest="first", metavar="NUMBER")
+    export.add_argument("--to", type=_positive, dest="last", metavar="NUMBER")
+    export.set_defaults(command="export")
+    bring = commands.add_parser("import", help="execute a chain file's blocks")
+    bring.add_argument("file", type=Path)
+    bring.add_argument("--genesis", type=Path)
+    bring.set_defaults(command="import")
+    verify = commands.add_parser("verify", help="execute every block again and compare")
+    verify.add_argument("--genesis", type=Path)
+    verify.add_argument("--from", type=_positive, default=1, dest="first", metavar="NUMBER")
+    verify.set_defaults(command="verify-store")
+    prune = commands.add_parser("prune", help="keep the newest states only")
+    prune.add_argument("--keep", type=_positive, required=True, metavar="BLOCKS")
+    prune.set_defaults(command="prune")
+    for command in (export, bring, verify, prune):
+        command.add_argument("--data", type=Path, required=True)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
 
 
 def _account_count(text: str) -> int:

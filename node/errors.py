@@ -30,6 +30,7 @@ NodeError
     NoKeysHeld                    a signature asked of a node that holds no keys
     BlockUnknown                  no such block is committed
     FeeHistoryBeyondHead          a fee history up to a block that is not yet made
+    StatePruned                   the state of that block is not kept any more
     LogQueryTooLarge              more logs, or more work, than one answer may hold
     SpecificationInvalid          a rule document that is incomplete or contradictory
       PublicChainId               the chain id belongs to a public network
@@ -52,6 +53,10 @@ NodeError
     ExecutionReverted             a dry run that the contract refused
     ExecutionHalted               a dry run that ended in an exceptional halt
     DryRunTooLong                 a dry run that took more time than its caller has
+    ChainFileInvalid              a chain file that is cut off, changed or none at all
+    ChainFileAhead                a chain file that begins beyond this node's newest block
+    BlockDiffers                  a block that comes out otherwise when it is executed again
+    FailpointRefused              a failpoint that is unknown, or not to be had on this chain
     LinkFrameInvalid              bytes between core and RPC process that break their format
   Unavailable                     a retry may help
     StoreBusy                     another process holds the writer's place
@@ -64,6 +69,7 @@ NodeError
     RulesUnknown                  the schedule names rules this software does not have
     StoreVersionUnknown           the store was written in a format this software does not know
     StoreCorrupt                  something that must be stored is not, or is not what it was
+    StoreDiffers                  the store holds something else than the chain comes to
     StateMissing                  a node of the state trie is absent
     StoreUnwritable               a store did not take a write: disk or map full, or a fault
     EngineExhausted               the machine, not the transaction, was at its limit
@@ -338,6 +344,17 @@ class FeeHistoryBeyondHead(Rejected):
         self.head = head
 
 
+class StatePruned(Rejected):
+    """The state of that block is not kept any more; its transactions, receipts and logs are."""
+
+    def __init__(self, number: int, first_number: int) -> None:
+        super().__init__(
+            f"state of block {number} is pruned: this node keeps states from block {first_number} on"
+        )
+        self.number = number
+        self.first_number = first_number
+
+
 class LogQueryTooLarge(Rejected):
     """More logs, or more work, than one answer may hold."""
 
@@ -532,6 +549,50 @@ class PrecompileMoveClash(Rejected):
         self.address = address
 
 
+class ChainFileInvalid(Rejected):
+    """A chain file that is cut off, changed or none at all; `offset` is where its reading ended."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(f"invalid chain file at byte {offset}: {reason}")
+        self.offset = offset
+        self.reason = reason
+
+
+class ChainFileAhead(Rejected):
+    """A chain file that begins beyond the block after this node's newest one."""
+
+    def __init__(self, *, first_number: int, head_number: int) -> None:
+        super().__init__(
+            f"the chain file begins at block {first_number}, this node stands at {head_number}: "
+            "import the blocks between first"
+        )
+        self.first_number = first_number
+        self.head_number = head_number
+
+
+class BlockDiffers(Rejected):
+    """A block that comes out otherwise when it is executed again."""
+
+    def __init__(self, number: int, what: str, *, expected: bytes, found: bytes) -> None:
+        super().__init__(
+            f"block {number}: {what} is given as 0x{expected.hex()}, "
+            f"execution comes to 0x{found.hex()}"
+        )
+        self.number = number
+        self.what = what
+        self.expected = expected
+        self.found = found
+
+
+class FailpointRefused(Rejected):
+    """A failpoint that is unknown, or not to be had on this chain."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"failpoint {text!r} refused: {reason}")
+        self.text = text
+        self.reason = reason
+
+
 class LinkFrameInvalid(Rejected):
     """Bytes between core and RPC process that break their format."""
 
@@ -617,6 +678,18 @@ class StoreCorrupt(InvariantBroken):
         super().__init__(f"store corrupt: {what} (key 0x{key.hex()})")
         self.what = what
         self.key = key
+
+
+class StoreDiffers(InvariantBroken):
+    """The store holds something else than the chain comes to when it is executed again."""
+
+    def __init__(self, table: str, key: bytes, reason: str, *, number: int | None = None) -> None:
+        place = "" if number is None else f" of block {number}"
+        super().__init__(f"{table}{place} differs at key 0x{key.hex()}: {reason}")
+        self.table = table
+        self.key = key
+        self.reason = reason
+        self.number = number
 
 
 class StateMissing(InvariantBroken):

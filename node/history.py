@@ -105,6 +105,11 @@ class History:
         with self._store.read() as reader:
             return reader.genesis_hash()
 
+    def first_state_number(self) -> int:
+        """Return the oldest block whose state is kept: 0 unless states were pruned."""
+        with self._store.read() as reader:
+            return reader.first_state_number()
+
     def header(self, number: int) -> Header | None:
         """Return the header of a block."""
         with self._store.read() as reader:

@@ -11,6 +11,7 @@ Whatever ends the thread that makes blocks ends the node: a node that makes no b
 alive. So it is asked to end before anything else is tried, a log line included.
 """
 
+from node.app.archive import export_chain, import_chain, prune_store, verify_store
 from node.app.core import run_core
 from node.app.dev import DEVELOPMENT_ACCOUNTS_MAX, DevelopmentSettings, run_development
 from node.app.files import generate_genesis, verify_genesis
@@ -19,9 +20,13 @@ from node.app.rpc import run_rpc
 __all__ = [
     "DEVELOPMENT_ACCOUNTS_MAX",
     "DevelopmentSettings",
+    "export_chain",
     "generate_genesis",
+    "import_chain",
+    "prune_store",
     "run_core",
     "run_development",
     "run_rpc",
     "verify_genesis",
+    "verify_store",
 ]

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
-from node import genesis, link
+from node import link
+from node.app.directory import lock_directory, open_chain, opened_stores
 from node.app.keeper import Keeper
 from node.app.process import THREAD_STACK_BYTES, SystemClock
 from node.app.shutdown import EXIT_OK, Shutdown, guard, obey_signals
-from node.chain import Chain, Tip
+from node.chain import Tip
 from node.config import Settings
 from node.consensus.application import Application
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
-from node.engine import PyEvmEngine
-from node.errors import DirectoryBusy
-from node.history import History
-from node.permissions import Permissions
 from node.pool import Pool
-from node.store import ChainStore, StateStore
 from node.telemetry import configure_logs, get_logger
 
 
@@ -35,12 +29,10 @@ def run_core(settings: Settings) -> int:
     obey_signals(shutdown)
     with contextlib.ExitStack() as stack:
         stack.callback(sink.flush)
-        stack.enter_context(_lock_directory(settings.data_directory))
-        state_store = StateStore(settings.data_directory / "state")
-        stack.callback(state_store.close)
-        chain_store = ChainStore(settings.data_directory / "chain")
-        stack.callback(chain_store.close)
-        application = _build_application(settings, state_store, chain_store)
+        stack.enter_context(lock_directory(settings.data_directory))
+        stores = stack.enter_context(opened_stores(settings.data_directory))
+        chain = open_chain(settings.genesis_file.read_bytes(), *stores)
+        application = Application(chain, SystemClock())
         intake = Intake(application, Pool())
         socket_path = link.socket_path(settings.data_directory)
         server = link.Server(socket_path, intake, shutdown.on_fault)
@@ -72,26 +64,6 @@ def run_core(settings: Settings) -> int:
     return shutdown.exit_code
 
 
-def _build_application(
-    settings: Settings, state_store: StateStore, chain_store: ChainStore
-) -> Application:
-    engine = PyEvmEngine(state_store)
-    text = settings.genesis_file.read_bytes()
-    if History(chain_store).genesis_hash() is None:
-        loaded, state = genesis.load(text, engine)
-        engine.commit(state.handle)
-    else:
-        loaded = genesis.parse(text)
-    chain_store.initialise(loaded.header)
-    chain = Chain(
-        store=chain_store,
-        engine=engine,
-        specification=loaded.specification,
-        permissions=Permissions(engine),
-    )
-    return Application(chain, SystemClock())
-
-
 @contextlib.contextmanager
 def _rpc_child(settings: Settings, shutdown: Shutdown) -> Iterator[None]:
     """An RPC process, for as long as the context lasts; one that ends is started again."""
@@ -109,15 +81,3 @@ def _rpc_child(settings: Settings, shutdown: Shutdown) -> Iterator[None]:
     finally:
         keeper.stop()
         thread.join()
-
-
-@contextlib.contextmanager
-def _lock_directory(directory: Path) -> Iterator[None]:
-    """A claim on a data directory, which ends with this process however it ends."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DirectoryBusy(str(directory)) from error
-        yield

@@ -12,7 +12,9 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from node import failpoint
 from node.consensus.application import BLOCK_BYTES_MAX, TIME_RECORD_BYTES, Application
+from node.failpoint import Failpoint
 from node.pool import Pool, PooledTransaction, PoolStatus
 from node.primitives import Address, Hash32
 
@@ -42,6 +44,7 @@ class Intake:
         with self._changed:
             state_nonce = self._application.nonce_of(checked.sender)
             self._pool.add(entry, state_nonce=state_nonce)
+            failpoint.visit(Failpoint.POOL_ADDED)
             self._changed.notify_all()
         return checked.hash
 

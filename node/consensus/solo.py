@@ -10,10 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from node import failpoint
 from node.chain import CODE_INCLUDED, Tip
 from node.consensus.application import BLOCK_BYTES_MAX, Application
 from node.consensus.intake import Intake
 from node.errors import ProposalRejected
+from node.failpoint import Failpoint
 from node.pool import PooledTransaction
 from node.telemetry import get_logger
 
@@ -66,6 +68,7 @@ class SoloEngine:
             if raw in by_raw:
                 (included if result.code == CODE_INCLUDED else refused).append(by_raw[raw])
         self._intake.settle(included=included, refused=refused)
+        failpoint.visit(Failpoint.POOL_SETTLED)
         self._on_block(tip)
 
     def stop(self) -> None:

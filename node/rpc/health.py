@@ -44,6 +44,7 @@ class Health:
         """The answer; its `status` is "ok" when the node serves and blocks can be made."""
         try:
             head = self.history.head()
+            first_state_number = self.history.first_state_number()
             status = self.core.pool_status()
         except NodeError as error:
             return {"status": "unavailable", "reason": str(error)}
@@ -54,6 +55,7 @@ class Health:
             "chain_id": self.specification.chain_id,
             "number": head.number,
             "hash": format_data(head.hash),
+            "first_state_number": first_state_number,
             "pool": {"executable": status.executable, "waiting": status.waiting},
             "clock_behind_seconds": behind,
         }

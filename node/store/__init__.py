@@ -9,13 +9,15 @@
 
     headers       number                         -> block hash(32) || header RLP
     numbers       block hash                     -> number
+    heights       number                         -> height of consensus that made the block
     bodies        number                         -> RLP list of the raw transactions
     transactions  transaction hash               -> number || position
     receipts      number || position             -> RLP of what the receipt holds beyond its logs
     logs          number || log index            -> position || RLP log
     by_address    address || number || log index -> ""
     by_topic      topic position(1) || topic(32) || number || log index -> ""
-    meta          "format", "genesis", "head" (number), "height" (consensus), "app_hash"
+    meta          "format", "genesis", "head" (number), "height" (consensus), "app_hash",
+                  "first_state" (number, once states were pruned: the oldest block whose state is kept)
 
 A block is committed in two steps: first the state (by the engine, through `StateStore.write`),
 then one transaction of the chain environment. The first step writes values under their own hash,
@@ -24,32 +26,44 @@ on this disk. Both are synced, and each is there whole or not at all: one that f
 stops the node with `StoreUnwritable`. Any number of processes may read at the same time; each reads a
 snapshot and must keep it short, since an open one stops the reuse of freed pages.
 
+States can be pruned while no node runs (`node.archive.pruning`): those to keep are copied into
+`state-pruned`, beside *state*, whose file then takes the place of the old one in one rename. What is
+left of a copy that did not come so far is removed by the next one.
+
 Every process opens with the same large map size: a reader with a smaller one would fail as soon
 as the file grows past it. The file itself only takes what is written.
 """
 
-from node.store.chain import (
-    ChainReader,
-    ChainStore,
-    Checkpoint,
-    PostingList,
+from node.store.chain import ChainReader, ChainStore, Checkpoint, PostingList
+from node.store.entries import (
+    BLOCK_TABLES,
+    Entry,
     StoredLog,
     StoredReceipt,
+    block_entries,
     encode_log_key,
     encode_number,
+    number_of,
 )
-from node.store.state import MemoryState, StateStore, StateValues
+from node.store.state import LayeredState, MemoryState, StateStore, StateValues
+from node.store.trie import StateCopy
 
 __all__ = [
+    "BLOCK_TABLES",
     "ChainReader",
     "ChainStore",
     "Checkpoint",
+    "Entry",
+    "LayeredState",
     "MemoryState",
     "PostingList",
+    "StateCopy",
     "StateStore",
     "StateValues",
     "StoredLog",
     "StoredReceipt",
+    "block_entries",
     "encode_log_key",
     "encode_number",
+    "number_of",
 ]

@@ -1,4 +1,7 @@
-"""The chain environment: blocks, receipts, logs and their indexes, and how far consensus has come."""
+"""The chain environment: blocks, receipts, logs and their indexes, and how far consensus has come.
+
+What a block is in its tables stands in `entries`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,26 +11,22 @@ from typing import Final, cast
 
 import lmdb
 
-from node.block import (
-    Block,
-    Header,
-    Log,
-    Receipt,
-    decode_body,
-    decode_header,
-    decode_log,
-    encode_body,
-)
+from node import failpoint
+from node.block import Block, Header, Log, Receipt, decode_body, decode_header
 from node.errors import GenesisMismatch, StoreCorrupt
-from node.primitives import (
-    Address,
-    Hash32,
-    decode_bytes,
-    decode_list,
-    decode_rlp,
-    decode_uint,
-    encode_rlp,
-    encode_uint,
+from node.failpoint import Failpoint
+from node.primitives import Hash32
+from node.store.entries import (
+    BLOCK_TABLES,
+    Entry,
+    StoredLog,
+    StoredReceipt,
+    block_entries,
+    decode_receipt,
+    decode_stored_log,
+    encode_number,
+    encode_position,
+    log_span,
 )
 from node.store.environment import (
     MAP_BYTES,
@@ -37,23 +36,13 @@ from node.store.environment import (
     write_transaction,
 )
 
-CHAIN_FORMAT: Final = b"corridor-chain-1"
+CHAIN_FORMAT: Final = b"corridor-chain-2"
 
 _GENESIS: Final = b"genesis"
 _HEAD: Final = b"head"
 _HEIGHT: Final = b"height"
 _APP_HASH: Final = b"app_hash"
-
-_TABLES: Final = (
-    "headers",
-    "numbers",
-    "bodies",
-    "transactions",
-    "receipts",
-    "logs",
-    "by_address",
-    "by_topic",
-)
+_FIRST_STATE: Final = b"first_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +55,22 @@ class Checkpoint:
     """Hash of the newest block."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLog:
-    """A log with its place."""
-
-    number: int
-    log_index: int
-    """Position among the block's logs."""
-    transaction_position: int
-    log: Log
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReceipt:
-    """A receipt with the block-wide index of its first log."""
-
-    receipt: Receipt
-    first_log_index: int
-
-
 class ChainStore:
     """The chain environment. One process writes (`commit`), any may `read`."""
 
-    def __init__(self, path: Path, *, readonly: bool = False, map_bytes: int = MAP_BYTES) -> None:
-        self._environment = open_environment(path, readonly=readonly, map_bytes=map_bytes)
-        names = (*_TABLES, "meta")
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readonly: bool = False,
+        is_throwaway: bool = False,
+        map_bytes: int = MAP_BYTES,
+    ) -> None:
+        """`is_throwaway`: nobody will read it after a crash, so nothing is synced."""
+        self._environment = open_environment(
+            path, readonly=readonly, is_synced=not is_throwaway, map_bytes=map_bytes
+        )
+        names = (*BLOCK_TABLES, "meta")
         self._tables = dict(
             zip(names, open_tables(self._environment, names, readonly=readonly), strict=True)
         )
@@ -113,9 +93,28 @@ class ChainStore:
                 raise GenesisMismatch("genesis block", expected=genesis.hash, found=found)
             return
         with write_transaction(self._environment) as transaction:
-            self._put_block(transaction, Block(genesis, ()), ())
+            self._put_block(transaction, Block(genesis, ()), block_entries(Block(genesis, ())))
             transaction.put(_GENESIS, genesis.hash, db=self._tables["meta"])
+            failpoint.visit(Failpoint.GENESIS_BLOCK_INSIDE)
             self._put_checkpoint(transaction, Checkpoint(0, genesis.hash))
+        failpoint.visit(Failpoint.GENESIS_BLOCK_WRITTEN)
+
+    def begin_after(self, genesis: Hash32, headers: Sequence[Header], height: int) -> None:
+        """Begin with the last of some headers instead of block 0: for a replay from there on.
+
+        `headers` rise by one; those before the last are what BLOCKHASH can see.
+        """
+        newest = headers[-1]
+        with write_transaction(self._environment) as transaction:
+            for block in (Block(header, ()) for header in headers):
+                self._put_block(transaction, block, block_entries(block))
+            transaction.put(_GENESIS, genesis, db=self._tables["meta"])
+            self._put_checkpoint(transaction, Checkpoint(height, newest.hash))
+
+    def mark_first_state(self, number: int) -> None:
+        """Record that states before that of block `number` are about to be gone."""
+        with write_transaction(self._environment) as transaction:
+            transaction.put(_FIRST_STATE, encode_number(number), db=self._tables["meta"])
 
     def commit(
         self,
@@ -131,9 +130,11 @@ class ChainStore:
         """
         with write_transaction(self._environment) as transaction:
             if block is not None:
-                self._put_block(transaction, block, receipts)
-                self._put_transactions(transaction, block.header.number, transaction_hashes)
+                entries = block_entries(block, receipts, transaction_hashes, checkpoint.height)
+                self._put_block(transaction, block, entries)
+            failpoint.visit(Failpoint.BLOCK_INSIDE)
             self._put_checkpoint(transaction, checkpoint)
+        failpoint.visit(Failpoint.BLOCK_WRITTEN)
 
     def close(self) -> None:
         """Release the environment; it cannot be used any more."""
@@ -145,37 +146,11 @@ class ChainStore:
         transaction.put(_APP_HASH, checkpoint.app_hash, db=meta)
 
     def _put_block(
-        self, transaction: lmdb.Transaction, block: Block, receipts: Sequence[Receipt]
+        self, transaction: lmdb.Transaction, block: Block, entries: Iterator[Entry]
     ) -> None:
-        header, tables = block.header, self._tables
-        number = encode_number(header.number)
-        transaction.put(number, header.hash + header.encode(), db=tables["headers"])
-        transaction.put(header.hash, number, db=tables["numbers"])
-        transaction.put(number, encode_body(block.transactions), db=tables["bodies"])
-        log_index = 0
-        for position, receipt in enumerate(receipts):
-            key = number + _encode_position(position)
-            transaction.put(key, _encode_receipt(receipt, log_index), db=tables["receipts"])
-            for log in receipt.logs:
-                self._put_log(transaction, number + _encode_position(log_index), position, log)
-                log_index += 1
-        transaction.put(_HEAD, number, db=tables["meta"])
-
-    def _put_log(self, transaction: lmdb.Transaction, key: bytes, position: int, log: Log) -> None:
-        tables = self._tables
-        transaction.put(
-            key, _encode_position(position) + encode_rlp(log.items()), db=tables["logs"]
-        )
-        transaction.put(log.address + key, b"", db=tables["by_address"])
-        for topic_position, topic in enumerate(log.topics):
-            transaction.put(bytes([topic_position]) + topic + key, b"", db=tables["by_topic"])
-
-    def _put_transactions(
-        self, transaction: lmdb.Transaction, number: int, hashes: Sequence[Hash32]
-    ) -> None:
-        for position, transaction_hash in enumerate(hashes):
-            place = encode_number(number) + _encode_position(position)
-            transaction.put(transaction_hash, place, db=self._tables["transactions"])
+        for table, key, value in entries:
+            transaction.put(key, value, db=self._tables[table])
+        transaction.put(_HEAD, encode_number(block.header.number), db=self._tables["meta"])
 
 
 class ChainReader:
@@ -200,6 +175,25 @@ class ChainReader:
     def head_number(self) -> int:
         """Return the newest block's number."""
         return int.from_bytes(self._need("meta", _HEAD), "big")
+
+    def first_state_number(self) -> int:
+        """Return the oldest block whose state is kept: 0 unless states were pruned."""
+        found = self._get("meta", _FIRST_STATE)
+        return 0 if found is None else int.from_bytes(found, "big")
+
+    def height(self, number: int) -> int:
+        """Return the consensus height that made a block."""
+        return int.from_bytes(self._need("heights", encode_number(number)), "big")
+
+    def value(self, table: str, key: bytes) -> bytes | None:
+        """Return what a table holds for a key, as it stands there."""
+        return self._get(table, key)
+
+    def entries(self, table: str) -> Iterator[Entry]:
+        """Yield all that a table holds, by key."""
+        with self._transaction.cursor(self._tables[table]) as cursor:
+            for key, value in cursor:
+                yield Entry(table, bytes(key), bytes(value))
 
     def header(self, number: int) -> Header | None:
         """Return the header of a block."""
@@ -234,14 +228,14 @@ class ChainReader:
 
     def receipt(self, number: int, position: int) -> StoredReceipt:
         """Return the receipt of a transaction that is in a block."""
-        key = encode_number(number) + _encode_position(position)
+        key = encode_number(number) + encode_position(position)
         encoded = self._need("receipts", key)
         logs = self._logs_of(encode_number(number), encoded)
-        return _decode_receipt(encoded, logs)
+        return decode_receipt(encoded, logs)
 
     def log(self, key: bytes) -> StoredLog:
         """Return the log at number || log index."""
-        return _decode_stored_log(key, self._need("logs", key))
+        return decode_stored_log(key, self._need("logs", key))
 
     def log_keys(self) -> "PostingList":
         """Return where any log is."""
@@ -257,9 +251,9 @@ class ChainReader:
         return PostingList(self._transaction.cursor(self._tables["by_topic"]), prefix)
 
     def _logs_of(self, number: bytes, encoded_receipt: bytes) -> tuple[Log, ...]:
-        first, count = _log_span(encoded_receipt)
+        first, count = log_span(encoded_receipt)
         return tuple(
-            self.log(number + _encode_position(index)).log for index in range(first, first + count)
+            self.log(number + encode_position(index)).log for index in range(first, first + count)
         )
 
     def _get(self, table: str, key: bytes) -> bytes | None:
@@ -285,61 +279,3 @@ class PostingList:
             return None
         found = bytes(self._cursor.key())
         return found[len(self._prefix) :] if found.startswith(self._prefix) else None
-
-
-def encode_number(number: int) -> bytes:
-    """Return a block number as the indexes hold it: 8 bytes, big-endian."""
-    return number.to_bytes(8, "big")
-
-
-def encode_log_key(number: int, log_index: int) -> bytes:
-    """Return a log's key: number || log index."""
-    return encode_number(number) + _encode_position(log_index)
-
-
-def _encode_position(position: int) -> bytes:
-    return position.to_bytes(4, "big")
-
-
-def _encode_receipt(receipt: Receipt, first_log_index: int) -> bytes:
-    return encode_rlp(
-        [
-            encode_uint(receipt.transaction_type),
-            encode_uint(int(receipt.succeeded)),
-            encode_uint(receipt.cumulative_gas_used),
-            encode_uint(receipt.gas_used),
-            receipt.sender,
-            receipt.contract_address or b"",
-            encode_uint(first_log_index),
-            encode_uint(len(receipt.logs)),
-        ]
-    )
-
-
-def _log_span(encoded_receipt: bytes) -> tuple[int, int]:
-    items = decode_list(decode_rlp(encoded_receipt), 8)
-    return decode_uint(items[6]), decode_uint(items[7])
-
-
-def _decode_receipt(data: bytes, logs: tuple[Log, ...]) -> StoredReceipt:
-    items = decode_list(decode_rlp(data), 8)
-    created = decode_bytes(items[5])
-    receipt = Receipt(
-        transaction_type=decode_uint(items[0]),
-        succeeded=bool(decode_uint(items[1])),
-        cumulative_gas_used=decode_uint(items[2]),
-        logs=logs,
-        gas_used=decode_uint(items[3]),
-        sender=Address(decode_bytes(items[4], 20)),
-        contract_address=Address(created) if created else None,
-    )
-    return StoredReceipt(receipt, decode_uint(items[6]))
-
-
-def _decode_stored_log(key: bytes, value: bytes) -> StoredLog:
-    return StoredLog(
-        number=int.from_bytes(key[:8], "big"),
-        log_index=int.from_bytes(key[8:], "big"),
-        transaction_position=int.from_bytes(value[:4], "big"),
-        log=decode_log(decode_rlp(value[4:])),
-    )

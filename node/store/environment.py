@@ -28,8 +28,13 @@ def write_transaction(environment: lmdb.Environment) -> Iterator[lmdb.Transactio
         raise StoreUnwritable(environment.path(), str(error)) from error
 
 
-def open_environment(path: Path, *, readonly: bool, map_bytes: int) -> lmdb.Environment:
-    """An environment, made where it is missing and may be; raises StoreBusy."""
+def open_environment(
+    path: Path, *, readonly: bool, map_bytes: int, is_synced: bool = True
+) -> lmdb.Environment:
+    """An environment, made where it is missing and may be; raises StoreBusy.
+
+    One that is not synced is durable only after `Environment.sync`.
+    """
     if readonly and not (path / "data.mdb").exists():
         raise StoreBusy(str(path), "it does not exist yet")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,6 +46,7 @@ def open_environment(path: Path, *, readonly: bool, map_bytes: int) -> lmdb.Envi
             max_dbs=TABLES_MAX,
             readonly=readonly,
             create=not readonly,
+            sync=is_synced,
             meminit=False,
         )
     except lmdb.Error as error:

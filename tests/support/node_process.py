@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +41,14 @@ def free_port() -> int:
         return port
 
 
-def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """One command of the node's command line, to its end."""
+def run_command(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """One command of the node's command line, to its end; `environment` is added to ours."""
     return subprocess.run(
         [sys.executable, "-m", "node", *arguments],
         cwd=ROOT,
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -138,8 +141,14 @@ def start_development_node(log: Path, *arguments: str, **environment: str) -> No
     return NodeProcess(process, lines[-1].removeprefix("ready ").strip(), log)
 
 
-def start_node(genesis: Path, data: Path, port: int, log: Path | None = None) -> NodeProcess:
-    """A node that serves."""
+def start_node(
+    genesis: Path,
+    data: Path,
+    port: int,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> NodeProcess:
+    """A node that serves; `environment` is added to ours."""
     log = log or data.with_suffix(".log")
     with log.open("a") as errors:
         process = subprocess.Popen(
@@ -148,6 +157,7 @@ def start_node(genesis: Path, data: Path, port: int, log: Path | None = None) ->
                 *("--genesis", str(genesis), "--data", str(data), "--port", str(port)),
             ],
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -53,13 +53,18 @@ def eth_config(view: View) -> JsonObject:
 
 
 def eth_capabilities(view: View) -> JsonObject:
-    """What this node answers for, from which block on: everything, from genesis."""
+    """What this node answers for, from which block on: everything from genesis, states from where they are kept."""
     head = view.history.head()
-    whole: JsonObject = {"disabled": False, "oldestBlock": format_quantity(0)}
-    kinds = ("state", "tx", "logs", "receipts", "blocks", "stateproofs")
-    answer: JsonObject = dict.fromkeys(kinds, whole)
+    whole = _from_block(0)
+    kept = _from_block(view.history.first_state_number())
+    answer: JsonObject = dict.fromkeys(("tx", "logs", "receipts", "blocks"), whole)
+    answer |= {"state": kept, "stateproofs": kept}
     answer["head"] = {"number": format_quantity(head.number), "hash": format_data(head.hash)}
     return answer
+
+
+def _from_block(number: int) -> JsonObject:
+    return {"disabled": False, "oldestBlock": format_quantity(number)}
 
 
 def _describe(view: View, rules: Rules) -> Json:

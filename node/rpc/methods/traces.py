@@ -71,6 +71,7 @@ def _trace(
         raise NothingToTrace("genesis is not traceable")
     env, _ = view.environment(number)
     parent = view.header(number - 1)
+    view.check_state(parent.number)
     positions = range(len(block.transactions)) if position is None else (position,)
     traced = TracedBlock(block.transactions, frozenset(positions))
     return view.engine.trace(env, parent.state_root, traced, options, watch)

@@ -9,7 +9,7 @@ from node.block import Block, Header
 from node.chain import Clock
 from node.engine import BlockEnv, Engine
 from node.engine.seam import ANCESTOR_HASHES_MAX
-from node.errors import BlockUnknown
+from node.errors import BlockUnknown, StatePruned
 from node.history import History
 from node.link import Intake
 from node.primitives import Hash32
@@ -71,11 +71,14 @@ class View:
 
     def state_root(self, reference: Json) -> Hash32:
         """The root of the state after the block that a parameter names."""
-        return self.header(parse_block_reference(reference, name="block")).state_root
+        header = self.header(parse_block_reference(reference, name="block"))
+        self.check_state(header.number)
+        return header.state_root
 
     def environment(self, reference: BlockReference) -> tuple[BlockEnv, Hash32]:
         """The environment of a block with the state after it; for `pending`, the next block's."""
         header = self.header(reference)
+        self.check_state(header.number)
         number, timestamp = header.number, header.timestamp
         if reference is BlockTag.PENDING:
             number, timestamp = number + 1, max(timestamp, self.clock.now())
@@ -87,6 +90,12 @@ class View:
             ancestor_hashes=self.history.ancestor_hashes(number, ANCESTOR_HASHES_MAX),
         )
         return env, header.state_root
+
+    def check_state(self, number: int) -> None:
+        """Raises `StatePruned` where the state after a block is not kept any more."""
+        first_number = self.history.first_state_number()
+        if number < first_number:
+            raise StatePruned(number, first_number)
 
 
 def unknown_block(reference: BlockReference) -> BlockUnknown:
