@@ -3,14 +3,14 @@
 Every step may be the last of a process that dies. The copy is made beside the store and synced; then the
 chain store records the first state that is kept; then one rename puts the copy's file in the place of the
 old one. Up to the rename the old states are all there (and those before the recorded one answered as
-pruned already); after it nothing is left to do. A copy that was not finished is removed by the next run.
+pruned already); after it nothing is left to do. A copy that a killed process left is removed by the next run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -30,17 +30,33 @@ def prune_states(directory: Path, chain_store: ChainStore, *, keep: int) -> int:
     The caller holds the directory's lock, and nobody has its state store open.
     """
     state, copy = directory / "state", directory / COPY_NAME
-    shutil.rmtree(copy, ignore_errors=True)
     with chain_store.read() as reader:
         head_number = reader.head_number()
         first_number = max(reader.first_state_number(), head_number - keep + 1)
+    shutil.rmtree(copy, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, copy, ignore_errors=True)
+        _copy_states(state, copy, chain_store, range(first_number, head_number + 1))
+        failpoint.visit(Failpoint.PRUNE_COPIED)
+        chain_store.mark_first_state(first_number)
+        failpoint.visit(Failpoint.PRUNE_MARKED)
+        # The lock file remembers transactions of the old file; the next who opens makes a new one.
+        (state / _LOCK_NAME).unlink(missing_ok=True)
+        (copy / _FILE_NAME).replace(state / _FILE_NAME)
+        _sync_directory(state)
+        failpoint.visit(Failpoint.PRUNE_SWAPPED)
+    return first_number
+
+
+def _copy_states(state: Path, copy: Path, chain_store: ChainStore, numbers: range) -> None:
+    """Makes a durable store with the states of some blocks and nothing else."""
     with (
-        closing(StateStore(state, readonly=True)) as source,
-        closing(StateStore(copy, is_throwaway=True)) as target,
+        contextlib.closing(StateStore(state, readonly=True)) as source,
+        contextlib.closing(StateStore(copy, is_throwaway=True)) as target,
     ):
         states = StateCopy(source=source, target=target)
         # The newest first: most of what the others need is there already.
-        for number in range(head_number, first_number - 1, -1):
+        for number in reversed(numbers):
             with chain_store.read() as reader:
                 header = reader.header(number)
             if header is None:
@@ -48,16 +64,6 @@ def prune_states(directory: Path, chain_store: ChainStore, *, keep: int) -> int:
             states.add(header.state_root)
         states.finish()
         target.sync()
-    failpoint.visit(Failpoint.PRUNE_COPIED)
-    chain_store.mark_first_state(first_number)
-    failpoint.visit(Failpoint.PRUNE_MARKED)
-    # The lock file remembers transactions of the old file; the next who opens makes a new one.
-    (state / _LOCK_NAME).unlink(missing_ok=True)
-    (copy / _FILE_NAME).replace(state / _FILE_NAME)
-    _sync_directory(state)
-    failpoint.visit(Failpoint.PRUNE_SWAPPED)
-    shutil.rmtree(copy)
-    return first_number
 
 
 def _sync_directory(directory: Path) -> None:

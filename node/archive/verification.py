@@ -2,7 +2,7 @@
 
 The replay runs on stores of its own, thrown away afterwards, through the same `Chain` that makes blocks;
 from there come the entries that each block must have. They are compared one by one; then each table is
-counted, so that one with more than the blocks account for is found out too; then every state that is
+counted, so that one with more than the blocks account for is found out too; and every state that is
 kept is walked, each value held to its hash. Heights of consensus are no part of a block: only their
 order can be checked.
 """
@@ -75,6 +75,11 @@ class Verification:
             stack.callback(replayed.close)
             walked = StateStore(self._scratch / "walked", is_throwaway=True)
             stack.callback(walked.close)
+            states = StateCopy(source=self._state, target=walked)
+            if first_number > 1:
+                # A replay that starts from a state must be able to trust it.
+                self._verify_start(reader, first_number - 1)
+                _walk_state(reader, states, first_number - 1)
             chain = self._chain_before(reader, first_number, over, replayed)
             head_number = reader.head_number()
             for number in range(first_number, head_number + 1):
@@ -83,7 +88,9 @@ class Verification:
             self._verify_checkpoint(reader, chain)
             for table in BLOCK_TABLES:
                 self._verify_count(reader, table, first_number)
-            self._walk_states(reader, walked, first_number)
+            oldest = max(reader.first_state_number(), 0 if first_number == 1 else first_number)
+            for number in range(oldest, head_number + 1):
+                _walk_state(reader, states, number)
 
     def _chain_before(
         self, reader: ChainReader, first_number: int, over: StateStore, replayed: ChainStore
@@ -111,11 +118,13 @@ class Verification:
             permissions=Permissions(engine),
         )
 
-    def _begin_after(self, reader: ChainReader, replayed: ChainStore, number: int) -> None:
-        if not 0 < number < reader.head_number():
+    def _verify_start(self, reader: ChainReader, number: int) -> None:
+        if number >= reader.head_number():
             raise BlockUnknown(number + 1)
         if number < reader.first_state_number():
             raise StatePruned(number, reader.first_state_number())
+
+    def _begin_after(self, reader: ChainReader, replayed: ChainStore, number: int) -> None:
         oldest = max(0, number + 1 - ANCESTOR_HASHES_MAX)
         headers = [_stored_header(reader, each) for each in range(oldest, number + 1)]
         replayed.begin_after(Hash32(reader.genesis_hash() or b""), headers, reader.height(number))
@@ -177,17 +186,17 @@ class Verification:
             number = number_of(entry) or 0
             if number >= from_number and not _belongs(reader, entry, number):
                 raise StoreDiffers(table, entry.key, "no block accounts for it", number=number)
+        raise StoreCorrupt(f"{table} has {count} entries, the blocks {self._counts[table]}")
 
-    def _walk_states(self, reader: ChainReader, walked: StateStore, first_number: int) -> None:
-        states = StateCopy(source=self._state, target=walked)
-        oldest = max(reader.first_state_number(), 0 if first_number == 1 else first_number)
-        for number in range(oldest, reader.head_number() + 1):
-            try:
-                states.add(_stored_header(reader, number).state_root)
-            except StateMissing as error:
-                raise StoreDiffers("state", error.key, "it is missing", number=number) from error
-            except StoreCorrupt as error:
-                raise StoreDiffers("state", error.key, error.what, number=number) from error
+
+def _walk_state(reader: ChainReader, states: StateCopy, number: int) -> None:
+    """Holds every value of the state after a block to its hash."""
+    try:
+        states.add(_stored_header(reader, number).state_root)
+    except StateMissing as error:
+        raise StoreDiffers("state", error.key, "it is missing", number=number) from error
+    except StoreCorrupt as error:
+        raise StoreDiffers("state", error.key, error.what, number=number) from error
 
 
 def _stored_header(reader: ChainReader, number: int) -> Header:

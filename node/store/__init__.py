@@ -28,7 +28,7 @@ snapshot and must keep it short, since an open one stops the reuse of freed page
 
 States can be pruned while no node runs (`node.archive.pruning`): those to keep are copied into
 `state-pruned`, beside *state*, whose file then takes the place of the old one in one rename. What is
-left of a copy that did not come so far is removed by the next one.
+left of a copy whose process was killed is removed by the next one.
 
 Every process opens with the same large map size: a reader with a smaller one would fail as soon
 as the file grows past it. The file itself only takes what is written.

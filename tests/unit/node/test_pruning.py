@@ -122,6 +122,7 @@ def test_a_store_that_lost_a_value_is_not_pruned(kept: KeptChain) -> None:
         pruned(kept, 1)
     with kept.reading() as store:
         assert History(store).first_state_number() == 0
+    assert not (kept.directory / COPY_NAME).exists()
 
 
 def test_a_question_about_a_state_that_is_gone_says_where_states_begin(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from node.errors import (
     StatePruned,
     StoreDiffers,
 )
+from node.history import History
 from node.primitives import keccak
 from node.store import BLOCK_TABLES, ChainStore, StateStore, encode_number
 from support.kept_chain import (
@@ -166,6 +167,17 @@ def test_every_state_value_is_held_to_its_hash(kept: KeptChain, tmp_path: Path) 
         found = difference(kept, tmp_path / f"missing-{position}")
         assert (found.table, found.key, found.reason) == ("state", key, "it is missing")
         put_raw(kept.directory / "state", "nodes", key, value)
+
+
+def test_a_state_is_held_to_its_hashes_before_a_replay_starts_from_it(
+    kept: KeptChain, tmp_path: Path
+) -> None:
+    with kept.reading() as store:
+        header = History(store).header(1)
+    assert header is not None
+    put_raw(kept.directory / "state", "nodes", header.state_root, b"\xc1\x80")
+    found = difference(kept, tmp_path, 2)
+    assert (found.table, found.key, found.number) == ("state", header.state_root, 1)
 
 
 def test_another_chain_s_genesis_is_refused(kept: KeptChain, tmp_path: Path) -> None:
