@@ -15,6 +15,7 @@ from node.app.directory import lock_directory, open_chain, opened_stores
 from node.app.process import THREAD_STACK_BYTES
 from node.app.shutdown import EXIT_FAILED, EXIT_OK, Shutdown, obey_signals
 from node.archive import Verification, export_blocks, import_blocks, prune_states
+from node.errors import StoreBusy
 from node.history import History
 from node.store import ChainStore, StateStore
 
@@ -74,6 +75,7 @@ def verify_store(
     *, data_directory: Path, genesis_file: Path, first_number: int, out: TextIO
 ) -> int:
     """Holds a data directory to its chain; gives the exit code, raises StoreDiffers."""
+    _check_there(data_directory)
 
     def verify(watch: _Watch) -> int:
         with (
@@ -96,6 +98,7 @@ def verify_store(
 def prune_store(*, data_directory: Path, keep: int, out: TextIO) -> int:
     """Keeps the newest states of a data directory; gives the exit code."""
     failpoint.arm(os.environ, is_development=False)
+    _check_there(data_directory)
     file = data_directory / "state" / "data.mdb"
     with (
         lock_directory(data_directory),
@@ -108,6 +111,13 @@ def prune_store(*, data_directory: Path, keep: int, out: TextIO) -> int:
         f"{file.stat().st_size} now\n"
     )
     return EXIT_OK
+
+
+def _check_there(data_directory: Path) -> None:
+    """Raises StoreBusy where no node has run: a mistyped name must not leave a directory behind."""
+    for name in ("state", "chain"):
+        if not (data_directory / name).exists():
+            raise StoreBusy(str(data_directory / name), "it does not exist")
 
 
 _Watch = Callable[[Iterator[int]], bool]

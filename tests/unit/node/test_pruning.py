@@ -5,6 +5,7 @@ Cites docs/spec/node.md: N-103.
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from node import app
 from node.archive import prune_states
 from node.archive.pruning import COPY_NAME
 from node.engine import PyEvmEngine
-from node.errors import StateMissing, StatePruned, StoreCorrupt
+from node.errors import StateMissing, StatePruned, StoreBusy, StoreCorrupt
 from node.history import History
 from node.primitives import EMPTY_TRIE_ROOT, Hash32, RlpItem, encode_rlp, encode_uint, keccak
 from node.rpc.faults import REFUSED, describe_error
@@ -123,6 +125,20 @@ def test_a_store_that_lost_a_value_is_not_pruned(kept: KeptChain) -> None:
     with kept.reading() as store:
         assert History(store).first_state_number() == 0
     assert not (kept.directory / COPY_NAME).exists()
+
+
+def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(StoreBusy, match="does not exist"):
+        app.prune_store(data_directory=nowhere, keep=1, out=io.StringIO())
+    with pytest.raises(StoreBusy, match="does not exist"):
+        app.verify_store(
+            data_directory=nowhere,
+            genesis_file=tmp_path / "genesis.json",
+            first_number=1,
+            out=io.StringIO(),
+        )
+    assert not nowhere.exists()
 
 
 def test_a_question_about_a_state_that_is_gone_says_where_states_begin(tmp_path: Path) -> None:
