@@ -28,6 +28,7 @@ NodeError
     ReplacementRefused            its nonce is taken by a transaction on its way into a block
     CallRejected                  a dry run that cannot be started
     BlockUnknown                  no such block is committed
+    PoolContentTooLarge           more pooled transactions than one answer may hold
     LogQueryTooLarge              more logs, or more work, than one answer may hold
     SpecificationInvalid          a rule document that is incomplete or contradictory
       PublicChainId               the chain id belongs to a public network
@@ -291,7 +292,8 @@ class ReplacementRefused(Rejected):
 
     def __init__(self, nonce: int) -> None:
         super().__init__(
-            f"replacement transaction refused: nonce {nonce} is taken by an executable transaction"
+            f"replacement transaction underpriced: nonce {nonce} is taken by an executable transaction, "
+            "and on this chain no price outbids it"
         )
         self.nonce = nonce
 
@@ -312,6 +314,16 @@ class BlockUnknown(Rejected):
         super().__init__(f"unknown block {name}")
         self.number = number
         self.block_hash = block_hash
+
+
+class PoolContentTooLarge(Rejected):
+    """More pooled transactions than one answer may hold."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(
+            f"the pool holds more than {bytes_max} bytes; ask by sender with txpool_contentFrom"
+        )
+        self.bytes_max = bytes_max
 
 
 class LogQueryTooLarge(Rejected):

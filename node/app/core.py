@@ -23,7 +23,7 @@ from node.errors import DirectoryBusy
 from node.history import History
 from node.permissions import Permissions
 from node.pool import Pool
-from node.store import ChainStore, StateStore
+from node.store import ChainStore, PoolStore, StateStore
 from node.telemetry import configure_logs, get_logger
 
 
@@ -41,10 +41,13 @@ def run_core(settings: Settings) -> int:
         chain_store = ChainStore(settings.data_directory / "chain")
         stack.callback(chain_store.close)
         application = _build_application(settings, state_store, chain_store)
-        intake = Intake(application, Pool())
+        pool_store = PoolStore(settings.data_directory / "pool")
+        stack.callback(pool_store.close)
+        intake = Intake(application, Pool(), pool_store)
         socket_path = link.socket_path(settings.data_directory)
         server = link.Server(socket_path, intake, shutdown.on_fault)
         stack.callback(server.close)
+        intake.on_events(server.announce_events)
 
         def announce(tip: Tip) -> None:
             get_logger().info(
@@ -58,6 +61,7 @@ def run_core(settings: Settings) -> int:
         solo = SoloEngine(application, intake, announce)
         info = application.info()
         get_logger().info("core_started", height=info.last_height, hash=info.app_hash)
+        intake.restore()
         server.start()
         worker = threading.Thread(target=guard, args=(solo.run, shutdown), name="consensus")
         worker.start()

@@ -74,6 +74,7 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.ReplacementRefused: REFUSED,
     errors.CallRejected: REFUSED,
     errors.BlockUnknown: NOT_FOUND,
+    errors.PoolContentTooLarge: OVER_LIMIT,
     errors.LogQueryTooLarge: OVER_LIMIT,
     errors.PublicChainId: INTERNAL,
     errors.DeploymentFailed: INTERNAL,

@@ -1,4 +1,4 @@
-"""What is kept on disk: two LMDB environments, written at commit and never before.
+"""What is kept on disk: two LMDB environments, written at commit and never before, and a disposable third.
 
 *state* holds the tries and the code, keyed by hash (py-evm's own layout):
 
@@ -26,6 +26,8 @@ snapshot and must keep it short, since an open one stops the reuse of freed page
 
 Every process opens with the same large map size: a reader with a smaller one would fail as soon
 as the file grows past it. The file itself only takes what is written.
+
+*pool* holds what was acknowledged and is in no block yet; see `store.pool`.
 """
 
 from node.store.chain import (
@@ -38,13 +40,16 @@ from node.store.chain import (
     encode_log_key,
     encode_number,
 )
+from node.store.pool import KeptTransaction, PoolStore
 from node.store.state import MemoryState, StateStore, StateValues
 
 __all__ = [
     "ChainReader",
     "ChainStore",
     "Checkpoint",
+    "KeptTransaction",
     "MemoryState",
+    "PoolStore",
     "PostingList",
     "StateStore",
     "StateValues",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from node.rpc.json_value import Json
 from node.rpc.methods import (
+    admission,
     blocks,
     configuration,
     execution,
@@ -21,6 +23,7 @@ from node.rpc.methods import (
     traces,
     transactions,
 )
+from node.rpc.methods.view import View
 
 Function = Callable[..., Any]  # each method has its own parameters, after the view
 
@@ -60,6 +63,8 @@ def _heavy(function: Function) -> Method:
 
 
 METHODS: Final[Mapping[str, Method]] = {
+    "corridor_explainTransaction": _light(admission.corridor_explain_transaction),
+    "corridor_isTransactionAllowed": _light(admission.corridor_is_transaction_allowed),
     "debug_traceBlockByHash": _heavy(traces.debug_trace_block),
     "debug_traceBlockByNumber": _heavy(traces.debug_trace_block),
     "debug_traceCall": _heavy(traces.debug_trace_call),
@@ -94,8 +99,16 @@ METHODS: Final[Mapping[str, Method]] = {
     "eth_simulateV1": _heavy(simulation.eth_simulate_v1),
     "eth_syncing": _light(network.eth_syncing),
     "net_version": _light(network.net_version),
+    "txpool_content": _heavy(pool.txpool_content),
+    "txpool_contentFrom": _heavy(pool.txpool_content_from),
+    "txpool_inspect": _heavy(pool.txpool_inspect),
     "txpool_status": _light(pool.txpool_status),
     "web3_clientVersion": _light(network.web3_client_version),
     "web3_sha3": _light(network.web3_sha3),
 }
 """Each method by its name; the numbers of its parameters are those of its function."""
+
+BATCHES: Final[Mapping[str, Callable[[View, Sequence[Json]], list[Any]]]] = {
+    "eth_sendRawTransaction": transactions.send_raw_transactions,
+}
+"""Methods of one parameter that answer many calls of a batch at once: each with its result or a `NodeError`."""

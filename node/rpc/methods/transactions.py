@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from node.errors import NodeError, Rejected
+from node.link import Submission
 from node.rpc.codec.format import TransactionPlace, format_data, format_receipt, format_transaction
 from node.rpc.codec.parse import parse_data, parse_hash
 from node.rpc.json_value import Json, JsonObject
 from node.rpc.methods.view import View
+from node.specification import Rules
 from node.transaction import check_transaction, decode_transaction
 
 
@@ -33,7 +38,32 @@ def eth_get_transaction_receipt(view: View, transaction_hash: Json) -> JsonObjec
 
 def eth_send_raw_transaction(view: View, raw: Json) -> str:
     """Submits a signed transaction; its hash."""
-    encoded = parse_data(raw, name="transaction")
+    (answer,) = send_raw_transactions(view, [raw])
+    if isinstance(answer, NodeError):
+        raise answer
+    return answer
+
+
+def send_raw_transactions(view: View, raws: Sequence[Json]) -> list[str | NodeError]:
+    """Submits signed transactions in order, in one question to the core; for each its hash or its refusal."""
     rules = view.specification.rules_at(view.history.head().number + 1)
-    check_transaction(encoded, chain_id=view.specification.chain_id, rules=rules)
-    return format_data(view.core.submit(encoded))
+    prepared = [_prepare(view, raw, rules) for raw in raws]
+    submissions = [each for each in prepared if isinstance(each, Submission)]
+    answers = iter(view.core.submit_many(submissions) if submissions else [])
+    return [
+        _format_answer(next(answers)) if isinstance(each, Submission) else each for each in prepared
+    ]
+
+
+def _prepare(view: View, raw: Json, rules: Rules) -> Submission | NodeError:
+    """What the core is given, after the static check here; or its refusal."""
+    try:
+        encoded = parse_data(raw, name="transaction")
+        checked = check_transaction(encoded, chain_id=view.specification.chain_id, rules=rules)
+    except Rejected as refusal:
+        return refusal
+    return Submission(encoded, checked.hash, checked.sender)
+
+
+def _format_answer(answer: bytes | NodeError) -> str | NodeError:
+    return answer if isinstance(answer, NodeError) else format_data(answer)

@@ -1,0 +1,80 @@
+"""May this transaction enter a block? The one set of questions, asked in one order.
+
+Place in the flow: the pool (`Chain.check`), the proposal, its validation and execution ask here, and so does the dry
+run `corridor_isTransactionAllowed`. An answer depends on nothing but the bytes, the state after a block (the *parent*)
+and the environment of the block that follows it:
+
+1. the static check (`transaction.check_transaction`), where there are signed bytes;
+2. the registry's verdict on the sender (`permissions`);
+3. the sender's account: it has no code, the nonce is not used, the balance pays for value and fees.
+
+A nonce above the sender's is no refusal here: whoever makes a block asks for its turn, the pool lets it wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from node.engine import Engine
+from node.errors import InsufficientFunds, NonceTooLow, SenderHasCode, SenderNotPermitted
+from node.permissions import ParentState, Permissions
+from node.primitives import EMPTY_CODE_HASH, ZERO_ADDRESS, Address
+from node.transaction import CheckedTransaction, check_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """What a transaction would do, as far as its admission depends on it."""
+
+    sender: Address
+    to: Address | None
+    """None: create a contract."""
+    cost_max: int
+    """The most its sender may have to pay, in wei."""
+    nonce: int | None = None
+    """None: whichever is the sender's next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The questions, put to one engine. Safe between threads."""
+
+    engine: Engine
+    permissions: Permissions
+
+    def check(self, raw: bytes, parent: ParentState) -> CheckedTransaction:
+        """The transaction, if it may enter the block after `parent`, now or after a gap; else raises why not.
+
+        Raises the first refusal: the static check's, SenderNotPermitted, SenderHasCode, NonceTooLow,
+        InsufficientFunds.
+        """
+        checked = self.check_without_account(raw, parent)
+        self.check_account(_intention_of(checked), parent)
+        return checked
+
+    def check_without_account(self, raw: bytes, parent: ParentState) -> CheckedTransaction:
+        """The first two questions: what does not depend on the transactions before it in a block."""
+        checked = check_transaction(raw, chain_id=parent.env.chain_id, rules=parent.env.rules)
+        self.permissions.check(checked, parent)
+        return checked
+
+    def check_intention(self, intention: Intention, parent: ParentState) -> None:
+        """The last two questions, of a transaction that nobody has signed yet."""
+        if not self.permissions.is_allowed(intention.sender, intention.to, parent):
+            raise SenderNotPermitted(intention.sender, intention.to or ZERO_ADDRESS)
+        self.check_account(intention, parent)
+
+    def check_account(self, intention: Intention, parent: ParentState) -> None:
+        """The last question."""
+        account = self.engine.account(parent.root, intention.sender)
+        if account.code_hash != EMPTY_CODE_HASH:
+            raise SenderHasCode(intention.sender)
+        if intention.nonce is not None and intention.nonce < account.nonce:
+            raise NonceTooLow(expected=account.nonce, given=intention.nonce)
+        if intention.cost_max > account.balance:
+            raise InsufficientFunds(cost=intention.cost_max, balance=account.balance)
+
+
+def _intention_of(checked: CheckedTransaction) -> Intention:
+    transaction = checked.transaction
+    return Intention(checked.sender, transaction.to, transaction.cost_max, transaction.nonce)
