@@ -13,13 +13,17 @@ A nonce above the sender's is no refusal here: whoever makes a block asks for it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
-from node.engine import Engine
+from node.engine import AccountState, Engine
 from node.errors import InsufficientFunds, NonceTooLow, SenderHasCode, SenderNotPermitted
 from node.permissions import ParentState, Permissions
-from node.primitives import EMPTY_CODE_HASH, ZERO_ADDRESS, Address
+from node.primitives import EMPTY_CODE_HASH, ZERO_ADDRESS, ZERO_HASH, Address, Hash32
 from node.transaction import CheckedTransaction, check_transaction
+
+ACCOUNTS_MAX: Final = 16_384
+"""Accounts remembered at one state root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,39 @@ class Intention:
     """None: whichever is the sender's next."""
 
 
+class _Accounts:
+    """Accounts at one state root. Safe between threads: a newer root brings a new table."""
+
+    def __init__(self) -> None:
+        self._table: tuple[Hash32, dict[Address, AccountState]] = (ZERO_HASH, {})
+
+    def get(self, root: Hash32, address: Address) -> AccountState | None:
+        known_root, accounts = self._table
+        return accounts.get(address) if known_root == root else None
+
+    def put(self, root: Hash32, address: Address, account: AccountState) -> None:
+        known_root, accounts = self._table
+        if known_root != root or len(accounts) >= ACCOUNTS_MAX:
+            accounts = {}
+            self._table = (root, accounts)
+        accounts[address] = account
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The questions, put to one engine. Safe between threads."""
 
     engine: Engine
     permissions: Permissions
+    _accounts: _Accounts = field(default_factory=_Accounts, init=False)
+
+    def account(self, root: Hash32, address: Address) -> AccountState:
+        """An account at a root, remembered for the root asked about last: a sender sends many."""
+        found = self._accounts.get(root, address)
+        if found is None:
+            found = self.engine.account(root, address)
+            self._accounts.put(root, address, found)
+        return found
 
     def check(self, raw: bytes, parent: ParentState) -> CheckedTransaction:
         """The transaction, if it may enter the block after `parent`, now or after a gap; else raises why not.
@@ -66,7 +97,7 @@ class Admission:
 
     def check_account(self, intention: Intention, parent: ParentState) -> None:
         """The last question."""
-        account = self.engine.account(parent.root, intention.sender)
+        account = self.account(parent.root, intention.sender)
         if account.code_hash != EMPTY_CODE_HASH:
             raise SenderHasCode(intention.sender)
         if intention.nonce is not None and intention.nonce < account.nonce:

@@ -124,7 +124,7 @@ class Chain:
 
     def nonce_of(self, sender: Address) -> int:
         """The nonce of `sender` in the newest state."""
-        return self._engine.account(self._tip.header.state_root, sender).nonce
+        return self._admission.account(self._tip.header.state_root, sender).nonce
 
     def check(self, raw: bytes, *, timestamp: int) -> CheckedTransaction:
         """The transaction, if it may enter a block from the newest state on, now or after a gap; see `Admission`."""
@@ -219,7 +219,7 @@ class Chain:
             try:
                 checked = self._admission.check_without_account(raw, parent)
                 sender, gas_limit = checked.sender, checked.transaction.gas_limit
-                account = self._engine.account(parent.root, sender)
+                account = self._admission.account(parent.root, sender)
                 _check_turn(checked, nonce_by_sender.get(sender, account.nonce))
                 if checked.transaction.cost_max > account.balance:
                     raise InsufficientFunds(
