@@ -38,6 +38,9 @@ BODY_BYTES_MAX = 2 * 1024 * 1024
 BATCH_CALLS_MAX = 100
 """Calls in one batch."""
 
+INLINE_BODY_BYTES_MAX = 8 * 1024
+"""Bytes of a body that the event loop decodes itself: less work than to hand it to a thread and back."""
+
 DEPTH_MAX = 32
 """Nesting of a body's lists and objects. The EVM's own recursion needs so high an interpreter limit
 that a deeply nested body would overflow the decoder's C stack before that limit is met."""
@@ -185,7 +188,10 @@ class Server:
 
     async def _answer_body(self, body: bytes, budget: Budget) -> bytes:
         loop = asyncio.get_running_loop()
-        request = await loop.run_in_executor(self._light, decode_request, body)
+        if len(body) <= INLINE_BODY_BYTES_MAX:
+            request = decode_request(body)
+        else:
+            request = await loop.run_in_executor(self._light, decode_request, body)
         pool = self._heavy if self._has_heavy_call(request) else self._light
         return await loop.run_in_executor(
             pool, lambda: answer_request(self._dispatcher, request, budget)
