@@ -53,6 +53,7 @@ NodeError
   Unavailable                     a retry may help
     StoreBusy                     another process holds the writer's place
     PoolFull                      the pool is at its limit
+    NotIncludedYet                pooled, and in no block within the time its sender waits
     CoreUnavailable               the core process does not answer
     CoreFailed                    the core met a fault of its own over this question
     DirectoryBusy                 another node runs on the data directory
@@ -527,6 +528,17 @@ class PoolFull(Unavailable):
     def __init__(self, limit: int) -> None:
         super().__init__(f"txpool is full: at its limit of {limit}")
         self.limit = limit
+
+
+class NotIncludedYet(Unavailable):
+    """Pooled, and in no block within the time its sender waits; it stays pooled."""
+
+    def __init__(self, transaction_hash: bytes) -> None:
+        super().__init__(
+            f"transaction 0x{transaction_hash.hex()} was added to the pool and is in no block yet; "
+            "corridor_explainTransaction says what it waits for"
+        )
+        self.transaction_hash = transaction_hash
 
 
 class CoreUnavailable(Unavailable):

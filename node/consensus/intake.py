@@ -19,11 +19,24 @@ from typing import Final
 from node.consensus.application import BLOCK_BYTES_MAX, TIME_RECORD_BYTES, Application
 from node.errors import NodeError, NonceTooLow, Rejected, Unavailable
 from node.link import Submission
-from node.pool import Pool, PooledTransaction, PoolEvent, PoolPage, PoolStatus, Standing
+from node.pool import (
+    DropReason,
+    Pool,
+    PooledTransaction,
+    PoolEvent,
+    PoolPage,
+    PoolStatus,
+    Standing,
+)
 from node.primitives import Address, Hash32
-from node.store import PoolStore
+from node.store import KeptTransaction, PoolStore
 from node.telemetry import get_logger
-from node.transaction import CheckedTransaction, remember_sender
+from node.transaction import (
+    CheckedTransaction,
+    decode_transaction,
+    recover_sender,
+    remember_sender,
+)
 
 UNLIMITED: Final = 2**63
 """More gas or bytes than the pool could ever hold."""
@@ -73,13 +86,8 @@ class Intake:
                     )
             except (Rejected, Unavailable) as refusal:
                 self._store.strike(each.transaction_hash)
-                if not isinstance(refusal, NonceTooLow):
-                    refused += 1
-                    get_logger().warning(
-                        "pooled_transaction_refused",
-                        hash=each.transaction_hash,
-                        reason=str(refusal),
-                    )
+                self._refuse_kept(each, refusal)
+                refused += not isinstance(refusal, NonceTooLow)
         with self._changed:
             self._tell()
             status = self._pool.status()
@@ -227,6 +235,23 @@ class Intake:
             if event.dropped_for is not None:
                 self._strike(event.transaction_hash)
         self._listener(events)
+
+    def _refuse_kept(self, kept: KeptTransaction, refusal: NodeError) -> None:
+        """Lets whoever asks for it know why it did not come back."""
+        is_used = isinstance(refusal, NonceTooLow)
+        try:
+            transaction = decode_transaction(kept.raw)
+            sender = recover_sender(transaction)
+        except Rejected:
+            return  # It is not what was taken in: nobody knows it by this hash.
+        entry = _entry_of(CheckedTransaction(transaction, sender), kept.raw)
+        reason = DropReason.NONCE_USED if is_used else DropReason.REFUSED
+        with self._changed:
+            self._pool.refuse(entry, reason, self._application.now(), str(refusal))
+        if not is_used:
+            get_logger().warning(
+                "pooled_transaction_refused", hash=kept.transaction_hash, reason=str(refusal)
+            )
 
     def _strike(self, transaction_hash: Hash32) -> None:
         if self._store is not None:

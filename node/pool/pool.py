@@ -246,6 +246,12 @@ class Pool:
         queue.end = min(queue.end, transaction.nonce)
         self._leave(transaction, reason, now, detail)
 
+    def refuse(
+        self, transaction: PooledTransaction, reason: DropReason, now: int, detail: str
+    ) -> None:
+        """Books that a transaction which the pool held before its restart is not taken in again."""
+        self._book_leaving(transaction, reason, now, detail)
+
     def expire(self, now: int) -> None:
         """Forgets what has waited behind a gap for too long."""
         detail = f"waited for {WAITING_SECONDS_MAX} s behind a missing nonce"
@@ -312,6 +318,11 @@ class Pool:
     ) -> None:
         """Takes a transaction out without a block, with its event, and remembers why."""
         self._remove(transaction)
+        self._book_leaving(transaction, reason, now, detail)
+
+    def _book_leaving(
+        self, transaction: PooledTransaction, reason: DropReason, now: int, detail: str
+    ) -> None:
         self._events.append(_event_of(transaction, reason))
         if len(self._drops) >= DROPS_REMEMBERED_MAX:
             del self._drops[next(iter(self._drops))]

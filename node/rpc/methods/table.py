@@ -96,6 +96,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "eth_getTransactionReceipt": _light(transactions.eth_get_transaction_receipt),
     "eth_maxPriorityFeePerGas": _light(fees.eth_gas_price),
     "eth_sendRawTransaction": _light(transactions.eth_send_raw_transaction),
+    "eth_sendRawTransactionSync": _heavy(transactions.eth_send_raw_transaction_sync),
     "eth_simulateV1": _heavy(simulation.eth_simulate_v1),
     "eth_syncing": _light(network.eth_syncing),
     "net_version": _light(network.net_version),

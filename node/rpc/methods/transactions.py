@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from typing import Final
 
-from node.errors import NodeError, Rejected
+from node.errors import DryRunTooLong, NodeError, NotIncludedYet, Rejected
 from node.link import Submission
 from node.rpc.codec.format import TransactionPlace, format_data, format_receipt, format_transaction
-from node.rpc.codec.parse import parse_data, parse_hash
+from node.rpc.codec.parse import parse_data, parse_hash, parse_quantity
 from node.rpc.json_value import Json, JsonObject
-from node.rpc.methods.view import View
+from node.rpc.methods.view import View, Watch
 from node.specification import Rules
 from node.transaction import check_transaction, decode_transaction
+
+WAIT_MILLISECONDS_DEFAULT: Final = 2_000
+"""How long a submission waits for its receipt where its sender does not say."""
+
+WAIT_MILLISECONDS_MAX: Final = 4_000
+"""How long it waits at most: less than a request has."""
+
+LOOK_SECONDS: Final = 0.005
+"""Pause between two looks for a receipt."""
 
 
 def eth_get_transaction_by_hash(view: View, transaction_hash: Json) -> JsonObject | None:
@@ -42,6 +53,28 @@ def eth_send_raw_transaction(view: View, raw: Json) -> str:
     if isinstance(answer, NodeError):
         raise answer
     return answer
+
+
+def eth_send_raw_transaction_sync(
+    view: View, raw: Json, milliseconds: Json = None, *, watch: Watch
+) -> JsonObject:
+    """Submits a signed transaction and waits for its receipt; one in no block by then stays pooled (EIP-7966)."""
+    wait = WAIT_MILLISECONDS_DEFAULT
+    if milliseconds is not None:
+        wait = parse_quantity(milliseconds, name="timeout") or WAIT_MILLISECONDS_DEFAULT
+    transaction_hash = eth_send_raw_transaction(view, raw)
+    deadline = time.monotonic_ns() + min(wait, WAIT_MILLISECONDS_MAX) * 1_000_000
+    while True:
+        receipt = eth_get_transaction_receipt(view, transaction_hash)
+        if receipt is not None:
+            return receipt
+        try:
+            watch()
+        except DryRunTooLong:
+            deadline = 0
+        if time.monotonic_ns() >= deadline:
+            raise NotIncludedYet(parse_hash(transaction_hash, name="hash"))
+        time.sleep(LOOK_SECONDS)
 
 
 def send_raw_transactions(view: View, raws: Sequence[Json]) -> list[str | NodeError]:

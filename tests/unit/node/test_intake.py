@@ -61,6 +61,10 @@ def test_a_restart_takes_in_again_what_still_may_enter_a_block(tmp_path: Path) -
     again, said = refilled(core, tmp_path / "pool")
     assert said == {"kept": 5, "executable": 2, "waiting": 1, "refused": 1}
     assert [entry.nonce for entry in again.await_selection()] == [1, 2]
+    refused = again.standing(keccak(impossible))
+    assert isinstance(refused, Dropped)
+    assert (refused.sender, refused.reason) == (OTHER.address, DropReason.REFUSED)
+    assert "is not permitted" in refused.detail
     _, said = refilled(core, tmp_path / "pool")
     assert said == {"kept": 3, "executable": 2, "waiting": 1, "refused": 0}
     core.store.close()

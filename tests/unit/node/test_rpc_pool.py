@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -250,6 +251,25 @@ def test_a_batch_of_submissions_is_answered_call_by_call(core: Core) -> None:
         core.methods.dispatch_many("eth_chainId", [[], []], Budget.of_seconds(9))
         == [ask(core, "eth_chainId")] * 2
     )
+
+
+def test_a_submission_may_wait_for_its_receipt(core: Core) -> None:
+    """N-78."""
+    raw = Draft().signed_by(SENDER)
+    block = Thread(target=core.make_block)
+    block.start()
+    receipt = ask(core, "eth_sendRawTransactionSync", text_of(raw))
+    block.join()
+    assert receipt == ask(core, "eth_getTransactionReceipt", text_of(keccak(raw)))
+    waiting = Draft(nonce=2).signed_by(SENDER)
+    for wait in (["0x1"], []):
+        refused = core.ask("eth_sendRawTransactionSync", text_of(waiting), *wait, seconds=0)
+        assert isinstance(refused, WireError)
+        if wait:
+            assert (refused.code, refused.data) == (4, text_of(keccak(waiting)))
+        else:
+            assert "already known" in refused.message
+    assert explain(core, waiting)["status"] == "waiting"
 
 
 @pytest.mark.parametrize(
