@@ -126,8 +126,8 @@ def encode_standing(standing: Standing | None) -> tuple[bytes, ...]:
             return (*_transaction_fields(standing.transaction), numbers)
         case Waiting():
             missing = struct.pack(f">{len(standing.missing)}Q", *standing.missing)
-            expires_at = standing.expires_at.to_bytes(8, "big")
-            return (*_transaction_fields(standing.transaction), missing, expires_at)
+            rest = standing.expires_at.to_bytes(8, "big") + (standing.lost or b"")
+            return (*_transaction_fields(standing.transaction), missing, rest)
         case Dropped():
             packed = _DROPPED.pack(
                 standing.sender, standing.nonce, standing.reason, standing.dropped_at
@@ -143,10 +143,11 @@ def decode_standing(fields: tuple[bytes, ...]) -> Standing | None:
                 return None
             case (entry, raw, numbers):
                 return Executable(_transaction_of(entry, raw)[0], *_EXECUTABLE.unpack(numbers))
-            case (entry, raw, missing, expires_at):
+            case (entry, raw, missing, rest):
                 nonces = struct.unpack(f">{len(missing) // 8}Q", missing)
                 transaction, _ = _transaction_of(entry, raw)
-                return Waiting(transaction, nonces, int.from_bytes(expires_at, "big"))
+                expires_at, lost = int.from_bytes(rest[:8], "big"), rest[8:]
+                return Waiting(transaction, nonces, expires_at, Hash32(lost) if lost else None)
             case (packed, detail):
                 sender, nonce, reason, dropped_at = _DROPPED.unpack(packed)
                 why = DropReason(reason)

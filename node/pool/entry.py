@@ -76,6 +76,8 @@ class Waiting:
     """The lowest of the nonces that must come first, at most `MISSING_TOLD_MAX`."""
     expires_at: int
     """UTC seconds."""
+    lost: Hash32 | None
+    """The transaction with the first missing nonce, where one was here and was dropped lately."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,8 +163,12 @@ class Pool:
         wait = self._waiting.get(transaction_hash)
         if wait is not None:
             missing = [n for n in range(queue.end, transaction.nonce) if n not in queue.by_nonce]
-            expires_at = wait.since + WAITING_SECONDS_MAX
-            return Waiting(transaction, tuple(missing[:MISSING_TOLD_MAX]), expires_at)
+            return Waiting(
+                transaction,
+                missing=tuple(missing[:MISSING_TOLD_MAX]),
+                expires_at=wait.since + WAITING_SECONDS_MAX,
+                lost=self._dropped_at(transaction.sender, queue.end),
+            )
         own_ahead = transaction.nonce - queue.first
         heads = [head for each in self._queues.values() if (head := self._head(each)) is not None]
         own = next(head for head in heads if head.transaction.sender == transaction.sender)
@@ -312,6 +316,12 @@ class Pool:
             self._next_place += 1
             queue.end += 1
             self._events.append(_event_of(follower, None))
+
+    def _dropped_at(self, sender: Address, nonce: int) -> Hash32 | None:
+        """The transaction of a sender's nonce that was dropped last, while that is remembered."""
+        slot = (sender, nonce)
+        drops = reversed(self._drops.items())
+        return next((each for each, why in drops if (why.sender, why.nonce) == slot), None)
 
     def _leave(
         self, transaction: PooledTransaction, reason: DropReason, now: int, detail: str

@@ -163,10 +163,13 @@ def _explain_waiting(view: View, standing: Waiting) -> JsonObject:
         ", ..." if len(standing.missing) > 3 else ""
     )
     explanation = f"its sender's nonce {shown} is missing: it waits until that is sent, or expires"
+    if standing.lost is not None:
+        explanation += f"; {format_data(standing.lost)} had it and was dropped"
     return {
         **_format_pooled(view, "waiting", standing.transaction, explanation),
         "missingNonces": [format_quantity(nonce) for nonce in standing.missing],
         "expiresAt": format_quantity(standing.expires_at),
+        "droppedBefore": None if standing.lost is None else format_data(standing.lost),
     }
 
 

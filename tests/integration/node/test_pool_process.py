@@ -5,10 +5,14 @@ Cites docs/spec/node.md by number.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from node.pool.pool import SENDER_TRANSACTIONS_MAX
@@ -21,6 +25,7 @@ from support.transactions import Draft, Key
 SENDER = ALPHA.operating
 OTHER = BETA.operating
 HEAVY = 16_000_000
+CORE_UNAVAILABLE = -32002
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,33 @@ def test_what_was_acknowledged_before_a_kill_is_executed_after_the_restart(
         again.rpc("eth_sendRawTransaction", text_of(Draft(nonce=400).signed_by(SENDER)))
         again.rpc("eth_sendRawTransaction", text_of(Draft(nonce=401).signed_by(SENDER)))
         assert places(again, [late]) > arrived[-1:]
+
+
+def test_nothing_acknowledged_is_lost_whenever_the_node_is_killed(
+    genesis: Path, tmp_path: Path
+) -> None:
+    """N-72."""
+    data, port = tmp_path / "data", free_port()
+    acknowledged: list[bytes] = []
+    for pause in (0.05, 0.3, 0.8):
+        node = start_node(genesis, data, port)
+        first = int(node.rpc("eth_getTransactionCount", text_of(SENDER.address), "pending"), 16)
+        timer = threading.Timer(pause, node.kill)
+        timer.start()
+        with contextlib.suppress(httpx.TransportError):
+            for nonce in itertools.count(first, 5):
+                raws = signed(range(nonce, nonce + 5))
+                answers = send_batch(node, raws)
+                acknowledged += [
+                    raw for raw, answer in zip(raws, answers, strict=True) if "result" in answer
+                ]
+                if "error" in answers[-1]:
+                    assert answers[-1]["error"]["code"] == CORE_UNAVAILABLE
+                    break
+        timer.join()
+    assert acknowledged
+    with running_node(genesis, data, port) as again:
+        assert len(places(again, acknowledged)) == len(acknowledged)
 
 
 def test_a_node_whose_pool_is_lost_or_damaged_starts_all_the_same(

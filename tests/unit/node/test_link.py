@@ -38,6 +38,7 @@ from node.link.pool_codec import (
     decode_page,
     decode_standing,
     decode_submissions,
+    encode_standing,
 )
 from node.link.server import CONNECTIONS_MAX
 from node.link.socket_path import SOCKET_PATH_BYTES_MAX
@@ -64,7 +65,7 @@ WAITING = PooledTransaction(
 EVENTS = 1_000
 STANDINGS: tuple[Standing, ...] = (
     Executable(POOLED, own_ahead=3, senders_ahead=2, blocks_max=12),
-    Waiting(WAITING, missing=(8, 9, 2**63), expires_at=1_800_000_000),
+    Waiting(WAITING, missing=(8, 9, 2**63), expires_at=1_800_000_000, lost=keccak(b"lost")),
     Dropped(SENDER, 9, DropReason.REFUSED, 1_800_000_001, "not permitted"),
 )
 
@@ -150,6 +151,8 @@ def test_every_question_gets_its_answer(client: Client) -> None:
     assert client.pooled_transaction(POOLED.transaction_hash) == POOLED
     assert client.pooled_transaction(keccak(b"other")) is None
     assert client.pool_status() == PoolStatus(executable=1, waiting=0)
+    never_here = Waiting(WAITING, missing=(8,), expires_at=1_800_000_000, lost=None)
+    assert decode_standing(encode_standing(never_here)) == never_here
     for standing in STANDINGS:
         assert client.standing(hash_of(standing)) == standing
     assert client.standing(keccak(b"other")) is None

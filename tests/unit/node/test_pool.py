@@ -324,7 +324,7 @@ def test_a_standing_says_what_is_ahead_what_is_missing_or_why_it_left() -> None:
         of_bob, own_ahead=0, senders_ahead=1, blocks_max=2
     )
     assert pool.standing(last.transaction_hash) == Waiting(
-        last, missing=(2, 3, 5), expires_at=NOW + WAITING_SECONDS_MAX
+        last, missing=(2, 3, 5), expires_at=NOW + WAITING_SECONDS_MAX, lost=None
     )
     assert pool.standing(keccak(b"other")) is None
     pool.drop(last.transaction_hash, now=NOW + 9, detail="too heavy")
@@ -333,6 +333,13 @@ def test_a_standing_says_what_is_ahead_what_is_missing_or_why_it_left() -> None:
     )
     pool.add(last, state_nonce=0, now=NOW + 10)
     assert isinstance(pool.standing(last.transaction_hash), Waiting)
+    pool.drop(second.transaction_hash, now=NOW, detail="refused")
+    assert pool.standing(pooled(ALICE, 4).transaction_hash) == Waiting(
+        pooled(ALICE, 4),
+        missing=(1, 2, 3),
+        expires_at=NOW + WAITING_SECONDS_MAX,
+        lost=second.transaction_hash,
+    )
 
 
 def test_only_the_latest_drops_are_remembered() -> None:

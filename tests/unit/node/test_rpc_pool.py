@@ -175,6 +175,7 @@ def test_a_pooled_transaction_that_permission_would_refuse_says_so(core: Core) -
     answer = explain(core, raws[0])
     assert (answer["status"], answer["reason"]) == ("dropped", "REFUSED")
     assert "is not permitted" in answer["explanation"]
+    assert explain(core, raws[1])["droppedBefore"] == answer["hash"]
 
 
 def test_a_dropped_transaction_is_explained_by_what_took_its_place(core: Core) -> None:
