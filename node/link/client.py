@@ -27,6 +27,9 @@ from node.telemetry import get_logger
 REPLY_SECONDS_MAX = 10
 """Seconds a client waits for a reply."""
 
+SUBMISSIONS_MAX = 256
+"""Transactions of one frame of submissions: as many refusals fit the frame that answers."""
+
 SUBMISSIONS_BYTES_MAX = FRAME_BYTES_MAX // 2
 """Raw bytes of one frame of submissions, unless one transaction alone has more."""
 
@@ -162,7 +165,8 @@ def _chunks(submissions: Sequence[Submission]) -> Iterator[list[Submission]]:
     chunk: list[Submission] = []
     size = 0
     for each in submissions:
-        if chunk and size + len(each.raw) > SUBMISSIONS_BYTES_MAX:
+        is_full = len(chunk) >= SUBMISSIONS_MAX or size + len(each.raw) > SUBMISSIONS_BYTES_MAX
+        if chunk and is_full:
             yield chunk
             chunk, size = [], 0
         chunk.append(each)

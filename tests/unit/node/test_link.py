@@ -171,6 +171,12 @@ def test_many_submissions_are_answered_one_by_one_whatever_their_size(
     assert client.submit_many(submissions) == [keccak(raw) for raw in raws]
     assert intake.submitted == submissions
     assert client.submit_many([]) == []
+    intake.submitted.clear()
+    many = [Submission(bytes([1]), keccak(encode_uint(number)), SENDER) for number in range(600)]
+    assert client.submit_many(many) == [each.transaction_hash for each in many]
+    assert intake.submitted == many
+    intake.refusal = SenderNotPermitted(SENDER, SENDER)
+    assert len(client.submit_many(many)) == len(many)
     intake.refusal = NonceTooLow(expected=5, given=3)
     answers = client.submit_many(submissions)
     assert [str(each) for each in answers] == [str(intake.refusal)] * 8
