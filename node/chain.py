@@ -1,9 +1,8 @@
 """The single writer: proposes, verifies, executes and commits blocks on top of the newest one.
 
 Place in the flow: `consensus/application.py` turns what an engine of consensus asks into these four
-acts; nobody else calls them. All four, and the admission check, ask the same two questions of a raw
-transaction: the one static check (`transaction.check_transaction`) and the registry's verdict
-(`permissions`), both against the parent block.
+acts; nobody else calls them. All four, and the check at the pool's door, ask the same questions of a raw
+transaction (`admission`), against the parent block.
 
 Invariants: `execute` writes nothing and is total over arbitrary bytes; `commit` writes the state
 first and then one transaction of the chain store, so a node killed between the two executes the same
@@ -17,26 +16,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from node.admission import Admission, check_means
 from node.block import Block, Header
-from node.engine import AccountState, BlockEnv, Engine, Executed, skip_reason_of
+from node.engine import BlockEnv, Engine, Executed, skip_reason_of
 from node.engine.seam import ANCESTOR_HASHES_MAX
 from node.errors import (
     BlockGasExhausted,
-    InsufficientFunds,
     InvariantBroken,
     NonceGap,
     NonceTooLow,
     ProposalRejected,
-    SenderHasCode,
     StoreCorrupt,
     TransactionRejected,
 )
 from node.history import History
 from node.permissions import ParentState, Permissions
-from node.primitives import EMPTY_CODE_HASH, ZERO_ADDRESS, Address, Hash32
+from node.primitives import ZERO_ADDRESS, Address, Hash32
 from node.specification import Rules, Specification
 from node.store import ChainStore, Checkpoint
-from node.transaction import CheckedTransaction, check_transaction
+from node.transaction import CheckedTransaction
 
 CODE_INCLUDED = 0
 """Result of a transaction that is in the block, reverted or not."""
@@ -96,7 +94,7 @@ class Chain:
         self._store = store
         self._engine = engine
         self._specification = specification
-        self._permissions = permissions
+        self._admission = Admission(engine, permissions)
         history = History(store)
         header, checkpoint = history.head(), history.checkpoint()
         if checkpoint.app_hash != header.hash:
@@ -125,21 +123,11 @@ class Chain:
 
     def nonce_of(self, sender: Address) -> int:
         """The nonce of `sender` in the newest state."""
-        return self._engine.account(self._tip.header.state_root, sender).nonce
+        return self._admission.account(self._tip.header.state_root, sender).nonce
 
     def check(self, raw: bytes, *, timestamp: int) -> CheckedTransaction:
-        """The transaction, if it may enter a block from the newest state on, now or after a gap.
-
-        Raises the first refusal: the static check's, SenderNotPermitted, NonceTooLow,
-        SenderHasCode, InsufficientFunds.
-        """
-        parent = self._parent_state(timestamp)
-        checked = self._check_alone(raw, parent)
-        account = self._engine.account(parent.root, checked.sender)
-        if checked.nonce < account.nonce:
-            raise NonceTooLow(expected=account.nonce, given=checked.nonce)
-        _check_account(checked, account)
-        return checked
+        """The transaction, if it may enter a block from the newest state on, now or after a gap; see `Admission`."""
+        return self._admission.check(raw, self._parent_state(timestamp))
 
     def propose(self, transactions: Sequence[bytes], *, timestamp: int) -> tuple[bytes, ...]:
         """Those of the transactions, in order, that the next block may hold together."""
@@ -165,7 +153,7 @@ class Chain:
         permitted: list[int] = []
         for position, raw in enumerate(transactions):
             try:
-                self._check_alone(raw, parent)
+                self._admission.check_without_account(raw, parent)
                 permitted.append(position)
             except TransactionRejected as refusal:
                 results[position] = TransactionResult(skip_reason_of(refusal))
@@ -220,13 +208,6 @@ class Chain:
         )
         return ParentState(env, tip.header.state_root)
 
-    def _check_alone(self, raw: bytes, parent: ParentState) -> CheckedTransaction:
-        checked = check_transaction(
-            raw, chain_id=self._specification.chain_id, rules=parent.env.rules
-        )
-        self._permissions.check(checked, parent)
-        return checked
-
     def _check_together(
         self, transactions: Sequence[bytes], parent: ParentState
     ) -> Iterator[tuple[bytes, TransactionRejected | None]]:
@@ -235,11 +216,11 @@ class Chain:
         gas_left = parent.env.rules.block_gas_limit
         for raw in transactions:
             try:
-                checked = self._check_alone(raw, parent)
+                checked = self._admission.check_without_account(raw, parent)
                 sender, gas_limit = checked.sender, checked.transaction.gas_limit
-                account = self._engine.account(parent.root, sender)
+                account = self._admission.account(parent.root, sender)
                 _check_turn(checked, nonce_by_sender.get(sender, account.nonce))
-                _check_account(checked, account)
+                check_means(account, sender=sender, cost_max=checked.transaction.cost_max)
                 if gas_limit > gas_left:
                     raise BlockGasExhausted(gas_limit, gas_left)
             except TransactionRejected as refusal:
@@ -260,13 +241,6 @@ def _check_turn(checked: CheckedTransaction, expected: int) -> None:
         raise NonceTooLow(expected=expected, given=checked.nonce)
     if checked.nonce > expected:
         raise NonceGap(expected=expected, given=checked.nonce)
-
-
-def _check_account(checked: CheckedTransaction, account: AccountState) -> None:
-    if account.code_hash != EMPTY_CODE_HASH:
-        raise SenderHasCode(checked.sender)
-    if checked.transaction.cost_max > account.balance:
-        raise InsufficientFunds(cost=checked.transaction.cost_max, balance=account.balance)
 
 
 def _assemble(executed: Executed, env: BlockEnv, parent: Header) -> Block | None:

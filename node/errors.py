@@ -31,6 +31,7 @@ NodeError
     BlockUnknown                  no such block is committed
     FeeHistoryBeyondHead          a fee history up to a block that is not yet made
     StatePruned                   the state of that block is not kept any more
+    PoolContentTooLarge           more pooled transactions than one answer may hold
     LogQueryTooLarge              more logs, or more work, than one answer may hold
     SpecificationInvalid          a rule document that is incomplete or contradictory
       PublicChainId               the chain id belongs to a public network
@@ -61,6 +62,7 @@ NodeError
   Unavailable                     a retry may help
     StoreBusy                     another process holds the writer's place
     PoolFull                      the pool is at its limit
+    NotIncludedYet                pooled, and in no block within the time its sender waits
     CoreUnavailable               the core process does not answer
     CoreFailed                    the core met a fault of its own over this question
     DirectoryBusy                 another node runs on the data directory
@@ -303,7 +305,8 @@ class ReplacementRefused(Rejected):
 
     def __init__(self, nonce: int) -> None:
         super().__init__(
-            f"replacement transaction refused: nonce {nonce} is taken by an executable transaction"
+            f"replacement transaction underpriced: nonce {nonce} is taken by an executable transaction, "
+            "and on this chain no price outbids it"
         )
         self.nonce = nonce
 
@@ -353,6 +356,16 @@ class StatePruned(Rejected):
         )
         self.number = number
         self.first_number = first_number
+
+
+class PoolContentTooLarge(Rejected):
+    """More pooled transactions than one answer may hold."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(
+            f"the pool holds more than {bytes_max} bytes; ask by sender with txpool_contentFrom"
+        )
+        self.bytes_max = bytes_max
 
 
 class LogQueryTooLarge(Rejected):
@@ -616,6 +629,17 @@ class PoolFull(Unavailable):
     def __init__(self, limit: int) -> None:
         super().__init__(f"txpool is full: at its limit of {limit}")
         self.limit = limit
+
+
+class NotIncludedYet(Unavailable):
+    """Pooled, and in no block within the time its sender waits; it stays pooled."""
+
+    def __init__(self, transaction_hash: bytes) -> None:
+        super().__init__(
+            f"transaction 0x{transaction_hash.hex()} was added to the pool and is in no block yet; "
+            "corridor_explainTransaction says what it waits for"
+        )
+        self.transaction_hash = transaction_hash
 
 
 class CoreUnavailable(Unavailable):

@@ -42,6 +42,7 @@ from node.primitives import (
     decode_rlp,
     decode_uint,
     encode_rlp,
+    encode_rlp_list,
     encode_uint,
     keccak,
     recover_address,
@@ -60,6 +61,7 @@ NONCE_MAX: Final = 2**64 - 2
 SENDERS_REMEMBERED_MAX: Final = 65_536
 
 _LIST_MARKER: Final = 0xC0
+_SHORT_LIST_MARKER_MAX: Final = 0xF7
 _TYPE_BYTE_MAX: Final = 0x7F
 _UNPROTECTED_V: Final = (27, 28)
 _PROTECTED_V_BASE: Final = 35
@@ -238,14 +240,27 @@ def recover_sender(transaction: Transaction) -> Address:
     return known
 
 
+def remember_sender(transaction_hash: Hash32, sender: Address) -> None:
+    """Spares `recover_sender` its work; only for a sender that this very code recovered, in a process we trust."""
+    _senders.put(transaction_hash, sender)
+
+
 def signing_hash(transaction: Transaction) -> Hash32:
-    """Return what the sender signed (EIP-155, EIP-2930, EIP-1559)."""
-    items = list(decode_list(decode_rlp(_payload(transaction))))
+    """Return what the sender signed (EIP-155, EIP-2930, EIP-1559).
+
+    The encoding is canonical, so what was signed stands in it word for word, without the three items of the signature
+    at its end: nothing is decoded again.
+    """
+    encoded = _payload(transaction)
+    signature = (transaction.v, transaction.r, transaction.s)
+    signature_size = sum(len(encode_rlp(encode_uint(each))) for each in signature)
+    signed = encoded[_list_header_size(encoded) : -signature_size]
     if transaction.transaction_type != TYPE_LEGACY:
-        return keccak(bytes([transaction.transaction_type]) + encode_rlp(items[:-3]))
+        return keccak(bytes([transaction.transaction_type]) + encode_rlp_list([signed]))
     if transaction.chain_id is None:
-        return keccak(encode_rlp(items[:-3]))
-    return keccak(encode_rlp([*items[:-3], encode_uint(transaction.chain_id), b"", b""]))
+        return keccak(encode_rlp_list([signed]))
+    chain = [encode_rlp(each) for each in (encode_uint(transaction.chain_id), b"", b"")]
+    return keccak(encode_rlp_list([signed, *chain]))
 
 
 def intrinsic_gas(
@@ -287,6 +302,11 @@ def _calldata_tokens(data: bytes) -> int:
 
 def _payload(transaction: Transaction) -> bytes:
     return transaction.raw[0 if transaction.transaction_type == TYPE_LEGACY else 1 :]
+
+
+def _list_header_size(encoded: bytes) -> int:
+    """Bytes before the first item of a list's encoding."""
+    return 1 if encoded[0] <= _SHORT_LIST_MARKER_MAX else 1 + encoded[0] - _SHORT_LIST_MARKER_MAX
 
 
 def _decode_legacy(raw: bytes) -> Transaction:

@@ -18,6 +18,7 @@ from node.consensus.application import Application
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.pool import Pool
+from node.store import PoolStore
 from node.telemetry import configure_logs, get_logger
 
 
@@ -33,10 +34,13 @@ def run_core(settings: Settings) -> int:
         stores = stack.enter_context(opened_stores(settings.data_directory))
         chain = open_chain(settings.genesis_file.read_bytes(), *stores)
         application = Application(chain, SystemClock())
-        intake = Intake(application, Pool())
+        pool_store = PoolStore(settings.data_directory / "pool")
+        stack.callback(pool_store.close)
+        intake = Intake(application, Pool(), pool_store)
         socket_path = link.socket_path(settings.data_directory)
         server = link.Server(socket_path, intake, shutdown.on_fault)
         stack.callback(server.close)
+        intake.on_events(server.announce_events)
 
         def announce(tip: Tip) -> None:
             get_logger().info(
@@ -50,6 +54,7 @@ def run_core(settings: Settings) -> int:
         solo = SoloEngine(application, intake, announce)
         info = application.info()
         get_logger().info("core_started", height=info.last_height, hash=info.app_hash)
+        intake.restore()
         server.start()
         worker = threading.Thread(target=guard, args=(solo.run, shutdown), name="consensus")
         worker.start()

@@ -13,12 +13,14 @@ from typing import Final
 import uvicorn
 
 from node import genesis, link
+from node.admission import Admission
 from node.app.process import POLL_SECONDS, START_SECONDS_MAX, THREAD_STACK_BYTES, SystemClock
 from node.app.shutdown import EXIT_PEER_LOST, Shutdown, obey_signals
 from node.config import Settings
 from node.engine import PyEvmEngine
 from node.errors import CoreUnavailable, PortBusy
 from node.history import History
+from node.permissions import Permissions
 from node.rpc.health import Health
 from node.rpc.methods import Methods, View
 from node.rpc.server import Server
@@ -45,10 +47,12 @@ def run_rpc(settings: Settings) -> int:
     client = _connect(settings.data_directory)
     specification = genesis.parse(settings.genesis_file.read_bytes()).specification
     history = History(ChainStore(settings.data_directory / "chain", readonly=True))
+    engine = PyEvmEngine(StateStore(settings.data_directory / "state", readonly=True))
     view = View(
         specification=specification,
         history=history,
-        engine=PyEvmEngine(StateStore(settings.data_directory / "state", readonly=True)),
+        engine=engine,
+        admission=Admission(engine, Permissions(engine)),
         core=client,
         clock=SystemClock(),
         client_version=CLIENT_VERSION,

@@ -74,17 +74,26 @@ class Application:
             raise GenesisMismatch("genesis hash", expected=genesis_hash, found=app_hash)
         return app_hash
 
+    def now(self) -> int:
+        """UTC seconds, of this node's clock."""
+        return self._clock.now()
+
     def admit(self, raw: bytes) -> CheckedTransaction:
         """The transaction, if it may enter a block now or after a gap; else raises why not."""
         return self._chain.check(raw, timestamp=self._clock.now())
 
-    def check_tx(self, raw: bytes) -> int:
-        """0, or the reason why the transaction must not enter a block."""
+    def refusal_of(self, raw: bytes) -> TransactionRejected | None:
+        """Why the transaction must not enter a block, now or after a gap; None where it may."""
         try:
             self.admit(raw)
         except TransactionRejected as refusal:
-            return skip_reason_of(refusal)
-        return CODE_INCLUDED
+            return refusal
+        return None
+
+    def check_tx(self, raw: bytes) -> int:
+        """0, or the reason why the transaction must not enter a block."""
+        refusal = self.refusal_of(raw)
+        return CODE_INCLUDED if refusal is None else skip_reason_of(refusal)
 
     def nonce_of(self, sender: Address) -> int:
         """The nonce of `sender` in the newest state."""

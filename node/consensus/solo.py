@@ -14,6 +14,7 @@ from node import failpoint
 from node.chain import CODE_INCLUDED, Tip
 from node.consensus.application import BLOCK_BYTES_MAX, Application
 from node.consensus.intake import Intake
+from node.engine import SkipReason
 from node.errors import ProposalRejected
 from node.failpoint import Failpoint
 from node.pool import PooledTransaction
@@ -56,17 +57,28 @@ class SoloEngine:
         proposal = application.prepare_proposal(list(by_raw), BLOCK_BYTES_MAX)
         proposed = frozenset(proposal)
         left_out = [entry for raw, entry in by_raw.items() if raw not in proposed]
+        refused = [
+            (entry, str(refusal))
+            for entry in left_out
+            if (refusal := application.refusal_of(entry.raw)) is not None
+        ]
         if not proposal:
-            self._intake.settle(included=(), refused=left_out)
+            # What nobody can name a fault of goes too: it would be selected for ever.
+            faulty = frozenset(entry for entry, _ in refused)
+            others = [(entry, "no block can hold it") for entry in left_out if entry not in faulty]
+            self._intake.settle(included=(), refused=[*refused, *others])
             return
-        refused = [entry for entry in left_out if application.check_tx(entry.raw) != CODE_INCLUDED]
         application.process_proposal(proposal)
         finalized = application.finalize_block(application.info().last_height + 1, proposal)
         tip = application.commit()
         included: list[PooledTransaction] = []
         for raw, result in zip(proposal, finalized.results, strict=True):
-            if raw in by_raw:
-                (included if result.code == CODE_INCLUDED else refused).append(by_raw[raw])
+            if raw not in by_raw:
+                continue
+            if result.code == CODE_INCLUDED:
+                included.append(by_raw[raw])
+            else:
+                refused.append((by_raw[raw], f"skipped: {SkipReason(result.code).name}"))
         self._intake.settle(included=included, refused=refused)
         failpoint.visit(Failpoint.POOL_SETTLED)
         self._on_block(tip)

@@ -5,25 +5,49 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from node.errors import CoreUnavailable, LinkFrameInvalid
-from node.link.frames import Connection, Frame, Head, Kind, decode_error
-from node.pool import PooledTransaction, PoolStatus
+from node.errors import CoreUnavailable, LinkFrameInvalid, NodeError, Rejected, Unavailable
+from node.link.frames import FRAME_BYTES_MAX, Connection, Frame, Head, Kind, decode_error
+from node.link.pool_codec import (
+    Submission,
+    decode_answers,
+    decode_events,
+    decode_page,
+    decode_standing,
+    encode_page_request,
+    encode_submissions,
+)
+from node.pool import PooledTransaction, PoolEvent, PoolPage, PoolStatus, Standing
 from node.primitives import Address, Hash32
 from node.telemetry import get_logger
 
 REPLY_SECONDS_MAX = 10
 """Seconds a client waits for a reply."""
 
+SUBMISSIONS_MAX = 256
+"""Transactions of one frame of submissions: as many refusals fit the frame that answers."""
+
+SUBMISSIONS_BYTES_MAX = FRAME_BYTES_MAX // 2
+"""Raw bytes of one frame of submissions, unless one transaction alone has more."""
+
 
 class Client:
     """An RPC process's end. Every method may be called from any thread."""
 
-    def __init__(self, path: Path, on_head: Callable[[Head], None] | None = None) -> None:
-        """Connects, or raises `CoreUnavailable`. `on_head` is called, in the reading thread, with each new head."""
+    def __init__(
+        self,
+        path: Path,
+        on_head: Callable[[Head], None] | None = None,
+        on_pool_events: Callable[[tuple[PoolEvent, ...]], None] | None = None,
+    ) -> None:
+        """Connects, or raises `CoreUnavailable`.
+
+        `on_head` is called with each new head and `on_pool_events` with what happened to the pool, in the order in
+        which it happened, in the reading thread: they must not wait.
+        """
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             peer.connect(os.fspath(path))
@@ -33,14 +57,21 @@ class Client:
         self.closed = threading.Event()
         self._connection = Connection(peer)
         self._on_head = on_head
+        self._on_pool_events = on_pool_events
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[tuple[bytes, ...]]] = {}
         self._number = 0
         threading.Thread(target=self._read, name="link-read", daemon=True).start()
 
-    def submit(self, raw: bytes) -> Hash32:
-        """Puts a raw transaction into the core's pool; raises what the core raised."""
-        return Hash32(self._ask(Kind.SUBMIT, raw)[0])
+    def submit_many(self, submissions: Sequence[Submission]) -> list[Hash32 | NodeError]:
+        """Puts transactions into the core's pool; for each its hash, or why it was refused."""
+        answers: list[Hash32 | NodeError] = []
+        for chunk in _chunks(submissions):
+            try:
+                answers += decode_answers(self._ask(Kind.SUBMIT_MANY, *encode_submissions(chunk)))
+            except (Rejected, Unavailable) as refusal:
+                answers += [refusal] * len(chunk)
+        return answers
 
     def next_nonce(self, sender: Address) -> int:
         """The first nonce of `sender` not taken by an executable pooled transaction."""
@@ -64,6 +95,14 @@ class Client:
         """Counts of the core's pool."""
         executable, waiting = self._ask(Kind.POOL_STATUS)
         return PoolStatus(int.from_bytes(executable, "big"), int.from_bytes(waiting, "big"))
+
+    def standing(self, transaction_hash: Hash32) -> Standing | None:
+        """Where a transaction stands with the core's pool; None where the pool does not know it."""
+        return decode_standing(self._ask(Kind.STANDING, transaction_hash))
+
+    def pool_page(self, after: tuple[Address, int] | None, sender: Address | None) -> PoolPage:
+        """The pool's content after a place, of everybody or of one sender."""
+        return decode_page(self._ask(Kind.POOL_PAGE, *encode_page_request(after, sender)))
 
     def close(self) -> None:
         """Ends the connection."""
@@ -107,6 +146,10 @@ class Client:
                 number, block_hash = frame.fields
                 self._on_head(Head(int.from_bytes(number, "big"), Hash32(block_hash)))
             return
+        if frame.kind is Kind.POOL_EVENTS:
+            if self._on_pool_events is not None:
+                self._on_pool_events(decode_events(frame.fields))
+            return
         with self._lock:
             reply = self._waiting.get(frame.number)
         if reply is None:
@@ -115,3 +158,18 @@ class Client:
             reply.set_exception(decode_error(frame.fields))
         else:
             reply.set_result(frame.fields)
+
+
+def _chunks(submissions: Sequence[Submission]) -> Iterator[list[Submission]]:
+    """The submissions in order, as many at once as fit a frame."""
+    chunk: list[Submission] = []
+    size = 0
+    for each in submissions:
+        is_full = len(chunk) >= SUBMISSIONS_MAX or size + len(each.raw) > SUBMISSIONS_BYTES_MAX
+        if chunk and is_full:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(each)
+        size += len(each.raw)
+    if chunk:
+        yield chunk

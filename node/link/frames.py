@@ -34,12 +34,15 @@ class Kind(IntEnum):
     """What a frame is."""
 
     NEW_HEAD = 0
-    SUBMIT = 1
     NEXT_NONCE = 2
     POOLED_TRANSACTION = 3
     POOL_STATUS = 4
     ANSWER = 5
     REFUSAL = 6
+    POOL_EVENTS = 10
+    SUBMIT_MANY = 11
+    STANDING = 12
+    POOL_PAGE = 13
 
 
 @dataclass(frozen=True, slots=True)

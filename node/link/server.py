@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,18 +15,28 @@ from node.errors import (
     CoreFailed,
     InvariantBroken,
     LinkFrameInvalid,
+    NodeError,
     Rejected,
     Unavailable,
 )
-from node.link.frames import Connection, Frame, Head, Kind, encode_error, encode_head
-from node.pool import PooledTransaction, PoolStatus
+from node.link.frames import Connection, Frame, Head, Kind, encode_error
+from node.link.outbox import NOTICES_MAX, Notice, Outbox
+from node.link.pool_codec import (
+    Submission,
+    decode_page_request,
+    decode_submissions,
+    encode_answers,
+    encode_page,
+    encode_standing,
+)
+from node.pool import PooledTransaction, PoolEvent, PoolPage, PoolStatus, Standing
 from node.primitives import Address, Hash32, encode_uint
 from node.telemetry import get_logger
 
 CONNECTIONS_MAX = 16
 """RPC processes on one core."""
 
-SEND_SECONDS_MAX = 1
+SEND_SECONDS_MAX = 10
 SEND_TIMEOUT = struct.pack("@ll", SEND_SECONDS_MAX, 0)
 """How long a send may wait for a client that does not read, as the system's timeval."""
 
@@ -34,8 +44,8 @@ SEND_TIMEOUT = struct.pack("@ll", SEND_SECONDS_MAX, 0)
 class Intake(Protocol):
     """The core's side of the questions. Implemented by `consensus.intake.Intake`; raises `Rejected`."""
 
-    def submit(self, raw: bytes) -> Hash32:
-        """Takes a raw transaction into the pool."""
+    def submit_many(self, submissions: Sequence[Submission]) -> list[Hash32 | NodeError]:
+        """Takes transactions into the pool; for each its hash, or why it was refused."""
 
     def next_nonce(self, sender: Address) -> int:
         """The first nonce not taken by an executable pooled transaction."""
@@ -46,23 +56,35 @@ class Intake(Protocol):
     def pool_status(self) -> PoolStatus:
         """Counts of the pool."""
 
+    def standing(self, transaction_hash: Hash32) -> Standing | None:
+        """Where a transaction stands with the pool; None where the pool does not know it."""
+
+    def pool_page(self, after: tuple[Address, int] | None, sender: Address | None) -> PoolPage:
+        """The pool's content after a place, of everybody or of one sender."""
+
 
 class Server:
     """The core's end: one thread accepts, one thread serves each connection."""
 
     def __init__(
-        self, path: Path, intake: Intake, on_fault: Callable[[InvariantBroken], None]
+        self,
+        path: Path,
+        intake: Intake,
+        on_fault: Callable[[InvariantBroken], None],
+        notices_max: int = NOTICES_MAX,
     ) -> None:
         """Listens at once; the socket is open to this user alone.
 
         `on_fault` is called, in the connection's thread, with a broken invariant that a question met.
+        `notices_max` bounds what waits for a client that reads slowly.
         """
         self._intake = intake
         self._on_fault = on_fault
         self._is_closed = False
         self._path = path
         self._lock = threading.Lock()
-        self._connections: set[Connection] = set()
+        self._notices_max = notices_max
+        self._outboxes: dict[Connection, Outbox] = {}
         self._head: Head | None = None
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -78,18 +100,21 @@ class Server:
         threading.Thread(target=self._accept, name="link-accept", daemon=True).start()
 
     def announce(self, head: Head) -> None:
-        """Tells every client, present and future, the newest head."""
+        """Tells every client, present and future, the newest head, without waiting for any."""
         with self._lock:
             self._head = head
-            connections = tuple(self._connections)
-        for connection in connections:
-            connection.send(encode_head(head))
+            self._tell([head])
+
+    def announce_events(self, events: Sequence[PoolEvent]) -> None:
+        """Tells every present client what happened to the pool, without waiting for any."""
+        with self._lock:
+            self._tell(events)
 
     def close(self) -> None:
         """Stops serving and ends every connection."""
         with self._lock:
             self._is_closed = True
-            connections = tuple(self._connections)
+            connections = tuple(self._outboxes)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -103,15 +128,16 @@ class Server:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            # A client that stopped reading must not hold up the thread that makes blocks.
+            # A client that stopped reading must not hold its threads here for ever.
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
             connection = Connection(peer)
             with self._lock:
                 is_closed = self._is_closed
-                is_full = len(self._connections) >= CONNECTIONS_MAX
+                is_full = len(self._outboxes) >= CONNECTIONS_MAX
                 if not is_full and not is_closed:
-                    self._connections.add(connection)
-                head = self._head
+                    self._outboxes[connection] = Outbox(connection, self._notices_max)
+                    if self._head is not None:
+                        self._outboxes[connection].put([self._head])
             if is_closed:
                 connection.close()
                 return
@@ -120,12 +146,14 @@ class Server:
                 connection.close()
                 continue
             threading.Thread(
-                target=self._serve, args=(connection, head), name="link-serve", daemon=True
+                target=self._serve, args=(connection,), name="link-serve", daemon=True
             ).start()
 
-    def _serve(self, connection: Connection, head: Head | None) -> None:
-        if head is not None:
-            connection.send(encode_head(head))
+    def _tell(self, notices: Sequence[Notice]) -> None:
+        for outbox in self._outboxes.values():
+            outbox.put(notices)
+
+    def _serve(self, connection: Connection) -> None:
         try:
             while (frame := connection.receive()) is not None:
                 connection.send(answer_frame(self._intake, frame))
@@ -135,7 +163,8 @@ class Server:
             self._on_fault(error)
         finally:
             with self._lock:
-                self._connections.discard(connection)
+                outbox = self._outboxes.pop(connection)
+            outbox.close()
             connection.close()
 
 
@@ -158,8 +187,8 @@ def answer_frame(intake: Intake, request: Frame) -> Frame:
 
 def _answer(intake: Intake, request: Frame) -> tuple[bytes, ...]:
     match request.kind, request.fields:
-        case Kind.SUBMIT, (raw,):
-            return (intake.submit(raw),)
+        case Kind.SUBMIT_MANY, fields:
+            return encode_answers(intake.submit_many(decode_submissions(fields)))
         case Kind.NEXT_NONCE, (sender,):
             return (encode_uint(intake.next_nonce(Address(sender))),)
         case Kind.POOLED_TRANSACTION, (transaction_hash,):
@@ -175,5 +204,9 @@ def _answer(intake: Intake, request: Frame) -> tuple[bytes, ...]:
         case Kind.POOL_STATUS, ():
             status = intake.pool_status()
             return encode_uint(status.executable), encode_uint(status.waiting)
+        case Kind.STANDING, (transaction_hash,):
+            return encode_standing(intake.standing(Hash32(transaction_hash)))
+        case Kind.POOL_PAGE, (after, sender):
+            return encode_page(intake.pool_page(*decode_page_request(after, sender)))
         case _:
             raise LinkFrameInvalid(f"no such request: kind {request.kind}")

@@ -1,7 +1,7 @@
 """What the wire says of every fault: one total table over the node's error tree.
 
 Codes follow the JSON-RPC specification (-32700 to -32600), EIP-1474 (-32000 to -32005) and geth (3: execution reverted,
-with the revert data).
+with the revert data), and EIP-7966 (4: a transaction sent and awaited in vain, with its hash).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from node.rpc.codec.format import format_data
 from node.telemetry import get_logger
 
 REVERTED: Final = 3
+NOT_INCLUDED_YET: Final = 4
 REFUSED: Final = -32000
 UNAVAILABLE: Final = -32002
 OVER_LIMIT: Final = -32005
@@ -76,6 +77,7 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.BlockUnknown: REFUSED,
     errors.FeeHistoryBeyondHead: REFUSED,
     errors.StatePruned: REFUSED,
+    errors.PoolContentTooLarge: OVER_LIMIT,
     errors.LogQueryTooLarge: OVER_LIMIT,
     errors.PublicChainId: INTERNAL,
     errors.DeploymentFailed: INTERNAL,
@@ -104,6 +106,7 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.LinkFrameInvalid: INTERNAL,
     errors.StoreBusy: UNAVAILABLE,
     errors.PoolFull: UNAVAILABLE,
+    errors.NotIncludedYet: NOT_INCLUDED_YET,
     errors.CoreUnavailable: UNAVAILABLE,
     errors.CoreFailed: UNAVAILABLE,
     errors.DirectoryBusy: INTERNAL,
@@ -156,6 +159,8 @@ def describe_error(error: NodeError) -> WireError:
         code = SIMULATED_CODE_BY_REFUSAL.get(type(error.refusal), code)
     if isinstance(error, errors.SimulatedBlockOutOfOrder) and error.what == "timestamp":
         code = TIME_OUT_OF_ORDER
+    if isinstance(error, errors.NotIncludedYet):
+        return WireError(code, str(error), format_data(error.transaction_hash))
     if code == INTERNAL:
         get_logger().error("rpc_internal_error", error=type(error).__name__, fault=str(error))
         return WireError(code, f"internal error: {type(error).__name__}")

@@ -22,8 +22,9 @@ import contextlib
 import ipaddress
 import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -36,6 +37,9 @@ BODY_BYTES_MAX = 2 * 1024 * 1024
 
 BATCH_CALLS_MAX = 100
 """Calls in one batch."""
+
+INLINE_BODY_BYTES_MAX = 8 * 1024
+"""Bytes of a body that the event loop decodes itself: less work than to hand it to a thread and back."""
 
 DEPTH_MAX = 32
 """Nesting of a body's lists and objects. The EVM's own recursion needs so high an interpreter limit
@@ -76,6 +80,14 @@ class Dispatcher(Protocol):
 
     def dispatch(self, method: str, params: list[Json], budget: Budget) -> Json | WireError:
         """The result of the call, or the error to answer with. Never raises."""
+
+    def dispatch_many(
+        self, method: str, calls: Sequence[list[Json]], budget: Budget
+    ) -> list[Json | WireError]:
+        """What `dispatch` would give for each of these calls, in order. Never raises."""
+
+    def is_grouped(self, method: str) -> bool:
+        """Whether successive calls of a batch to this method go to `dispatch_many` together."""
 
     def is_heavy(self, method: str) -> bool:
         """Whether a call may take seconds of the machine."""
@@ -176,7 +188,10 @@ class Server:
 
     async def _answer_body(self, body: bytes, budget: Budget) -> bytes:
         loop = asyncio.get_running_loop()
-        request = await loop.run_in_executor(self._light, decode_request, body)
+        if len(body) <= INLINE_BODY_BYTES_MAX:
+            request = decode_request(body)
+        else:
+            request = await loop.run_in_executor(self._light, decode_request, body)
         pool = self._heavy if self._has_heavy_call(request) else self._light
         return await loop.run_in_executor(
             pool, lambda: answer_request(self._dispatcher, request, budget)
@@ -231,58 +246,93 @@ def decode_request(body: bytes) -> Json | WireError:
 def answer_request(dispatcher: Dispatcher, request: Json | WireError, budget: Budget) -> bytes:
     """The answer to what `decode_request` gave; empty where only notifications came.
 
-    Each answer is encoded as it comes. Once the budget or the size is spent, no further call is made.
+    Each answer is encoded as it comes; some calls in a row are answered together. Once the budget or the size is spent,
+    no further call is made.
     """
     if isinstance(request, WireError):
         return _encode(_failure(None, request))
     answers: list[bytes] = []
     size = 0
     refusal: WireError | None = None
-    for call in request if isinstance(request, list) else [request]:
+    calls = [_read_call(call) for call in (request if isinstance(request, list) else [request])]
+    for group in _groups(dispatcher, calls):
         if refusal is None and budget.is_spent():
             refusal = WireError(OVER_LIMIT, "the time for this request is over")
-        answer = _answer(dispatcher, call, budget, refusal)
-        if answer is None:
-            continue
-        encoded = _encode(answer)
-        if refusal is None and size + len(encoded) > ANSWER_BYTES_MAX:
-            refusal = WireError(OVER_LIMIT, f"answer above {ANSWER_BYTES_MAX} bytes; ask for less")
-            encoded = _encode(_failure(answer["id"], refusal))
-        answers.append(encoded)
-        size += len(encoded)
+        for call, result in zip(group, _results(dispatcher, group, budget, refusal), strict=True):
+            if not call.wants_answer:
+                continue
+            encoded = _encode(_answer(call, result))
+            if refusal is None and size + len(encoded) > ANSWER_BYTES_MAX:
+                refusal = WireError(
+                    OVER_LIMIT, f"answer above {ANSWER_BYTES_MAX} bytes; ask for less"
+                )
+                encoded = _encode(_failure(call.identifier, refusal))
+            answers.append(encoded)
+            size += len(encoded)
     if isinstance(request, list):
         return b"[" + b",".join(answers) + b"]" if answers else b""
     return b"".join(answers)
 
 
-def _answer(
-    dispatcher: Dispatcher, request: Json, budget: Budget, refusal: WireError | None
-) -> Json | None:
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of a request; `fault` is set where it is none."""
+
+    identifier: str | int | None
+    wants_answer: bool = True
+    method: str = ""
+    params: list[Json] = field(default_factory=list)
+    fault: WireError | None = None
+
+
+def _read_call(request: Json) -> _Call:
     match request:
         case {"jsonrpc": "2.0", "method": str(method)}:
             identifier = request.get("id")
             params = request.get("params")
         case {"id": str() | int() as identifier}:
-            return _failure(identifier, WireError(INVALID_REQUEST, "invalid request"))
+            return _Call(identifier, fault=WireError(INVALID_REQUEST, "invalid request"))
         case _:
-            return _failure(None, WireError(INVALID_REQUEST, "invalid request"))
+            return _Call(None, fault=WireError(INVALID_REQUEST, "invalid request"))
     if not isinstance(identifier, str | int | None) or not isinstance(params, list | dict | None):
-        return _failure(
-            None, WireError(INVALID_REQUEST, "invalid request: id or params of a wrong type")
-        )
-    if refusal is not None:
-        result: Json | WireError = refusal
-    elif isinstance(params, dict):
-        result = WireError(
+        fault = WireError(INVALID_REQUEST, "invalid request: id or params of a wrong type")
+        return _Call(None, fault=fault)
+    wants_answer = "id" in request
+    if isinstance(params, dict):
+        fault = WireError(
             INVALID_PARAMETERS, "non-array args: parameters are taken by position, in a list"
         )
-    else:
-        result = dispatcher.dispatch(method, params or [], budget)
-    if "id" not in request:
-        return None
+        return _Call(identifier, wants_answer, fault=fault)
+    return _Call(identifier, wants_answer, method, params or [])
+
+
+def _groups(dispatcher: Dispatcher, calls: Sequence[_Call]) -> Iterator[list[_Call]]:
+    """The calls in order, those together that are answered together."""
+    group: list[_Call] = []
+    for call in calls:
+        if group and (group[0].method != call.method or not dispatcher.is_grouped(call.method)):
+            yield group
+            group = []
+        group.append(call)
+    yield group
+
+
+def _results(
+    dispatcher: Dispatcher, group: Sequence[_Call], budget: Budget, refusal: WireError | None
+) -> list[Json | WireError]:
+    """One result for each call of a group."""
+    first = group[0]
+    if first.fault is not None or refusal is not None:
+        return [first.fault or refusal] * len(group)
+    if len(group) == 1:
+        return [dispatcher.dispatch(first.method, first.params, budget)]
+    return dispatcher.dispatch_many(first.method, [call.params for call in group], budget)
+
+
+def _answer(call: _Call, result: Json | WireError) -> Json:
     if isinstance(result, WireError):
-        return _failure(identifier, result)
-    return {"jsonrpc": "2.0", "id": identifier, "result": result}
+        return _failure(call.identifier, result)
+    return {"jsonrpc": "2.0", "id": call.identifier, "result": result}
 
 
 def _failure(identifier: str | int | None, error: WireError) -> Json:

@@ -1,4 +1,4 @@
-"""What is kept on disk: two LMDB environments, written at commit and never before.
+"""What is kept on disk: two LMDB environments, written at commit and never before, and a disposable third.
 
 *state* holds the tries and the code, keyed by hash (py-evm's own layout):
 
@@ -32,6 +32,8 @@ left of a copy whose process was killed is removed by the next one.
 
 Every process opens with the same large map size: a reader with a smaller one would fail as soon
 as the file grows past it. The file itself only takes what is written.
+
+*pool* holds what was acknowledged and is in no block yet; see `store.pool`.
 """
 
 from node.store.chain import ChainReader, ChainStore, Checkpoint, PostingList
@@ -45,6 +47,7 @@ from node.store.entries import (
     encode_number,
     number_of,
 )
+from node.store.pool import KeptTransaction, PoolStore
 from node.store.state import LayeredState, MemoryState, StateStore, StateValues
 from node.store.trie import StateCopy
 
@@ -54,8 +57,10 @@ __all__ = [
     "ChainStore",
     "Checkpoint",
     "Entry",
+    "KeptTransaction",
     "LayeredState",
     "MemoryState",
+    "PoolStore",
     "PostingList",
     "StateCopy",
     "StateStore",

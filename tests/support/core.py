@@ -7,7 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from eth_abi.abi import encode
+
+import contracts
 from node import genesis
+from node.admission import Admission
 from node.chain import Chain, Tip
 from node.config import parse_network
 from node.consensus.application import Application
@@ -17,13 +21,14 @@ from node.engine import Alloc, PyEvmEngine
 from node.history import History
 from node.permissions import Permissions
 from node.pool import Pool
-from node.primitives import Hash32
+from node.primitives import Hash32, keccak
 from node.rpc.budget import Budget
 from node.rpc.health import Health
 from node.rpc.methods import Methods, View
 from node.specification import Specification
 from node.store import ChainStore, MemoryState, StateValues
-from support.settlement_network import GENESIS_TIME, network_file
+from support.settlement_network import GENESIS_TIME, OPERATOR, Institution, network_file
+from support.transactions import Draft
 
 
 @dataclass(slots=True)
@@ -77,6 +82,7 @@ class Core:
             specification=self.specification,
             history=self.history,
             engine=self.engine,
+            admission=Admission(self.engine, Permissions(self.engine)),
             core=self.intake,
             clock=self.clock,
             client_version="corridor-node/test",
@@ -112,6 +118,13 @@ class Core:
         finalized = self.application.finalize_block(self.chain.tip.height + 1, entries)
         self.application.commit()
         return tuple(result.code for result in finalized.results)
+
+
+def suspension_of(participant: Institution, nonce: int = 0) -> bytes:
+    """The operator's transaction that suspends a participant."""
+    data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [participant.lei])
+    draft = Draft(nonce=nonce, to=contracts.REGISTRY_ADDRESS, data=data, gas_limit=300_000)
+    return draft.signed_by(OPERATOR.operating)
 
 
 def open_core(

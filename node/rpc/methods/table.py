@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from node.rpc.json_value import Json
 from node.rpc.methods import (
+    admission,
     blocks,
     configuration,
     execution,
@@ -69,6 +71,8 @@ def rpc_modules(_view: View) -> dict[str, str]:
 INTERFACE_VERSION: Final = "1.0"
 
 METHODS: Final[Mapping[str, Method]] = {
+    "corridor_explainTransaction": _light(admission.corridor_explain_transaction),
+    "corridor_isTransactionAllowed": _light(admission.corridor_is_transaction_allowed),
     "debug_getBadBlocks": _light(raw.debug_get_bad_blocks),
     "debug_getRawBlock": _light(raw.debug_get_raw_block),
     "debug_getRawHeader": _light(raw.debug_get_raw_header),
@@ -122,14 +126,23 @@ METHODS: Final[Mapping[str, Method]] = {
     "eth_sendTransaction": _light(transactions.eth_sign_transaction),
     "eth_sign": _light(transactions.eth_sign),
     "eth_signTransaction": _light(transactions.eth_sign_transaction),
+    "eth_sendRawTransactionSync": _heavy(transactions.eth_send_raw_transaction_sync),
     "eth_simulateV1": _heavy(simulation.eth_simulate_v1),
     "eth_syncing": _light(network.eth_syncing),
     "net_listening": _light(network.net_listening),
     "net_peerCount": _light(network.net_peer_count),
     "net_version": _light(network.net_version),
     "rpc_modules": _light(rpc_modules),
+    "txpool_content": _heavy(pool.txpool_content),
+    "txpool_contentFrom": _heavy(pool.txpool_content_from),
+    "txpool_inspect": _heavy(pool.txpool_inspect),
     "txpool_status": _light(pool.txpool_status),
     "web3_clientVersion": _light(network.web3_client_version),
     "web3_sha3": _light(network.web3_sha3),
 }
 """Each method by its name; the numbers of its parameters are those of its function."""
+
+BATCHES: Final[Mapping[str, Callable[[View, Sequence[Json]], list[Any]]]] = {
+    "eth_sendRawTransaction": transactions.send_raw_transactions,
+}
+"""Methods of one parameter that answer many calls of a batch at once: each with its result or a `NodeError`."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from typing import Final
+
 from node.block import Block
-from node.errors import NoKeysHeld
+from node.errors import DryRunTooLong, NodeError, NoKeysHeld, NotIncludedYet, Rejected
+from node.link import Submission
 from node.rpc.codec.format import TransactionPlace, format_data, format_receipt, format_transaction
 from node.rpc.codec.parse import (
     parse_address,
@@ -14,8 +19,18 @@ from node.rpc.codec.parse import (
     parse_quantity,
 )
 from node.rpc.json_value import Json, JsonObject
-from node.rpc.methods.view import View
+from node.rpc.methods.view import View, Watch
+from node.specification import Rules
 from node.transaction import check_transaction, decode_transaction, recover_sender
+
+WAIT_MILLISECONDS_DEFAULT: Final = 2_000
+"""How long a submission waits for its receipt where its sender does not say."""
+
+WAIT_MILLISECONDS_MAX: Final = 4_000
+"""How long it waits at most: less than a request has."""
+
+LOOK_SECONDS: Final = 0.005
+"""Pause between two looks for a receipt."""
 
 
 def eth_get_transaction_by_hash(view: View, transaction_hash: Json) -> JsonObject | None:
@@ -55,10 +70,43 @@ def eth_get_transaction_receipt(view: View, transaction_hash: Json) -> JsonObjec
 
 def eth_send_raw_transaction(view: View, raw: Json) -> str:
     """Submits a signed transaction; its hash."""
-    encoded = parse_data(raw, name="transaction")
+    (answer,) = send_raw_transactions(view, [raw])
+    if isinstance(answer, NodeError):
+        raise answer
+    return answer
+
+
+def eth_send_raw_transaction_sync(
+    view: View, raw: Json, milliseconds: Json = None, *, watch: Watch
+) -> JsonObject:
+    """Submits a signed transaction and waits for its receipt; one in no block by then stays pooled (EIP-7966)."""
+    wait = WAIT_MILLISECONDS_DEFAULT
+    if milliseconds is not None:
+        wait = parse_quantity(milliseconds, name="timeout") or WAIT_MILLISECONDS_DEFAULT
+    transaction_hash = eth_send_raw_transaction(view, raw)
+    deadline = time.monotonic_ns() + min(wait, WAIT_MILLISECONDS_MAX) * 1_000_000
+    while True:
+        receipt = eth_get_transaction_receipt(view, transaction_hash)
+        if receipt is not None:
+            return receipt
+        try:
+            watch()
+        except DryRunTooLong:
+            deadline = 0
+        if time.monotonic_ns() >= deadline:
+            raise NotIncludedYet(parse_hash(transaction_hash, name="hash"))
+        time.sleep(LOOK_SECONDS)
+
+
+def send_raw_transactions(view: View, raws: Sequence[Json]) -> list[str | NodeError]:
+    """Submits signed transactions in order, in one question to the core; for each its hash or its refusal."""
     rules = view.specification.rules_at(view.history.head().number + 1)
-    check_transaction(encoded, chain_id=view.specification.chain_id, rules=rules)
-    return format_data(view.core.submit(encoded))
+    prepared = [_prepare(view, raw, rules) for raw in raws]
+    submissions = [each for each in prepared if isinstance(each, Submission)]
+    answers = iter(view.core.submit_many(submissions) if submissions else [])
+    return [
+        _format_answer(next(answers)) if isinstance(each, Submission) else each for each in prepared
+    ]
 
 
 def eth_sign(_view: View, address: Json, message: Json) -> None:
@@ -80,3 +128,17 @@ def transaction_in_block(block: Block, position: int) -> JsonObject:
     transaction = decode_transaction(block.transactions[position])
     place = TransactionPlace(header.hash, header.number, header.timestamp, position)
     return format_transaction(transaction, recover_sender(transaction), place)
+
+
+def _prepare(view: View, raw: Json, rules: Rules) -> Submission | NodeError:
+    """What the core is given, after the static check here; or its refusal."""
+    try:
+        encoded = parse_data(raw, name="transaction")
+        checked = check_transaction(encoded, chain_id=view.specification.chain_id, rules=rules)
+    except Rejected as refusal:
+        return refusal
+    return Submission(encoded, checked.hash, checked.sender)
+
+
+def _format_answer(answer: bytes | NodeError) -> str | NodeError:
+    return answer if isinstance(answer, NodeError) else format_data(answer)

@@ -1,10 +1,11 @@
-"""What a method looks at: the committed history, the EVM and the core, of one node."""
+"""What a method looks at: the committed history, the EVM, the questions of admission and the core, of one node."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from node.admission import Admission
 from node.block import Block, Header
 from node.chain import Clock
 from node.engine import BlockEnv, Engine
@@ -28,6 +29,7 @@ class View:
     specification: Specification
     history: History
     engine: Engine
+    admission: Admission
     core: Intake
     clock: Clock
     client_version: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,11 +23,10 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def temporary(tmp_path: Path) -> Path:
-    """Where the chain of the test keeps its data."""
-    directory = tmp_path / "tmp"
-    directory.mkdir()
-    return directory
+def temporary() -> Iterator[Path]:
+    """Where the chain of the test keeps its data; short, for a socket's path has few bytes."""
+    with tempfile.TemporaryDirectory(prefix="dev-") as name:
+        yield Path(name)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from eth_abi.abi import encode
 import contracts
 from node import errors
 from node.errors import ExecutionReverted, NodeError, StoreCorrupt
-from node.link import Intake
-from node.pool import PooledTransaction, PoolStatus
+from node.link import Intake, Submission
+from node.pool import PooledTransaction, PoolPage, PoolStatus, Standing
 from node.primitives import Address, Hash32, keccak
 from node.rpc.codec.parse import FILTER_ALTERNATIVES_MAX
 from node.rpc.faults import CODE_BY_ERROR, WireError, describe_error
@@ -318,8 +318,8 @@ class Fallthrough:
 
     intake: Intake
 
-    def submit(self, raw: bytes) -> Hash32:
-        return self.intake.submit(raw)
+    def submit_many(self, submissions: Sequence[Submission]) -> list[Hash32 | NodeError]:
+        return self.intake.submit_many(submissions)
 
     def next_nonce(self, sender: Address) -> int:
         return self.intake.next_nonce(sender)
@@ -329,6 +329,12 @@ class Fallthrough:
 
     def pool_status(self) -> PoolStatus:
         return self.intake.pool_status()
+
+    def standing(self, transaction_hash: Hash32) -> Standing | None:
+        return self.intake.standing(transaction_hash)
+
+    def pool_page(self, after: tuple[Address, int] | None, sender: Address | None) -> PoolPage:
+        return self.intake.pool_page(after, sender)
 
 
 def test_a_fault_of_the_node_tells_no_details() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 import httpx
@@ -48,6 +48,13 @@ class Echo:
             self.spent.set()
         return params
 
+    def dispatch_many(self, method: str, calls: Sequence[list[Any]], budget: Budget) -> list[Any]:
+        self.calls.append(f"{method} x {len(calls)}")
+        return [self.dispatch(method, params, budget) for params in calls]
+
+    def is_grouped(self, method: str) -> bool:
+        return method == "grouped"
+
     def is_heavy(self, method: str) -> bool:
         return method == "slow"
 
@@ -64,6 +71,25 @@ def answer(body: object, echo: Echo | None = None, seconds: int = 60) -> Any:
 
 def call(method: str = "echo", **fields: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": method, **fields}
+
+
+def test_calls_in_a_row_are_answered_together_and_each_under_its_own_id() -> None:
+    """N-74."""
+    echo = Echo()
+    batch = [
+        call("grouped", id=1, params=[1]),
+        call("grouped", id=2, params=[2]),
+        {"jsonrpc": "2.0", "method": "grouped", "params": [3]},
+        call("echo", id=4, params=[4]),
+        call("echo", id=5, params=[5]),
+        call("grouped", id=6, params={}),
+        call("grouped", id=7, params=[7]),
+        {"id": 8},
+    ]
+    answers = answer(batch, echo)
+    assert [each.get("result") for each in answers] == [[1], [2], [4], [5], None, [7], None]
+    assert [each["id"] for each in answers] == [1, 2, 4, 5, 6, 7, 8]
+    assert echo.calls == ["grouped x 3", *["grouped"] * 3, "echo", "echo", "grouped"]
 
 
 def test_a_call_is_answered_under_its_id() -> None:
