@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -20,6 +21,7 @@ import httpx
 
 READY_SECONDS_MAX: Final = 30
 RECEIPT_SECONDS_MAX: Final = 20
+ENDING_SECONDS_MAX: Final = 5
 ROOT: Final = Path(__file__).parents[2]
 
 
@@ -31,6 +33,14 @@ class RpcRefused(Exception):
         self.code = code
         self.message = message
         self.data = data
+
+
+class NotStarted(AssertionError):
+    """A node that did not serve; `exit_code` is None where it had to be killed."""
+
+    def __init__(self, exit_code: int | None, log: str) -> None:
+        super().__init__(f"the node did not start: {exit_code} {log}")
+        self.exit_code = exit_code
 
 
 def free_port() -> int:
@@ -167,9 +177,12 @@ def start_node(
     line = process.stdout.readline() if readable else ""
     process.stdout.close()
     if not line.startswith("ready "):
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it may be ending by itself
+            process.wait(ENDING_SECONDS_MAX)
+        exit_code = process.poll()
         process.kill()
         process.wait()
-        raise AssertionError(f"the node did not start: {line!r} {log.read_text()}")
+        raise NotStarted(exit_code, log.read_text())
     return NodeProcess(process, line.removeprefix("ready ").strip(), log)
 
 
