@@ -2,13 +2,20 @@
 
     node network generate --network FILE --out FILE   make genesis.json from a network file
     node network verify --genesis FILE                recompute a genesis file's hash and print it
-    node run --genesis FILE --data DIR --port N       run a node (core and RPC process)
+    node run --genesis FILE --data DIR --port N       run a node (core and RPC processes)
+    node run --config FILE --check-config             say whether settings and files are right, and what holds
     node dev                                          run a development chain of its own (chain id 31337, port 8545)
     node export --data DIR --out FILE                 write the blocks to a chain file, also beside a running node
     node import FILE --data DIR                       execute a chain file's blocks into a data directory
     node verify --data DIR                            execute every block again and compare all that is stored
     node prune --data DIR --keep N                    keep the states of the newest N blocks only
-    node rpc ...                                      its RPC process alone; started by `run`
+    node keys new | import --keystore DIR             keep a new key, or one from standard input, encrypted
+    node keys list --keystore DIR                     the addresses of a keystore
+    node keys address --file FILE                     the address of a keystore file
+    node rpc ...                                      an RPC process beside a running core, on a port of its own
+
+Settings are flags before environment (CORRIDOR_NODE_...) before the settings file before defaults.
+A passphrase is in the file named by --passphrase-file, or in the environment's CORRIDOR_PASSPHRASE; never in a flag.
 
 Import and verify read DIR/genesis.json unless `--genesis` names another file.
 
@@ -19,17 +26,26 @@ Exit codes: 0 ended as asked, 1 a process of the node failed or a command was st
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from node import app
-from node.config import Settings
+from node.config import (
+    CONFIG_VARIABLE,
+    LoadedSettings,
+    format_settings,
+    list_settings,
+    load_settings,
+)
 from node.errors import NodeError, Rejected, Unavailable
 
 EXIT_REFUSED = 2
 EXIT_UNAVAILABLE = 3
 EXIT_BROKEN = 4
+
+_METAVARS: Mapping[type, str] = {str: "TEXT", Path: "PATH", tuple: "LIST"}
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -57,12 +73,18 @@ def _run(options: argparse.Namespace) -> int:
             print(f"genesis 0x{genesis_hash.hex()}")
         case "verify":
             print(f"genesis 0x{app.verify_genesis(options.genesis).hex()}")
+        case "run" if options.check_config:
+            return _check_config(_settings(options))
         case "run":
-            return app.run_core(_settings(options))
+            return app.run_core(_settings(options).settings)
+        case "keys-new" | "keys-import" | "keys-list" | "keys-address":
+            _run_keys(options)
         case "dev":
             return app.run_development(_development_settings(options))
+        case "rpc" if options.inherited:
+            return app.run_kept_rpc(sys.stdin.buffer.read())
         case "rpc":
-            return app.run_rpc(_settings(options))
+            return app.run_rpc(_settings(options).settings)
         case _:
             return _run_archive(options)
     return 0
@@ -97,14 +119,42 @@ def _run_archive(options: argparse.Namespace) -> int:
             return app.prune_store(data_directory=data_directory, keep=options.keep, out=sys.stdout)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
-        genesis_file=options.genesis.resolve(),
-        data_directory=options.data.resolve(),
-        port=options.port,
-        host=options.host,
-        log_level=options.log_level,
+def _run_keys(options: argparse.Namespace) -> None:
+    match options.command:
+        case "keys-list":
+            for address, path in app.list_keys(options.keystore):
+                print(f"{address}  {path}")
+        case "keys-address":
+            print(app.address_of(options.file))
+        case _:
+            # The key comes before the passphrase is asked for: a pipe that holds none is told at once.
+            key_text = sys.stdin.readline() if options.command == "keys-import" else None
+            address, path = app.keep_key(options.keystore, options.passphrase_file, key_text)
+            print(f"{address}  {path}")
+
+
+def _settings(options: argparse.Namespace) -> LoadedSettings:
+    given = vars(options)
+    flags = {
+        each.key: str(given[each.key])
+        for each in list_settings()
+        if given.get(each.key) is not None
+    }
+    config_file = options.config or os.environ.get(CONFIG_VARIABLE)
+    return load_settings(
+        flags=flags,
+        environment=os.environ,
+        config_file=Path(config_file).resolve() if config_file else None,
     )
+
+
+def _check_config(loaded: LoadedSettings) -> int:
+    """Prints what holds; names every fault of the files behind it."""
+    print(format_settings(loaded), end="")
+    faults = app.check_files(loaded.settings)
+    for fault in faults:
+        print(f"node: {fault}", file=sys.stderr)
+    return EXIT_REFUSED if faults else 0
 
 
 def _development_settings(options: argparse.Namespace) -> app.DevelopmentSettings:
@@ -133,15 +183,45 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(command="verify")
     _add_development(commands.add_parser("dev", help="run a development chain"))
     _add_archive(commands)
-    for command, text in (("run", "run a node"), ("rpc", "run its RPC process alone")):
-        process = commands.add_parser(command, help=text)
-        process.add_argument("--genesis", type=Path, required=True)
-        process.add_argument("--data", type=Path, required=True)
-        process.add_argument("--port", type=int, required=True)
-        process.add_argument("--host", default="127.0.0.1")
-        process.add_argument("--log-level", default="info", choices=LOG_LEVELS)
-        process.set_defaults(command=command)
+    _add_keys(commands.add_parser("keys", help="make and list keys"))
+    run = commands.add_parser("run", help="run a node", allow_abbrev=False)
+    run.add_argument(
+        "--check-config", action="store_true", help="check settings and files, print what holds"
+    )
+    run.set_defaults(command="run")
+    rpc = commands.add_parser("rpc", help="run an RPC process alone", allow_abbrev=False)
+    rpc.add_argument("--inherited", action="store_true", help=argparse.SUPPRESS)
+    rpc.set_defaults(command="rpc")
+    for process in (run, rpc):
+        _add_settings(process)
     return parser
+
+
+def _add_keys(keys: argparse.ArgumentParser) -> None:
+    commands = keys.add_subparsers(required=True)
+    for command, text in (("new", "make a key"), ("import", "keep a key from standard input")):
+        keeping = commands.add_parser(command, help=text)
+        keeping.add_argument("--keystore", type=Path, required=True)
+        keeping.add_argument("--passphrase-file", type=Path, help=f"else {app.PASSPHRASE_VARIABLE}")
+        keeping.set_defaults(command=f"keys-{command}")
+    listing = commands.add_parser("list", help="list a keystore's addresses")
+    listing.add_argument("--keystore", type=Path, required=True)
+    listing.set_defaults(command="keys-list")
+    address = commands.add_parser("address", help="show a keystore file's address")
+    address.add_argument("--file", type=Path, required=True)
+    address.set_defaults(command="keys-address")
+
+
+def _add_settings(process: argparse.ArgumentParser) -> None:
+    process.add_argument("--config", help=f"settings file (TOML); also {CONFIG_VARIABLE}")
+    for setting in list_settings():
+        if setting.flag:
+            process.add_argument(
+                setting.flag,
+                dest=setting.key,
+                metavar=_METAVARS.get(setting.kind, setting.unit.upper() or "NUMBER"),
+                help=setting.meaning,
+            )
 
 
 def _add_development(process: argparse.ArgumentParser) -> None:

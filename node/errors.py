@@ -33,14 +33,20 @@ NodeError
     StatePruned                   the state of that block is not kept any more
     PoolContentTooLarge           more pooled transactions than one answer may hold
     LogQueryTooLarge              more logs, or more work, than one answer may hold
+    LogRangeTooLarge              more blocks than one log query may range over
     SpecificationInvalid          a rule document that is incomplete or contradictory
       PublicChainId               the chain id belongs to a public network
     DeploymentFailed              a genesis step reverted or halted
     GenesisMismatch               the store or the file belongs to another chain
     GenesisFileInvalid            genesis.json is not what `node network generate` writes
     NetworkFileInvalid            the network file holds faults
+    SettingsInvalid               settings that are unknown, missing or break their rule
+    KeyUnusable                   a key file that is missing, damaged, readable by others or of another passphrase
     ProposalRejected              a proposed block that must not be decided
     MethodUnknown                 no such JSON-RPC method
+    CredentialsRefused            no credentials where some are needed, or wrong ones
+    MethodForbidden               a method that is not open to the client that calls it
+    RateExceeded                  calls that come more often than their client may make them
     ParameterInvalid              a JSON-RPC parameter that cannot be read
     ParameterMissing              a JSON-RPC call without a value that its method needs
     ParametersTooMany             a JSON-RPC call with more values than its method takes
@@ -380,6 +386,15 @@ class LogQueryTooLarge(Rejected):
         self.examined_max = examined_max
 
 
+class LogRangeTooLarge(Rejected):
+    """More blocks than one log query may range over."""
+
+    def __init__(self, blocks: int, blocks_max: int) -> None:
+        super().__init__(f"block range of {blocks} blocks, at most {blocks_max}; narrow it")
+        self.blocks = blocks
+        self.blocks_max = blocks_max
+
+
 class SpecificationInvalid(Rejected):
     """A rule document that is incomplete or contradictory."""
 
@@ -436,6 +451,23 @@ class NetworkFileInvalid(Rejected):
         self.reason = reason
 
 
+class SettingsInvalid(Rejected):
+    """Settings that are unknown, missing or break their rule; each fault stands with its place."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid settings: {reason}")
+        self.reason = reason
+
+
+class KeyUnusable(Rejected):
+    """A key file that is missing, damaged, readable by others or locked by another passphrase."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
+
+
 class ProposalRejected(Rejected):
     """A proposed block that must not be decided."""
 
@@ -450,6 +482,32 @@ class MethodUnknown(Rejected):
     def __init__(self, method: str) -> None:
         super().__init__(f"the method {method} does not exist/is not available")
         self.method = method
+
+
+class CredentialsRefused(Rejected):
+    """No credentials where some are needed, or wrong ones."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"unauthenticated: {reason}")
+        self.reason = reason
+
+
+class MethodForbidden(Rejected):
+    """A method that is not open to the client that calls it."""
+
+    def __init__(self, client: str, method: str) -> None:
+        super().__init__(f"forbidden: the method {method} is not open to {client}")
+        self.client = client
+        self.method = method
+
+
+class RateExceeded(Rejected):
+    """Calls that come more often than their client may make them."""
+
+    def __init__(self, client: str, calls_per_second: int) -> None:
+        super().__init__(f"rate limit exceeded: {client} may make {calls_per_second} calls/s")
+        self.client = client
+        self.calls_per_second = calls_per_second
 
 
 class ParameterInvalid(Rejected):

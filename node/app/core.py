@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Final
 
 from node import link
 from node.app.directory import lock_directory, open_chain, opened_stores
-from node.app.keeper import Keeper
 from node.app.process import THREAD_STACK_BYTES, SystemClock
+from node.app.processes import rpc_processes
 from node.app.shutdown import EXIT_OK, Shutdown, guard, obey_signals
 from node.chain import Tip
 from node.config import Settings
@@ -18,12 +19,18 @@ from node.consensus.application import Application
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.pool import Pool
-from node.store import PoolStore
-from node.telemetry import configure_logs, get_logger
+from node.store import PoolStore, StateStore
+from node.telemetry import CoreMetrics, CoreReading, configure_logs, get_logger
+
+STORES: Final = ("state", "chain", "pool")
+"""The directories of the stores."""
+
+STAT_BLOCK_BYTES: Final = 512
+"""What the operating system counts a file's blocks in."""
 
 
 def run_core(settings: Settings) -> int:
-    """Runs the core and its RPC child until a signal or a fault; gives the exit code."""
+    """Runs the core and its RPC processes until a signal or a fault; gives the exit code."""
     sink = configure_logs(process="core", level=settings.log_level)
     threading.stack_size(THREAD_STACK_BYTES)
     shutdown = Shutdown()
@@ -31,28 +38,31 @@ def run_core(settings: Settings) -> int:
     with contextlib.ExitStack() as stack:
         stack.callback(sink.flush)
         stack.enter_context(lock_directory(settings.data_directory))
-        stores = stack.enter_context(opened_stores(settings.data_directory))
-        chain = open_chain(settings.genesis_file.read_bytes(), *stores)
+        metrics = CoreMetrics()
+        state_store, chain_store = stack.enter_context(opened_stores(settings.data_directory))
+        timed_store = TimedState(state_store, metrics)
+        chain = open_chain(settings.genesis_file.read_bytes(), timed_store, chain_store)
         application = Application(chain, SystemClock())
         pool_store = PoolStore(settings.data_directory / "pool")
         stack.callback(pool_store.close)
-        intake = Intake(application, Pool(), pool_store)
+        intake = Intake(application, Pool(**settings.pool.model_dump()), pool_store)
         socket_path = link.socket_path(settings.data_directory)
-        server = link.Server(socket_path, intake, shutdown.on_fault)
+        board = link.Board(lambda: metrics.encode(_read(settings, application, intake)))
+        server = link.Server(socket_path, intake, shutdown.on_fault, board)
         stack.callback(server.close)
         intake.on_events(server.announce_events)
 
         def announce(tip: Tip) -> None:
+            header = tip.header
             get_logger().info(
-                "block_committed",
-                number=tip.header.number,
-                hash=tip.header.hash,
-                gas_used=tip.header.gas_used,
+                "block_committed", number=header.number, hash=header.hash, gas_used=header.gas_used
             )
-            server.announce(link.Head(tip.header.number, tip.header.hash))
+            metrics.block_committed(number=header.number, gas_used=header.gas_used)
+            server.announce(link.Head(header.number, header.hash))
 
-        solo = SoloEngine(application, intake, announce)
+        solo = SoloEngine(application, intake, announce, metrics)
         info = application.info()
+        metrics.set_head(chain.tip.header.number)
         get_logger().info("core_started", height=info.last_height, hash=info.app_hash)
         intake.restore()
         server.start()
@@ -60,7 +70,7 @@ def run_core(settings: Settings) -> int:
         worker.start()
         stack.callback(worker.join)
         stack.callback(solo.stop)
-        stack.enter_context(_rpc_child(settings, shutdown))
+        stack.enter_context(rpc_processes(settings, shutdown))
         shutdown.requested.wait()
         get_logger().info("core_stopping", reason=shutdown.reason)
     if shutdown.exit_code != EXIT_OK:
@@ -69,20 +79,35 @@ def run_core(settings: Settings) -> int:
     return shutdown.exit_code
 
 
-@contextlib.contextmanager
-def _rpc_child(settings: Settings, shutdown: Shutdown) -> Iterator[None]:
-    """An RPC process, for as long as the context lasts; one that ends is started again."""
-    command = [
-        *(sys.executable, "-m", "node", "rpc"),
-        *("--genesis", str(settings.genesis_file), "--data", str(settings.data_directory)),
-        *("--host", settings.host, "--port", str(settings.port)),
-        *("--log-level", settings.log_level),
-    ]
-    keeper = Keeper(command, shutdown)
-    thread = threading.Thread(target=guard, args=(keeper.keep, shutdown), name="keep-rpc")
-    thread.start()
-    try:
-        yield
-    finally:
-        keeper.stop()
-        thread.join()
+def _read(settings: Settings, application: Application, intake: Intake) -> CoreReading:
+    """What the core's metrics show of this moment."""
+    status = intake.pool_status()
+    files = {name: settings.data_directory / name / "data.mdb" for name in STORES}
+    return CoreReading(
+        executable=status.executable,
+        waiting=status.waiting,
+        pool_bytes=intake.pool_bytes(),
+        clock_lag_seconds=application.clock_lag_seconds(),
+        bytes_by_store={
+            name: file.stat().st_blocks * STAT_BLOCK_BYTES
+            for name, file in files.items()
+            if file.exists()
+        },
+    )
+
+
+class TimedState:
+    """The state store, its writes timed. Implements `StateValues`."""
+
+    def __init__(self, store: StateStore, metrics: CoreMetrics) -> None:
+        self._store = store
+        self._metrics = metrics
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value stored under a hash."""
+        return self._store.get(key)
+
+    def write(self, values: Mapping[bytes, bytes]) -> None:
+        """Store values under their hashes, durably and all together."""
+        with self._metrics.time_state_write():
+            self._store.write(values)

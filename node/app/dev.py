@@ -23,7 +23,14 @@ from eth_utils.address import to_checksum_address
 from node import genesis
 from node.app.core import run_core
 from node.app.process import SystemClock
-from node.config import Network, Settings, parse_network
+from node.config import (
+    ANONYMOUS,
+    ClientSettings,
+    LogLevel,
+    Network,
+    Settings,
+    parse_network,
+)
 from node.engine import PyEvmEngine
 from node.errors import GenesisMismatch
 from node.primitives import Address
@@ -57,7 +64,7 @@ class DevelopmentSettings:
     """None: a temporary one, removed at the end."""
     port: int = PORT_DEFAULT
     host: str = "127.0.0.1"
-    log_level: str = "warning"
+    log_level: LogLevel = "warning"
     chain_id: int = CHAIN_ID_DEFAULT
     accounts: int = ACCOUNTS_DEFAULT
     block_gas_limit: int = BLOCK_GAS_LIMIT_DEFAULT
@@ -76,6 +83,8 @@ def run_development(settings: DevelopmentSettings, out: TextIO = sys.stdout) -> 
                 port=settings.port,
                 host=settings.host,
                 log_level=settings.log_level,
+                # Whoever can reach a development chain may do anything with it: its keys are public.
+                clients={ANONYMOUS: ClientSettings(deny=())},
             )
         )
 

@@ -15,7 +15,7 @@ from node.errors import DirectoryBusy
 from node.failpoint import Failpoint
 from node.history import History
 from node.permissions import Permissions
-from node.store import ChainStore, StateStore
+from node.store import ChainStore, StateStore, StateValues
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def opened_stores(directory: Path) -> Iterator[tuple[StateStore, ChainStore]]:
         yield state_store, chain_store
 
 
-def open_chain(genesis_text: bytes, state_store: StateStore, chain_store: ChainStore) -> Chain:
+def open_chain(genesis_text: bytes, state_store: StateValues, chain_store: ChainStore) -> Chain:
     """The chain of a genesis file over its stores, which begin with it where they are new."""
     engine = PyEvmEngine(state_store)
     loaded = genesis.parse(genesis_text)

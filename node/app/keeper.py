@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, Shutdown
@@ -32,8 +33,14 @@ class Keeper:
         self,
         command: Sequence[str],
         shutdown: Shutdown,
+        *,
+        standard_input: bytes | None = None,
+        descriptors: Sequence[int] = (),
         pause_seconds: float = RPC_PAUSE_SECONDS,
     ) -> None:
+        """`standard_input` is what each start of the process reads there, `descriptors` what it inherits besides."""
+        self._standard_input = standard_input
+        self._descriptors = tuple(descriptors)
         self._command = command
         self._pause_seconds = pause_seconds
         self._shutdown = shutdown
@@ -75,5 +82,12 @@ class Keeper:
         with self._lock:
             if self._stopping.is_set():
                 return None
-            self._child = subprocess.Popen(self._command)
+            self._child = subprocess.Popen(
+                self._command,
+                stdin=None if self._standard_input is None else subprocess.PIPE,
+                pass_fds=self._descriptors,
+            )
+            if self._child.stdin is not None and self._standard_input is not None:
+                with suppress(BrokenPipeError), self._child.stdin:  # its end is seen by `keep`
+                    self._child.stdin.write(self._standard_input)
             return self._child

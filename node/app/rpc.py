@@ -1,88 +1,124 @@
-"""The RPC process: JSON-RPC over the stores, read here, and the core, asked over the link."""
+"""An RPC process: JSON-RPC over the stores, read here, and the core, asked over the link."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import socket
 import threading
 import time
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 import uvicorn
 
 from node import genesis, link
 from node.admission import Admission
+from node.app.listener import ACCEPTED_AT_ONCE, SharedListener, listen, url_of
 from node.app.process import POLL_SECONDS, START_SECONDS_MAX, THREAD_STACK_BYTES, SystemClock
 from node.app.shutdown import EXIT_PEER_LOST, Shutdown, obey_signals
 from node.config import Settings
 from node.engine import PyEvmEngine
-from node.errors import CoreUnavailable, PortBusy
+from node.errors import CoreUnavailable, NodeError, SettingsInvalid
 from node.history import History
 from node.permissions import Permissions
+from node.rpc.access import build_access
 from node.rpc.health import Health
 from node.rpc.methods import Methods, View
-from node.rpc.server import Server
+from node.rpc.methods.table import METHODS
+from node.rpc.server import Pages, Server
 from node.store import ChainStore, StateStore
-from node.telemetry import LogSink, configure_logs, get_logger
+from node.telemetry import LogSink, RpcMetrics, configure_logs, format_samples, get_logger
 
 CLIENT_VERSION: Final = "corridor-node/0.1.0"
 
-KEEP_ALIVE_SECONDS: Final = 75
+ORPHAN_SECONDS_MAX: Final = 2
+"""How long requests at hand may go on once the core has ended."""
 
-GRACE_SECONDS: Final = 2
-"""How long requests at hand may go on once the RPC process is to end."""
+REPORT_SECONDS: Final = 5
+"""How often a process leaves its metrics with the core, for those of whom they are asked."""
 
-CONNECTIONS_MAX: Final = 1_024
-"""Connections and requests of the RPC process at once; past it the answer is 503."""
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What a core hands to an RPC process that it starts, on its standard input."""
+
+    settings: Settings
+    process: str
+    """Its name in logs and metrics."""
+    listener: int
+    """The descriptor of the port's listening socket."""
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        document = {
+            "settings": self.settings.model_dump(mode="json"),
+            "process": self.process,
+            "listener": self.listener,
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def decode(cls, inherited: bytes) -> Self:
+        """What `encode` wrote; raises `SettingsInvalid` for anything else."""
+        try:
+            document = json.loads(inherited)
+            settings = Settings.model_validate_json(json.dumps(document["settings"]))
+            return cls(settings, str(document["process"]), int(document["listener"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingsInvalid("--inherited is for the core alone: use other flags") from error
+
+
+def run_kept_rpc(inherited: bytes) -> int:
+    """Runs an RPC process that its core has started; gives the exit code."""
+    given = Inheritance.decode(inherited)
+    return _run(given.settings, given.process, SharedListener(fileno=given.listener))
 
 
 def run_rpc(settings: Settings) -> int:
-    """Serves JSON-RPC until a signal or the core's end; gives the exit code."""
-    sink = configure_logs(process="rpc", level=settings.log_level)
+    """Runs an RPC process beside a core that runs already, on a port of its own; gives the exit code."""
+    return _run(settings, f"rpc-{os.getpid()}", None)
+
+
+def _run(settings: Settings, process: str, listener: SharedListener | None) -> int:
+    """Serves JSON-RPC until a signal or the core's end."""
+    sink = configure_logs(process=process, level=settings.log_level)
     threading.stack_size(THREAD_STACK_BYTES)
     shutdown = Shutdown()
     obey_signals(shutdown)
-    client = _connect(settings.data_directory)
-    specification = genesis.parse(settings.genesis_file.read_bytes()).specification
-    history = History(ChainStore(settings.data_directory / "chain", readonly=True))
-    engine = PyEvmEngine(StateStore(settings.data_directory / "state", readonly=True))
-    view = View(
-        specification=specification,
-        history=history,
-        engine=engine,
-        admission=Admission(engine, Permissions(engine)),
-        core=client,
-        clock=SystemClock(),
-        client_version=CLIENT_VERSION,
+    access = build_access(settings)
+    client = _connect(settings)
+    view = _open_view(settings, client)
+    metrics = RpcMetrics(METHODS)
+    pages = Pages(
+        report_readiness=Health(view.specification, view.history, client, view.clock).report,
+        report_metrics=lambda: _report_metrics(client, process, metrics),
     )
-    health = Health(specification, history, client, SystemClock())
-    listener = _listen(settings.host, settings.port)
-    face = Server(Methods(view), health.report, settings.host)
-    config = uvicorn.Config(
-        face,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        limit_concurrency=CONNECTIONS_MAX,
-    )
-    server = uvicorn.Server(config)
+    face = Server(Methods(view), pages, access, metrics, settings.limits)
+    listener = listener or SharedListener(fileno=listen(settings.host, settings.port).detach())
+    server = uvicorn.Server(_server_config(face, settings))
     # Off the main thread the server leaves signals alone: they stay ours.
     worker = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
     worker.start()
     while not server.started and worker.is_alive():
         time.sleep(POLL_SECONDS)
     with contextlib.suppress(OSError, ValueError):  # whoever waited for it may have gone
-        print(f"ready http://{settings.host}:{settings.port}", flush=True)  # noqa: T201 - the ready line
+        print(f"ready {url_of(settings.host, settings.port)}", flush=True)  # noqa: T201 - the ready line
     threading.Thread(target=_watch_core, args=(client, shutdown), daemon=True).start()
+    samples = threading.Thread(
+        target=_leave_samples, args=(client, shutdown, process, metrics), daemon=True
+    )
+    samples.start()
     shutdown.requested.wait()
     get_logger().info("rpc_stopping", reason=shutdown.reason)
+    seconds = settings.limits.shutdown_seconds_max
+    if shutdown.exit_code == EXIT_PEER_LOST:
+        # Whoever still asks is told by each call itself that the core does not answer.
+        seconds = server.config.timeout_graceful_shutdown = min(seconds, ORPHAN_SECONDS_MAX)
+    else:
+        face.drain()
     server.should_exit = True
-    worker.join(GRACE_SECONDS + 1)
+    worker.join(seconds + 1)
     face.close()
     return _end_now(shutdown.exit_code, sink)
 
@@ -93,36 +129,68 @@ def _end_now(exit_code: int, sink: LogSink) -> int:
     os._exit(exit_code)
 
 
+def _server_config(face: Server, settings: Settings) -> uvicorn.Config:
+    limits = settings.limits
+    return uvicorn.Config(
+        face,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        backlog=ACCEPTED_AT_ONCE,
+        timeout_keep_alive=limits.keep_alive_seconds,
+        timeout_graceful_shutdown=limits.shutdown_seconds_max,
+        limit_concurrency=limits.connections_max,
+    )
+
+
+def _open_view(settings: Settings, client: link.Client) -> View:
+    directory = settings.data_directory
+    engine = PyEvmEngine(StateStore(directory / "state", readonly=True))
+    return View(
+        specification=genesis.parse(settings.genesis_file.read_bytes()).specification,
+        history=History(ChainStore(directory / "chain", readonly=True)),
+        engine=engine,
+        admission=Admission(engine, Permissions(engine)),
+        core=client,
+        clock=SystemClock(),
+        client_version=CLIENT_VERSION,
+        limits=settings.limits,
+    )
+
+
+def _report_metrics(client: link.Client, process: str, metrics: RpcMetrics) -> bytes:
+    """The page of all processes; of this one alone where the core does not answer."""
+    samples: dict[str, bytes] = {}
+    with contextlib.suppress(CoreUnavailable):
+        samples = client.collect_samples()
+    return format_samples({**samples, process: metrics.encode()})
+
+
+def _leave_samples(
+    client: link.Client, shutdown: Shutdown, process: str, metrics: RpcMetrics
+) -> None:
+    """Keeps the core's copy of this process's metrics fresh."""
+    while not shutdown.requested.is_set():
+        try:
+            client.report_samples(process, metrics.encode())
+        except NodeError as error:
+            get_logger().warning("metrics_not_left", reason=str(error))
+        shutdown.requested.wait(REPORT_SECONDS)
+
+
 def _watch_core(client: link.Client, shutdown: Shutdown) -> None:
     client.closed.wait()
     shutdown.request(exit_code=EXIT_PEER_LOST, reason="the core process ended")
 
 
-def _connect(directory: Path) -> link.Client:
+def _connect(settings: Settings) -> link.Client:
     deadline = time.monotonic() + START_SECONDS_MAX
     while True:
         try:
-            return link.Client(link.socket_path(directory))
+            return link.Client(link.socket_path(settings.data_directory))
         except CoreUnavailable:
             if time.monotonic() > deadline:
                 raise
             time.sleep(POLL_SECONDS)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket; waits a little for a predecessor that is still ending."""
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while True:
-        # The protocol is named so that asyncio turns Nagle's algorithm off: 40 ms per answer.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            listener.close()
-            if time.monotonic() > deadline:
-                raise PortBusy(host, port) from error
-            time.sleep(POLL_SECONDS)
-            continue
-        listener.listen()
-        return listener

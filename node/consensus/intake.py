@@ -141,6 +141,11 @@ class Intake:
         with self._changed:
             return self._pool.page(after=after, sender=sender, bytes_max=PAGE_BYTES_MAX)
 
+    def pool_bytes(self) -> int:
+        """Raw bytes that the pool holds."""
+        with self._changed:
+            return self._pool.bytes_held
+
     def await_selection(self) -> tuple[PooledTransaction, ...]:
         """What the next block may take, as soon as there is something; empty once closed."""
         with self._changed:

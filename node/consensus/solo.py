@@ -8,7 +8,10 @@ validators: prepare_proposal, process_proposal, finalize_block, commit.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 from node import failpoint
 from node.chain import CODE_INCLUDED, Tip
@@ -20,17 +23,46 @@ from node.failpoint import Failpoint
 from node.pool import PooledTransaction
 from node.telemetry import get_logger
 
+INCLUDED = "included"
+"""How a transaction that is in its block is counted; one that was left out, by its reason."""
+
 REFUSED_PROPOSAL_WAIT_SECONDS = 1
 """Pause after our own proposal was refused: the machine's clock is behind the newest block."""
+
+
+class BlockObserver(Protocol):
+    """Who is told how blocks are made; never waited for. Implemented by `telemetry.CoreMetrics`."""
+
+    def time_stage(self, stage: str) -> AbstractContextManager[None]:
+        """Times a stage: propose, verify, execute or commit."""
+
+    def count_results(self, count_by_result: Mapping[str, int]) -> None:
+        """Counts what became of decided transactions."""
+
+
+class Unobserved:
+    """Nobody looks. Implements `BlockObserver`."""
+
+    def time_stage(self, _stage: str) -> AbstractContextManager[None]:
+        """Nothing is timed."""
+        return nullcontext()
+
+    def count_results(self, count_by_result: Mapping[str, int]) -> None:
+        """Nothing is counted."""
 
 
 class SoloEngine:
     """Makes blocks from the intake until it is stopped."""
 
     def __init__(
-        self, application: Application, intake: Intake, on_block: Callable[[Tip], None]
+        self,
+        application: Application,
+        intake: Intake,
+        on_block: Callable[[Tip], None],
+        observer: BlockObserver | None = None,
     ) -> None:
         """`on_block` is called with the new tip after each durable block."""
+        self._observer = observer or Unobserved()
         self._application = application
         self._intake = intake
         self._on_block = on_block
@@ -54,7 +86,9 @@ class SoloEngine:
         """One height of consensus over the selected transactions."""
         application = self._application
         by_raw = {entry.raw: entry for entry in selected}
-        proposal = application.prepare_proposal(list(by_raw), BLOCK_BYTES_MAX)
+        stage = self._observer.time_stage
+        with stage("propose"):
+            proposal = application.prepare_proposal(list(by_raw), BLOCK_BYTES_MAX)
         proposed = frozenset(proposal)
         left_out = [entry for raw, entry in by_raw.items() if raw not in proposed]
         refused = [
@@ -68,9 +102,12 @@ class SoloEngine:
             others = [(entry, "no block can hold it") for entry in left_out if entry not in faulty]
             self._intake.settle(included=(), refused=[*refused, *others])
             return
-        application.process_proposal(proposal)
-        finalized = application.finalize_block(application.info().last_height + 1, proposal)
-        tip = application.commit()
+        with stage("verify"):
+            application.process_proposal(proposal)
+        with stage("execute"):
+            finalized = application.finalize_block(application.info().last_height + 1, proposal)
+        with stage("commit"):
+            tip = application.commit()
         included: list[PooledTransaction] = []
         for raw, result in zip(proposal, finalized.results, strict=True):
             if raw not in by_raw:
@@ -82,8 +119,15 @@ class SoloEngine:
         self._intake.settle(included=included, refused=refused)
         failpoint.visit(Failpoint.POOL_SETTLED)
         self._on_block(tip)
+        decided = finalized.results[1:]  # behind the time record
+        self._observer.count_results(Counter(name_of_result(each.code) for each in decided))
 
     def stop(self) -> None:
         """Ends `run` after the block at hand."""
         self._stopping.set()
         self._intake.close()
+
+
+def name_of_result(code: int) -> str:
+    """What became of a decided transaction, in a word for people."""
+    return INCLUDED if code == CODE_INCLUDED else SkipReason(code).name.lower()

@@ -10,7 +10,15 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from node.errors import CoreUnavailable, LinkFrameInvalid, NodeError, Rejected, Unavailable
-from node.link.frames import FRAME_BYTES_MAX, Connection, Frame, Head, Kind, decode_error
+from node.link.frames import (
+    FRAME_BYTES_MAX,
+    SAMPLES_BYTES_MAX,
+    Connection,
+    Frame,
+    Head,
+    Kind,
+    decode_error,
+)
 from node.link.pool_codec import (
     Submission,
     decode_answers,
@@ -103,6 +111,20 @@ class Client:
     def pool_page(self, after: tuple[Address, int] | None, sender: Address | None) -> PoolPage:
         """The pool's content after a place, of everybody or of one sender."""
         return decode_page(self._ask(Kind.POOL_PAGE, *encode_page_request(after, sender)))
+
+    def report_samples(self, process: str, samples: bytes) -> None:
+        """Leaves this process's metrics with the core; more than a frame takes are left out."""
+        if len(samples) <= SAMPLES_BYTES_MAX:
+            self._ask(Kind.REPORT_SAMPLES, process.encode(), samples)
+
+    def collect_samples(self) -> dict[str, bytes]:
+        """The metrics of the core and of every process that has left its own there, by its name."""
+        found: dict[str, bytes] = {}
+        process = b""
+        while fields := self._ask(Kind.NEXT_SAMPLES, process):
+            process, samples = fields
+            found[process.decode()] = samples
+        return found
 
     def close(self) -> None:
         """Ends the connection."""

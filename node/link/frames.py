@@ -27,6 +27,9 @@ from node.primitives import (
 FRAME_BYTES_MAX = 256 * 1024
 """Bytes of one frame: a transaction of the largest size and room to spare."""
 
+SAMPLES_BYTES_MAX = FRAME_BYTES_MAX // 2
+"""Bytes of one process's metrics in a frame."""
+
 HEADER_BYTES = 4
 
 
@@ -43,6 +46,8 @@ class Kind(IntEnum):
     SUBMIT_MANY = 11
     STANDING = 12
     POOL_PAGE = 13
+    REPORT_SAMPLES = 30
+    NEXT_SAMPLES = 31
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from node.errors import (
     Rejected,
     Unavailable,
 )
+from node.link.board import CORE, PROCESS_NAME_LENGTH_MAX, Board
 from node.link.frames import Connection, Frame, Head, Kind, encode_error
 from node.link.outbox import NOTICES_MAX, Notice, Outbox
 from node.link.pool_codec import (
@@ -71,6 +72,7 @@ class Server:
         path: Path,
         intake: Intake,
         on_fault: Callable[[InvariantBroken], None],
+        board: Board | None = None,
         notices_max: int = NOTICES_MAX,
     ) -> None:
         """Listens at once; the socket is open to this user alone.
@@ -79,6 +81,7 @@ class Server:
         `notices_max` bounds what waits for a client that reads slowly.
         """
         self._intake = intake
+        self._board = board or Board(bytes)
         self._on_fault = on_fault
         self._is_closed = False
         self._path = path
@@ -156,7 +159,8 @@ class Server:
     def _serve(self, connection: Connection) -> None:
         try:
             while (frame := connection.receive()) is not None:
-                connection.send(answer_frame(self._intake, frame))
+                answer = answer_samples(self._board, connection, frame)
+                connection.send(answer or answer_frame(self._intake, frame))
         except LinkFrameInvalid as error:
             get_logger().error("link_frame_invalid", fault=str(error))
         except InvariantBroken as error:
@@ -165,7 +169,38 @@ class Server:
             with self._lock:
                 outbox = self._outboxes.pop(connection)
             outbox.close()
+            self._board.forget(connection)
             connection.close()
+
+
+def answer_samples(board: Board, owner: Connection, request: Frame) -> Frame | None:
+    """The reply to a question about metrics; None to any other. Raises `LinkFrameInvalid`."""
+    fields: tuple[bytes, ...] = ()
+    match request.kind, request.fields:
+        case Kind.REPORT_SAMPLES, (process, samples):
+            name = _decode_process(process)
+            if name in {"", CORE}:
+                raise LinkFrameInvalid("no name of an RPC process")
+            board.report(owner, name, samples)
+        case Kind.NEXT_SAMPLES, (process,):
+            found = board.next_after(_decode_process(process))
+            if found is not None:
+                fields = (found[0].encode(), found[1])
+        case ((Kind.REPORT_SAMPLES | Kind.NEXT_SAMPLES), _):
+            raise LinkFrameInvalid(f"wrong fields: kind {request.kind}")
+        case _:
+            return None
+    return Frame(Kind.ANSWER, request.number, fields)
+
+
+def _decode_process(name: bytes) -> str:
+    try:
+        process = name.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise LinkFrameInvalid(str(error)) from error
+    if len(process) > PROCESS_NAME_LENGTH_MAX:
+        raise LinkFrameInvalid("too long a name of a process")
+    return process
 
 
 def answer_frame(intake: Intake, request: Frame) -> Frame:

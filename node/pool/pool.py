@@ -99,6 +99,11 @@ class Pool:
         self._events: list[PoolEvent] = []
         self._drops: dict[Hash32, Dropped] = {}
 
+    @property
+    def bytes_held(self) -> int:
+        """Raw bytes of all its transactions."""
+        return self._bytes
+
     def add(self, transaction: PooledTransaction, *, state_nonce: int, now: int) -> None:
         """Takes a transaction in, or raises why not.
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-REQUEST_SECONDS_MAX = 5
-"""Seconds in which a request's calls must have begun, and its dry runs must have ended."""
-
 NANOSECONDS = 1_000_000_000
 
 

@@ -24,6 +24,10 @@ NOT_INCLUDED_YET: Final = 4
 REFUSED: Final = -32000
 UNAVAILABLE: Final = -32002
 OVER_LIMIT: Final = -32005
+UNAUTHENTICATED: Final = -32011
+FORBIDDEN: Final = -32012
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
 METHOD_UNKNOWN: Final = -32601
 INVALID_PARAMETERS: Final = -32602
 INTERNAL: Final = -32603
@@ -79,12 +83,18 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.StatePruned: REFUSED,
     errors.PoolContentTooLarge: OVER_LIMIT,
     errors.LogQueryTooLarge: OVER_LIMIT,
+    errors.LogRangeTooLarge: OVER_LIMIT,
     errors.PublicChainId: INTERNAL,
     errors.DeploymentFailed: INTERNAL,
     errors.GenesisMismatch: INTERNAL,
     errors.GenesisFileInvalid: INTERNAL,
     errors.NetworkFileInvalid: INTERNAL,
     errors.ProposalRejected: INTERNAL,
+    errors.SettingsInvalid: INTERNAL,
+    errors.KeyUnusable: INTERNAL,
+    errors.CredentialsRefused: UNAUTHENTICATED,
+    errors.MethodForbidden: FORBIDDEN,
+    errors.RateExceeded: OVER_LIMIT,
     errors.MethodUnknown: METHOD_UNKNOWN,
     errors.ParameterInvalid: INVALID_PARAMETERS,
     errors.ParameterMissing: INVALID_PARAMETERS,

@@ -1,6 +1,6 @@
-"""What `GET /healthz` answers: whether this node can do its work, and if not, why.
+"""What `GET /readyz` answers: whether this node can do its work, and if not, why.
 
-"ok" means more than that two processes run. It is not said while transactions that could enter a block
+"ready" means more than that two processes run. It is not said while transactions that could enter a block
 wait and no block comes, or while this machine's clock stands so far behind the newest block that no
 proposal of this node would be accepted.
 """
@@ -41,7 +41,7 @@ class Health:
     _seen_at: int = field(default=0, init=False)
 
     def report(self) -> dict[str, Any]:  # a JSON object
-        """The answer; its `status` is "ok" when the node serves and blocks can be made."""
+        """The answer; its `status` is "ready" when the node serves and blocks can be made."""
         try:
             head = self.history.head()
             first_state_number = self.history.first_state_number()
@@ -51,7 +51,7 @@ class Health:
         behind = max(0, head.timestamp - self.clock.now())
         reason = self._fault(head.number, status.executable, behind)
         return {
-            **({"status": "unavailable", "reason": reason} if reason else {"status": "ok"}),
+            **({"status": "unavailable", "reason": reason} if reason else {"status": "ready"}),
             "chain_id": self.specification.chain_id,
             "number": head.number,
             "hash": format_data(head.hash),

@@ -1,96 +1,104 @@
-"""The HTTP face of the node: JSON-RPC 2.0 by POST, single or in batches, and `GET /healthz`.
+"""The HTTP face of the node: JSON-RPC 2.0 by POST, single or in batches, health, readiness and metrics by GET.
 
-A small ASGI application (for uvicorn). The event loop only reads and writes; each request body is answered in a bounded
-pool of threads, since every method may read the store, run the EVM or wait for the core process. Requests with a heavy
-call have a small pool of their own, and health has its own thread: neither a slow call nor a long line of them keeps
-anybody from being told how the node is. It knows nothing of Ethereum: methods come in as a `Dispatcher`, errors leave
-through its table.
+A small ASGI application (for uvicorn). The event loop only reads and writes; each request body is answered in a
+bounded pool of threads, since every method may read the store, run the EVM or wait for the core process. Requests
+with a heavy call have a small pool of their own, and the pages have their own thread: neither a slow call nor a long
+line of them keeps anybody from being told how the node is. It knows nothing of Ethereum: methods come in as a
+`Dispatcher`, errors leave through its table.
 
-Limits: `BODY_BYTES_MAX` and `BODY_SECONDS_MAX` per request body, `BATCH_CALLS_MAX` calls per batch, `ANSWER_BYTES_MAX`
-per answer, a `Budget` of time per request, `THREADS_MAX` and `HEAVY_THREADS_MAX` requests worked on at once, and
-`WAITING_MAX` taken in. A client that goes away takes its work with it. Only `application/json` is taken, so that no
-page in a browser can post here without asking first, and only under a host name that is this machine's own, so that no
-name that somebody else resolves to this machine's address serves to ask.
+A request is refused in this order: it names another host (421); it is for another place or by another verb (404,
+405); its credentials are none or wrong (401); it is no JSON (415); too many wait or the process is ending (503); its
+body is too slow or too large (408, 413). Each call is then asked of access control by itself; where no call of a
+request may be made the status is 403 or 429. `/healthz` and `/readyz` need no credentials.
 
-Source: JSON-RPC 2.0 specification; ASGI 3.0.
+Limits are those of `config.Limits`. A client that goes away takes its work with it. Only `application/json` is
+taken, so that no page in a browser can post here without asking first (`OPTIONS`), and only under a host name that
+is this machine's own, so that no name that somebody else resolves to this machine's address serves to ask.
+
+Source: JSON-RPC 2.0 specification; ASGI 3.0; Fetch standard (CORS).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
-import json
-import re
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from node.rpc.budget import REQUEST_SECONDS_MAX, Budget
-from node.rpc.faults import WireError
+from node.config import Limits
+from node.errors import CredentialsRefused, MethodForbidden, NodeError, RateExceeded
+from node.rpc.access import METRICS, Access, Client, header_of
+from node.rpc.budget import Budget
+from node.rpc.calls import CallObserver, Calls, Dispatcher
+from node.rpc.envelope import (
+    answer_request,
+    decode_request,
+    encode_answer,
+    format_failure,
+    has_heavy_call,
+)
+from node.rpc.faults import INVALID_REQUEST, WireError, describe_error
 from node.rpc.json_value import Json
-
-BODY_BYTES_MAX = 2 * 1024 * 1024
-"""Bytes of one request body."""
-
-BATCH_CALLS_MAX = 100
-"""Calls in one batch."""
+from node.telemetry import get_logger
 
 INLINE_BODY_BYTES_MAX = 8 * 1024
 """Bytes of a body that the event loop decodes itself: less work than to hand it to a thread and back."""
 
-DEPTH_MAX = 32
-"""Nesting of a body's lists and objects. The EVM's own recursion needs so high an interpreter limit
-that a deeply nested body would overflow the decoder's C stack before that limit is met."""
+LENGTH_DIGITS_MAX = 20
+"""Digits of a body's announced length that are looked at."""
 
-BODY_SECONDS_MAX = 10
-"""Seconds in which a request body must have arrived."""
+PREFLIGHT_SECONDS = 600
+"""How long a browser may remember that an origin was let in."""
 
-ANSWER_BYTES_MAX = 25_000_000
-"""Bytes of one answer, about; what is past it is refused call by call."""
+JSON_TYPE: Final = b"application/json"
 
-THREADS_MAX = 8
-"""Requests worked on at once."""
+METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
-HEAVY_THREADS_MAX = 4
-"""Requests with a heavy call worked on at once, besides."""
+USE: Final = "use POST /, GET /healthz, GET /readyz or GET /metrics"
 
-WAITING_MAX = 256
-"""Requests taken in and not yet answered, those still being read included; past it the answer is 503."""
-
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-INVALID_PARAMETERS = -32602
-OVER_LIMIT = -32005
-
-LOCAL_NAME = "localhost"
-
-STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
-BRACKET_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+READY: Final = "ready"
+ALIVE: Final[Json] = {"status": "alive"}
+ENDING: Final[Json] = {"status": "unavailable", "reason": "this process is ending"}
 
 Scope = MutableMapping[str, Any]  # ASGI's own shapes: an untyped dictionary per scope and event
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
+HeaderLines = list[tuple[bytes, bytes]]
 
 
-class Dispatcher(Protocol):
-    """What a method call means. Implemented by `rpc.methods.Methods`."""
+class ServerObserver(CallObserver, Protocol):
+    """Who is told of requests and calls. Implemented by `telemetry.RpcMetrics`."""
 
-    def dispatch(self, method: str, params: list[Json], budget: Budget) -> Json | WireError:
-        """The result of the call, or the error to answer with. Never raises."""
+    def request_began(self) -> None:
+        """A request was taken in."""
 
-    def dispatch_many(
-        self, method: str, calls: Sequence[list[Json]], budget: Budget
-    ) -> list[Json | WireError]:
-        """What `dispatch` would give for each of these calls, in order. Never raises."""
+    def request_refused(self, status: int) -> None:
+        """A request was refused with an HTTP status before any of its calls was looked at."""
 
-    def is_grouped(self, method: str) -> bool:
-        """Whether successive calls of a batch to this method go to `dispatch_many` together."""
+    def request_ended(self, *, bytes_in: int, bytes_out: int) -> None:
+        """Its answer is on its way, or nobody waits for it any more."""
 
-    def is_heavy(self, method: str) -> bool:
-        """Whether a call may take seconds of the machine."""
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page says."""
+
+    is_well: bool
+    """200 or 503."""
+    content_type: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What is served by GET; each is asked for in a thread."""
+
+    report_readiness: Callable[[], dict[str, Json]]
+    """Whether the node serves and makes blocks; its `status` is "ready" when all is well."""
+    report_metrics: Callable[[], bytes]
+    """Prometheus's text format."""
 
 
 class Server:
@@ -99,126 +107,213 @@ class Server:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        report_health: Callable[[], dict[str, Json]],
-        host: str = LOCAL_NAME,
-        body_seconds_max: float = BODY_SECONDS_MAX,
+        pages: Pages,
+        access: Access,
+        observer: ServerObserver,
+        limits: Limits,
     ) -> None:
-        """`report_health` gives what `GET /healthz` answers; its `status` is "ok" when all is well.
-
-        `host` is the name this node listens under; it is taken besides addresses and "localhost".
-        """
         self._dispatcher = dispatcher
-        self._report_health = report_health
-        self._hosts = {LOCAL_NAME, host.lower()}
-        self._body_seconds_max = body_seconds_max
-        self._light = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="rpc")
-        self._heavy = ThreadPoolExecutor(HEAVY_THREADS_MAX, thread_name_prefix="rpc-heavy")
-        self._single = ThreadPoolExecutor(1, thread_name_prefix="rpc-health")
-        self._health: asyncio.Future[dict[str, Json]] | None = None
+        self._pages = pages
+        self._access = access
+        self._observer = observer
+        self._limits = limits
+        self._light = ThreadPoolExecutor(limits.threads, thread_name_prefix="rpc")
+        self._heavy = ThreadPoolExecutor(limits.heavy_threads, thread_name_prefix="rpc-heavy")
+        self._paging = ThreadPoolExecutor(2, thread_name_prefix="rpc-page")
+        self._asked: dict[str, asyncio.Future[Page]] = {}
         self._waiting = 0
+        self._is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request."""
         if scope["type"] != "http":
             return
-        if not self._is_for_us(_header(scope, b"host")):
-            await _refuse(send, HTTPStatus.MISDIRECTED_REQUEST, "use this machine's own name")
+        if not self._access.is_own_host(header_of(scope["headers"], b"host")):
+            await self._refuse(send, HTTPStatus.MISDIRECTED_REQUEST, "use this machine's own name")
             return
+        send = self._let_in_by_origin(scope, send)
         match scope["method"], scope["path"]:
             case "GET", "/healthz":
-                health = await self._ask_health()
-                is_well = health["status"] == "ok"
-                await _respond(
-                    send, HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE, health
-                )
+                await _respond(send, HTTPStatus.OK, ALIVE)
+            case "GET", "/readyz" if self._is_draining:
+                await _respond(send, HTTPStatus.SERVICE_UNAVAILABLE, ENDING)
+            case "GET", "/readyz":
+                await self._answer_page("/readyz", send)
+            case "GET", "/metrics":
+                await self._answer_metrics(scope, send)
             case "POST", "/":
                 await self._post(scope, receive, send)
-            case _, "/" | "/healthz":
-                await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "use POST / or GET /healthz")
+            case "OPTIONS", "/":
+                await self._answer_preflight(scope, send)
+            case _, "/" | "/healthz" | "/readyz" | "/metrics":
+                await self._refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, USE)
             case _:
-                await _refuse(send, HTTPStatus.NOT_FOUND, "use POST / or GET /healthz")
+                await self._refuse(send, HTTPStatus.NOT_FOUND, USE)
+
+    def drain(self) -> None:
+        """Takes nothing in any more, and says so; what is at hand goes on."""
+        self._is_draining = True
 
     def close(self) -> None:
         """Forgets what waits for a thread; what runs is not waited for."""
-        for pool in (self._light, self._heavy, self._single):
+        for pool in (self._light, self._heavy, self._paging):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _header(scope, b"content-type").split(b";")[0].strip().lower() != b"application/json":
-            await _refuse(
+        client = await self._authenticated(scope, send)
+        if client is None:
+            return
+        content_type = header_of(scope["headers"], b"content-type")
+        if content_type.split(b";")[0].strip().lower() != JSON_TYPE:
+            await self._refuse(
                 send, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content type must be application/json"
             )
             return
-        if self._waiting >= WAITING_MAX:
-            await _refuse(
-                send, HTTPStatus.SERVICE_UNAVAILABLE, f"above {WAITING_MAX} requests waiting"
+        if self._is_draining:
+            await self._refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "this process is ending")
+            return
+        waiting_max = self._limits.requests_waiting_max
+        if self._waiting >= waiting_max:
+            await self._refuse(
+                send, HTTPStatus.SERVICE_UNAVAILABLE, f"above {waiting_max} requests waiting"
             )
             return
         self._waiting += 1
+        self._observer.request_began()
+        bytes_in = bytes_out = 0
         try:
-            await self._answer_post(scope, receive, send)
+            body = await self._take_body(scope, receive, send)
+            if body is not None:
+                bytes_in = len(body)
+                bytes_out = await self._answer_post(body, client, receive, send)
         finally:
             self._waiting -= 1
+            self._observer.request_ended(bytes_in=bytes_in, bytes_out=bytes_out)
 
-    async def _answer_post(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _take_body(self, scope: Scope, receive: Receive, send: Send) -> bytes | None:
+        """The whole body; None where it was refused or its client went away."""
+        limits = self._limits
+        is_announced_too_large = _announced_bytes(scope) > limits.body_bytes_max
+        body = None
         try:
-            async with asyncio.timeout(self._body_seconds_max):
-                body = None if _is_announced_too_large(scope) else await _read_body(receive)
+            async with asyncio.timeout(limits.body_seconds_max):
+                if not is_announced_too_large:
+                    body = await _read_body(receive, limits.body_bytes_max)
         except TimeoutError:
-            await _refuse(
-                send, HTTPStatus.REQUEST_TIMEOUT, f"body not here after {self._body_seconds_max} s"
-            )
-            return
+            fault = f"body not here after {limits.body_seconds_max} s"
+            await self._refuse(send, HTTPStatus.REQUEST_TIMEOUT, fault)
+            return None
         except ConnectionError:
-            return
+            return None
         if body is None:
-            await _refuse(
-                send,
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"request body above {BODY_BYTES_MAX} bytes",
-            )
-            return
-        budget = Budget.of_seconds(REQUEST_SECONDS_MAX)
+            fault = f"request body above {limits.body_bytes_max} bytes"
+            await self._refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, fault)
+        return body
+
+    async def _answer_post(self, body: bytes, client: Client, receive: Receive, send: Send) -> int:
+        """Answers; gives the bytes of the answer."""
+        budget = Budget.of_seconds(self._limits.request_seconds_max)
+        calls = self.calls_of(client, self._dispatcher)
         watcher = asyncio.create_task(_cancel_when_gone(receive, budget))
         try:
-            answer = await self._answer_body(body, budget)
+            answer = await self.answer_body(calls, body, budget)
         finally:
             watcher.cancel()
-        await _send(send, HTTPStatus.OK if answer else HTTPStatus.NO_CONTENT, answer)
-
-    async def _answer_body(self, body: bytes, budget: Budget) -> bytes:
-        loop = asyncio.get_running_loop()
-        if len(body) <= INLINE_BODY_BYTES_MAX:
-            request = decode_request(body)
+        refusal = calls.only_refusal
+        if refusal is not None and answer:
+            await _send(send, _status_of(refusal), answer, _headers_of(refusal))
         else:
-            request = await loop.run_in_executor(self._light, decode_request, body)
-        pool = self._heavy if self._has_heavy_call(request) else self._light
+            await _send(send, HTTPStatus.OK if answer else HTTPStatus.NO_CONTENT, answer)
+        return len(answer)
+
+    def calls_of(self, client: Client, dispatcher: Dispatcher) -> Calls:
+        """The calls of one request or message of a client: asked of access control, counted, logged."""
+        slow_seconds = self._limits.slow_call_milliseconds / 1_000
+        return Calls(dispatcher, client, self._observer, slow_seconds)
+
+    async def answer_body(self, calls: Dispatcher, body: bytes, budget: Budget) -> bytes:
+        """The answer to one request, by the threads that its calls need; empty where it wants none."""
+        loop = asyncio.get_running_loop()
+        limits = self._limits
+        if len(body) <= INLINE_BODY_BYTES_MAX:
+            request = decode_request(body, limits)
+        else:
+            request = await loop.run_in_executor(self._light, decode_request, body, limits)
+        pool = self._heavy if has_heavy_call(calls, request) else self._light
         return await loop.run_in_executor(
-            pool, lambda: answer_request(self._dispatcher, request, budget)
+            pool, lambda: answer_request(calls, request, budget, limits)
         )
 
-    def _has_heavy_call(self, request: Json | WireError) -> bool:
-        calls = request if isinstance(request, list) else [request]
-        return any(
-            isinstance(call, dict) and self._dispatcher.is_heavy(str(call.get("method")))
-            for call in calls[:BATCH_CALLS_MAX]
-        )
+    async def _authenticated(self, scope: Scope, send: Send) -> Client | None:
+        """Who asks; None where that was refused."""
+        try:
+            return self._access.authenticate(scope["headers"])
+        except CredentialsRefused as refusal:
+            get_logger().debug("rpc_unauthenticated", reason=refusal.reason)
+            await self._refuse_by_error(send, HTTPStatus.UNAUTHORIZED, refusal)
+            return None
 
-    async def _ask_health(self) -> dict[str, Json]:
-        """One report for all who ask at the same time."""
-        if self._health is None or self._health.done():
+    async def _answer_metrics(self, scope: Scope, send: Send) -> None:
+        client = await self._authenticated(scope, send)
+        if client is None:
+            return
+        if not client.may_call(METRICS):
+            refusal = MethodForbidden(client.name, METRICS)
+            await self._refuse_by_error(send, HTTPStatus.FORBIDDEN, refusal)
+            return
+        await self._answer_page(scope["path"], send)
+
+    async def _answer_page(self, path: str, send: Send) -> None:
+        """One report for all who ask for a page at the same time."""
+        asked = self._asked.get(path)
+        if asked is None or asked.done():
             loop = asyncio.get_running_loop()
-            self._health = loop.run_in_executor(self._single, self._report_health)
-        return await asyncio.shield(self._health)
+            asked = loop.run_in_executor(self._paging, self._write_page, path)
+            self._asked[path] = asked
+        page = await asyncio.shield(asked)
+        status = HTTPStatus.OK if page.is_well else HTTPStatus.SERVICE_UNAVAILABLE
+        await _send(send, status, page.body, content_type=page.content_type)
 
-    def _is_for_us(self, host: bytes) -> bool:
-        name = re.sub(r":[0-9]*$", "", host.decode("latin-1")).lower()
-        if name in self._hosts:
-            return True
-        with contextlib.suppress(ValueError):
-            ipaddress.ip_address(name.strip("[]"))
-            return True
-        return False
+    def _write_page(self, path: str) -> Page:
+        if path == "/metrics":
+            return Page(is_well=True, content_type=METRICS_TYPE, body=self._pages.report_metrics())
+        report = self._pages.report_readiness()
+        is_ready = report["status"] == READY
+        return Page(is_well=is_ready, content_type=JSON_TYPE, body=encode_answer(report))
+
+    def _let_in_by_origin(self, scope: Scope, send: Send) -> Send:
+        """Tells the browser of a page that is let in that it is."""
+        origin = header_of(scope["headers"], b"origin")
+        if not origin or not self._access.allows_origin(origin):
+            return send
+
+        async def send_with_origin(event: Scope) -> None:
+            if event["type"] == "http.response.start":
+                allowed = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+                event = {**event, "headers": [*event["headers"], *allowed]}
+            await send(event)
+
+        return send_with_origin
+
+    async def _answer_preflight(self, scope: Scope, send: Send) -> None:
+        if not self._access.allows_origin(header_of(scope["headers"], b"origin")):
+            await self._refuse(send, HTTPStatus.FORBIDDEN, "this origin may not ask")
+            return
+        headers = [
+            (b"access-control-allow-methods", b"POST"),
+            (b"access-control-allow-headers", b"authorization, content-type"),
+            (b"access-control-max-age", str(PREFLIGHT_SECONDS).encode()),
+        ]
+        await _send(send, HTTPStatus.NO_CONTENT, b"", headers)
+
+    async def _refuse(self, send: Send, status: HTTPStatus, message: str) -> None:
+        self._observer.request_refused(status)
+        await _respond(send, status, format_failure(None, WireError(INVALID_REQUEST, message)))
+
+    async def _refuse_by_error(self, send: Send, status: HTTPStatus, refusal: NodeError) -> None:
+        self._observer.request_refused(status)
+        answer = encode_answer(format_failure(None, describe_error(refusal)))
+        await _send(send, status, answer, _headers_of(refusal))
 
 
 async def _cancel_when_gone(receive: Receive, budget: Budget) -> None:
@@ -227,148 +322,12 @@ async def _cancel_when_gone(receive: Receive, budget: Budget) -> None:
     budget.cancel()
 
 
-def decode_request(body: bytes) -> Json | WireError:
-    """The JSON value of a request body, or the error to answer with."""
-    try:
-        text = body.decode()
-        _check_depth(text)
-        request = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
-        return WireError(PARSE_ERROR, "parse error: the body is not JSON")
-    if request == []:
-        return WireError(INVALID_REQUEST, "invalid request: empty batch")
-    if isinstance(request, list) and len(request) > BATCH_CALLS_MAX:
-        fault = f"batch too large: {len(request)} calls, at most {BATCH_CALLS_MAX}"
-        return WireError(INVALID_REQUEST, fault)
-    return request
+def _announced_bytes(scope: Scope) -> int:
+    length = header_of(scope["headers"], b"content-length")
+    return int(length[:LENGTH_DIGITS_MAX]) if length.isdigit() else 0
 
 
-def answer_request(dispatcher: Dispatcher, request: Json | WireError, budget: Budget) -> bytes:
-    """The answer to what `decode_request` gave; empty where only notifications came.
-
-    Each answer is encoded as it comes; some calls in a row are answered together. Once the budget or the size is spent,
-    no further call is made.
-    """
-    if isinstance(request, WireError):
-        return _encode(_failure(None, request))
-    answers: list[bytes] = []
-    size = 0
-    refusal: WireError | None = None
-    calls = [_read_call(call) for call in (request if isinstance(request, list) else [request])]
-    for group in _groups(dispatcher, calls):
-        if refusal is None and budget.is_spent():
-            refusal = WireError(OVER_LIMIT, "the time for this request is over")
-        for call, result in zip(group, _results(dispatcher, group, budget, refusal), strict=True):
-            if not call.wants_answer:
-                continue
-            encoded = _encode(_answer(call, result))
-            if refusal is None and size + len(encoded) > ANSWER_BYTES_MAX:
-                refusal = WireError(
-                    OVER_LIMIT, f"answer above {ANSWER_BYTES_MAX} bytes; ask for less"
-                )
-                encoded = _encode(_failure(call.identifier, refusal))
-            answers.append(encoded)
-            size += len(encoded)
-    if isinstance(request, list):
-        return b"[" + b",".join(answers) + b"]" if answers else b""
-    return b"".join(answers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call of a request; `fault` is set where it is none."""
-
-    identifier: str | int | None
-    wants_answer: bool = True
-    method: str = ""
-    params: list[Json] = field(default_factory=list)
-    fault: WireError | None = None
-
-
-def _read_call(request: Json) -> _Call:
-    match request:
-        case {"jsonrpc": "2.0", "method": str(method)}:
-            identifier = request.get("id")
-            params = request.get("params")
-        case {"id": str() | int() as identifier}:
-            return _Call(identifier, fault=WireError(INVALID_REQUEST, "invalid request"))
-        case _:
-            return _Call(None, fault=WireError(INVALID_REQUEST, "invalid request"))
-    if not isinstance(identifier, str | int | None) or not isinstance(params, list | dict | None):
-        fault = WireError(INVALID_REQUEST, "invalid request: id or params of a wrong type")
-        return _Call(None, fault=fault)
-    wants_answer = "id" in request
-    if isinstance(params, dict):
-        fault = WireError(
-            INVALID_PARAMETERS, "non-array args: parameters are taken by position, in a list"
-        )
-        return _Call(identifier, wants_answer, fault=fault)
-    return _Call(identifier, wants_answer, method, params or [])
-
-
-def _groups(dispatcher: Dispatcher, calls: Sequence[_Call]) -> Iterator[list[_Call]]:
-    """The calls in order, those together that are answered together."""
-    group: list[_Call] = []
-    for call in calls:
-        if group and (group[0].method != call.method or not dispatcher.is_grouped(call.method)):
-            yield group
-            group = []
-        group.append(call)
-    yield group
-
-
-def _results(
-    dispatcher: Dispatcher, group: Sequence[_Call], budget: Budget, refusal: WireError | None
-) -> list[Json | WireError]:
-    """One result for each call of a group."""
-    first = group[0]
-    if first.fault is not None or refusal is not None:
-        return [first.fault or refusal] * len(group)
-    if len(group) == 1:
-        return [dispatcher.dispatch(first.method, first.params, budget)]
-    return dispatcher.dispatch_many(first.method, [call.params for call in group], budget)
-
-
-def _answer(call: _Call, result: Json | WireError) -> Json:
-    if isinstance(result, WireError):
-        return _failure(call.identifier, result)
-    return {"jsonrpc": "2.0", "id": call.identifier, "result": result}
-
-
-def _failure(identifier: str | int | None, error: WireError) -> Json:
-    details: dict[str, Json] = {"code": error.code, "message": error.message}
-    if error.data is not None:
-        details["data"] = error.data
-    return {"jsonrpc": "2.0", "id": identifier, "error": details}
-
-
-def _check_depth(text: str) -> None:
-    depth = 0
-    for token in STRING_OR_BRACKET.finditer(text):
-        depth += BRACKET_STEPS.get(token[0], 0)
-        if depth > DEPTH_MAX:
-            raise ValueError(f"nested deeper than {DEPTH_MAX}")
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
-
-
-def _encode(answer: Json) -> bytes:
-    return json.dumps(answer, separators=(",", ":")).encode()
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return next((value for key, value in headers if key == name), b"")
-
-
-def _is_announced_too_large(scope: Scope) -> bool:
-    length = _header(scope, b"content-length")
-    return length.isdigit() and int(length) > BODY_BYTES_MAX
-
-
-async def _read_body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive, bytes_max: int) -> bytes | None:
     """The whole body, or None where it is too large; raises `ConnectionAbortedError`."""
     body = bytearray()
     while True:
@@ -376,21 +335,43 @@ async def _read_body(receive: Receive) -> bytes | None:
         if event["type"] == "http.disconnect":
             raise ConnectionAbortedError
         body += event.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
+        if len(body) > bytes_max:
             return None
         if not event.get("more_body", False):
             return bytes(body)
 
 
-async def _refuse(send: Send, status: HTTPStatus, message: str) -> None:
-    await _respond(send, status, _failure(None, WireError(INVALID_REQUEST, message)))
+def _status_of(refusal: NodeError) -> HTTPStatus:
+    if isinstance(refusal, MethodForbidden):
+        return HTTPStatus.FORBIDDEN
+    return HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _headers_of(refusal: NodeError) -> HeaderLines:
+    match refusal:
+        case CredentialsRefused():
+            return [(b"www-authenticate", b"Bearer")]
+        case RateExceeded():
+            return [(b"retry-after", b"1")]
+        case _:
+            return []
 
 
 async def _respond(send: Send, status: HTTPStatus, answer: Json) -> None:
-    await _send(send, status, _encode(answer))
+    await _send(send, status, encode_answer(answer))
 
 
-async def _send(send: Send, status: HTTPStatus, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+async def _send(
+    send: Send,
+    status: HTTPStatus,
+    body: bytes,
+    headers: HeaderLines | None = None,
+    content_type: bytes = JSON_TYPE,
+) -> None:
+    lines = [
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+        *(headers or []),
+    ]
+    await send({"type": "http.response.start", "status": int(status), "headers": lines})
     await send({"type": "http.response.body", "body": body})

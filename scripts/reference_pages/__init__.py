@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from reference_pages import errors, rpc
+from reference_pages import configuration, errors, metrics, rpc
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "docs/reference/configuration.md": configuration.page,
     "docs/reference/errors.md": errors.page,
+    "docs/reference/metrics.md": metrics.page,
     "docs/reference/rpc.md": rpc.page,
 }
 """What each page must hold, by its path in the checkout."""

@@ -21,9 +21,9 @@ from node.link.frames import Frame, Kind, decode_error, decode_frame, encode_err
 from node.link.server import answer_frame
 from node.primitives import encode_rlp, encode_uint
 from node.rpc.budget import Budget
+from node.rpc.envelope import DEPTH_MAX, answer_request, decode_request
 from node.rpc.faults import INTERNAL, WireError
 from node.rpc.methods.table import METHODS
-from node.rpc.server import DEPTH_MAX, answer_request, decode_request
 from support import junk
 from support.small_chain import SmallChain, open_small_chain
 

@@ -11,13 +11,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import pytest
 
 READY_SECONDS_MAX: Final = 30
 RECEIPT_SECONDS_MAX: Final = 20
@@ -157,14 +158,16 @@ def start_node(
     port: int,
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> NodeProcess:
-    """A node that serves; `environment` is added to ours."""
+    """A node that serves; `environment` is added to ours, `options` are more of its flags."""
     log = log or data.with_suffix(".log")
     with log.open("a") as errors:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "node", "run"),
                 *("--genesis", str(genesis), "--data", str(data), "--port", str(port)),
+                *options,
             ],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
@@ -188,14 +191,27 @@ def start_node(
 
 @contextmanager
 def running_node(
-    genesis: Path, data: Path, port: int | None = None, log: Path | None = None
+    genesis: Path,
+    data: Path,
+    port: int | None = None,
+    log: Path | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[NodeProcess]:
     """A node for as long as the context lasts."""
-    node = start_node(genesis, data, port or free_port(), log)
+    node = start_node(genesis, data, port or free_port(), log, options=options)
     try:
         yield node
     finally:
         node.stop()
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process, from the kernel."""
+    tasks = Path(f"/proc/{pid}/task")
+    if not tasks.exists():
+        pytest.skip("needs /proc to find a node's child process")
+    found = [path.read_text() for path in tasks.glob("*/children")]
+    return [int(number) for text in found for number in text.split()]
 
 
 def is_alive(pid: int) -> bool:

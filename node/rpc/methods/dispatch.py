@@ -69,13 +69,14 @@ class Methods:
             if position >= len(params) or params[position] is None:
                 raise ParameterMissing(position)
         if method.is_watched:
-            return method.function(self.view, *params, watch=_watch_of(budget))
+            return method.function(self.view, *params, watch=self._watch_of(budget))
         return method.function(self.view, *params)
 
+    def _watch_of(self, budget: Budget) -> Watch:
+        call_budget = Budget.of_seconds(self.view.limits.call_seconds_max)
 
-def _watch_of(budget: Budget) -> Watch:
-    def watch() -> None:
-        if budget.is_spent():
-            raise errors.DryRunTooLong
+        def watch() -> None:
+            if budget.is_spent() or call_budget.is_spent():
+                raise errors.DryRunTooLong
 
-    return watch
+        return watch

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from node.admission import Admission
 from node.block import Block, Header
 from node.chain import Clock
+from node.config import Limits
 from node.engine import BlockEnv, Engine
 from node.engine.seam import ANCESTOR_HASHES_MAX
 from node.errors import BlockUnknown, StatePruned
@@ -33,6 +34,8 @@ class View:
     core: Intake
     clock: Clock
     client_version: str
+    limits: Limits = field(default_factory=Limits)
+    """What an operator lets one call cost."""
 
     def block(self, reference: BlockReference) -> Block | None:
         """The block a reference names; None where there is none."""

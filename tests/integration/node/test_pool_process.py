@@ -17,7 +17,7 @@ import pytest
 
 from node.pool.pool import SENDER_TRANSACTIONS_MAX
 from node.primitives import keccak
-from node.rpc.server import BATCH_CALLS_MAX
+from node.rpc.envelope import DEFAULT_LIMITS
 from support.node_process import NodeProcess, free_port, make_genesis, running_node, start_node
 from support.settlement_network import ALPHA, BETA, network_file
 from support.transactions import Draft, Key
@@ -62,8 +62,8 @@ def send_batch(node: NodeProcess, raws: list[bytes]) -> list[dict[str, Any]]:
 
 def send_all(node: NodeProcess, raws: list[bytes]) -> None:
     """Every one of them is taken in, in batches."""
-    for first in range(0, len(raws), BATCH_CALLS_MAX):
-        chunk = raws[first : first + BATCH_CALLS_MAX]
+    for first in range(0, len(raws), DEFAULT_LIMITS.batch_calls_max):
+        chunk = raws[first : first + DEFAULT_LIMITS.batch_calls_max]
         answers = send_batch(node, chunk)
         assert [each.get("result") for each in answers] == [text_of(keccak(raw)) for raw in chunk]
 
@@ -72,9 +72,12 @@ def places(node: NodeProcess, raws: list[bytes]) -> list[tuple[int, int]]:
     """Block and position of each, once the last is committed."""
     node.receipt(text_of(keccak(raws[-1])))
     found: list[tuple[int, int]] = []
-    for first in range(0, len(raws), BATCH_CALLS_MAX):
+    for first in range(0, len(raws), DEFAULT_LIMITS.batch_calls_max):
         for answer in ask_batch(
-            node, "eth_getTransactionReceipt", raws[first : first + BATCH_CALLS_MAX], keccak
+            node,
+            "eth_getTransactionReceipt",
+            raws[first : first + DEFAULT_LIMITS.batch_calls_max],
+            keccak,
         ):
             receipt = answer["result"]
             found.append((int(receipt["blockNumber"], 16), int(receipt["transactionIndex"], 16)))

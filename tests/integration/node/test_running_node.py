@@ -20,11 +20,12 @@ import pytest
 import rlp
 from web3 import Web3
 
+from node.config import Limits
 from node.primitives import keccak
-from node.rpc.server import BATCH_CALLS_MAX, BODY_BYTES_MAX
 from support.node_process import (
     NodeProcess,
     RpcRefused,
+    children_of,
     free_port,
     is_alive,
     make_genesis,
@@ -36,6 +37,7 @@ from support.settlement_network import ALPHA, BETA, network_file
 from support.transactions import ALICE, CHAIN_ID, Draft, Key
 
 SENDER = ALPHA.operating
+LIMITS = Limits()
 HEADER_FIELDS = (
     *("parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot"),
     *("logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData"),
@@ -165,12 +167,12 @@ def test_a_used_nonce_and_a_known_transaction_are_refused(node: NodeProcess) -> 
 def test_an_oversized_body_and_an_oversized_batch_are_refused(node: NodeProcess) -> None:
     """N-43."""
     headers = {"content-type": "application/json"}
-    body = httpx.post(node.url, content=b" " * (BODY_BYTES_MAX + 1), headers=headers)
+    body = httpx.post(node.url, content=b" " * (LIMITS.body_bytes_max + 1), headers=headers)
     assert body.status_code == 413
     assert "above" in body.json()["error"]["message"]
     call = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
-    assert len(node.post([call] * BATCH_CALLS_MAX)) == BATCH_CALLS_MAX
-    refused = node.post([call] * (BATCH_CALLS_MAX + 1))
+    assert len(node.post([call] * LIMITS.batch_calls_max)) == LIMITS.batch_calls_max
+    refused = node.post([call] * (LIMITS.batch_calls_max + 1))
     assert refused["error"]["code"] == -32600
     assert "batch too large" in refused["error"]["message"]
 
@@ -274,17 +276,8 @@ def test_a_node_whose_log_cannot_be_written_goes_on(genesis: Path, tmp_path: Pat
     with running_node(genesis, tmp_path / "data", log=Path("/dev/full")) as node:
         send(node, 0)
         send(node, 1)
-        assert httpx.get(node.url + "/healthz").json()["status"] == "ok"
+        assert httpx.get(node.url + "/readyz").json()["status"] == "ready"
     assert node.process.returncode == 0
-
-
-def children_of(pid: int) -> list[int]:
-    """The children of a process, from the kernel."""
-    tasks = Path(f"/proc/{pid}/task")
-    if not tasks.exists():
-        pytest.skip("needs /proc to find a node's child process")
-    found = [path.read_text() for path in tasks.glob("*/children")]
-    return [int(number) for text in found for number in text.split()]
 
 
 def test_a_second_node_on_a_directory_is_refused(genesis: Path, tmp_path: Path) -> None:

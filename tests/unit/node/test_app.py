@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 import time
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from node.app.keeper import RPC_FAILURES_MAX, Keeper
+from node.app.listener import SharedListener, listen, url_of
+from node.app.rpc import Inheritance
 from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, Shutdown, guard
-from node.errors import StateMissing
+from node.config import ClientSettings, Limits, Settings
+from node.errors import SettingsInvalid, StateMissing
 
 ENDED_FOR_GOOD = 3
 
@@ -91,3 +95,53 @@ def test_a_child_that_is_stopped_is_no_failure(tmp_path: Path) -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert not shutdown.requested.is_set()
+
+
+def test_an_rpc_process_gets_what_its_core_has(tmp_path: Path) -> None:
+    """N-92."""
+    settings = Settings(
+        genesis_file=tmp_path / "genesis.json",
+        data_directory=tmp_path,
+        port=8545,
+        limits=Limits(threads=3),
+        clients={"bank": ClientSettings(token_sha256="ab" * 32, deny=("debug_*",))},
+    )
+    given = Inheritance(settings, "rpc-2", 7)
+    assert Inheritance.decode(given.encode()) == given
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b'{"settings": {}}', b"\xff"])
+def test_what_no_core_has_handed_down_is_refused(text: bytes) -> None:
+    """N-92."""
+    with pytest.raises(SettingsInvalid, match="for the core alone"):
+        Inheritance.decode(text)
+
+
+def test_a_child_reads_at_each_start_what_its_keeper_has_for_it(tmp_path: Path) -> None:
+    """N-92."""
+    shutdown = Shutdown()
+    trace = tmp_path / "trace"
+    code = f"import sys; open({str(trace)!r}, 'a').write(sys.stdin.read()); raise SystemExit(1)"
+    keeper = Keeper(
+        [sys.executable, "-c", code], shutdown, standard_input=b"given.", pause_seconds=0.001
+    )
+    keeper.keep()
+    assert trace.read_text() == "given." * RPC_FAILURES_MAX
+
+
+def test_a_port_is_taken_once_and_its_line_outlives_who_serves_it() -> None:
+    """N-92."""
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        shared = SharedListener(fileno=taken.fileno())
+        shared.listen(1)
+        with (
+            socket.create_connection(("127.0.0.1", port)),
+            socket.create_connection(("127.0.0.1", port)),
+        ):
+            accepted = [shared.accept()[0] for _ in range(2)]
+        for each in accepted:
+            each.close()
+        shared.detach()
+    assert url_of("127.0.0.1", port) == f"http://127.0.0.1:{port}"
+    assert url_of("::1", port) == f"http://[::1]:{port}"

@@ -46,9 +46,9 @@ def health(core: Core, passing: Time) -> Health:
 
 
 def test_an_idle_node_is_well_however_long_it_is_idle(health: Health, passing: Time) -> None:
-    assert health.report()["status"] == "ok"
+    assert health.report()["status"] == "ready"
     passing.seconds += 10 * STALLED_SECONDS_MAX
-    assert health.report()["status"] == "ok"
+    assert health.report()["status"] == "ready"
 
 
 def test_a_node_that_makes_no_block_of_what_waits_is_not_well(
@@ -56,13 +56,13 @@ def test_a_node_that_makes_no_block_of_what_waits_is_not_well(
 ) -> None:
     """N-47."""
     core.submit(Draft().signed_by(SENDER))
-    assert health.report()["status"] == "ok"
+    assert health.report()["status"] == "ready"
     passing.seconds += STALLED_SECONDS_MAX
     report = health.report()
     assert report["status"] == "unavailable"
     assert f"no block came for {STALLED_SECONDS_MAX} s" in report["reason"]
     core.make_block()
-    assert health.report()["status"] == "ok"
+    assert health.report()["status"] == "ready"
 
 
 def test_a_node_that_makes_blocks_under_load_is_well(
@@ -70,7 +70,7 @@ def test_a_node_that_makes_blocks_under_load_is_well(
 ) -> None:
     for nonce in range(3):
         core.submit(Draft(nonce=nonce).signed_by(SENDER))
-        assert health.report()["status"] == "ok"
+        assert health.report()["status"] == "ready"
         core.make_block()
         passing.seconds += STALLED_SECONDS_MAX
 
@@ -79,14 +79,14 @@ def test_what_waits_behind_a_gap_is_no_stall(core: Core, health: Health, passing
     core.submit(Draft(nonce=1).signed_by(SENDER))
     health.report()
     passing.seconds += STALLED_SECONDS_MAX
-    assert health.report()["status"] == "ok"
+    assert health.report()["status"] == "ready"
 
 
 def test_a_clock_behind_the_chain_is_told(core: Core, health: Health) -> None:
     """N-47."""
     skew = core.specification.clock_skew_max_seconds
     core.clock.seconds = GENESIS_TIME - skew
-    assert health.report()["status"] == "ok"
+    assert health.report()["status"] == "ready"
     assert health.report()["clock_behind_seconds"] == skew
     core.clock.seconds -= 1
     report = health.report()

@@ -17,8 +17,8 @@ from eth_abi.abi import encode
 from node.errors import ExecutionReverted
 from node.primitives import keccak
 from node.rpc.budget import Budget
+from node.rpc.envelope import DEFAULT_LIMITS, answer_request, decode_request
 from node.rpc.faults import WireError, describe_error
-from node.rpc.server import BATCH_CALLS_MAX, answer_request, decode_request
 from node.transaction import INIT_CODE_BYTES_MAX, TRANSACTION_BYTES_MAX
 from support.settlement_network import OPERATOR
 from support.small_chain import SENDER, SmallChain, open_small_chain, text
@@ -185,7 +185,11 @@ BODIES: Final[list[tuple[Callable[[], bytes], int, str]]] = [
     (lambda: b"{", -32700, "parse error"),
     (lambda: b"[]", -32600, "invalid request: empty batch"),
     (lambda: b"7", -32600, "invalid request"),
-    (lambda: json.dumps([CALL] * (BATCH_CALLS_MAX + 1)).encode(), -32600, "batch too large"),
+    (
+        lambda: json.dumps([CALL] * (DEFAULT_LIMITS.batch_calls_max + 1)).encode(),
+        -32600,
+        "batch too large",
+    ),
     (lambda: json.dumps({**CALL, "params": {"a": 1}}).encode(), -32602, "non-array args"),
 ]
 

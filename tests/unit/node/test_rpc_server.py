@@ -12,24 +12,20 @@ from typing import Any
 import httpx
 import pytest
 
+from node.config import Limits
 from node.rpc.budget import Budget
+from node.rpc.envelope import answer_request, decode_request
 from node.rpc.faults import WireError
-from node.rpc.server import (
-    ANSWER_BYTES_MAX,
-    BATCH_CALLS_MAX,
-    BODY_BYTES_MAX,
-    HEAVY_THREADS_MAX,
-    WAITING_MAX,
-    Server,
-    answer_request,
-    decode_request,
-)
+from node.rpc.server import Server
+from support.rpc_face import open_face
+
+LIMITS = Limits()
 
 
 class Echo:
     """Answers with what it was asked."""
 
-    def __init__(self, status: str = "ok") -> None:
+    def __init__(self, status: str = "ready") -> None:
         self.status = status
         self.calls: list[str] = []
         self.running = threading.Semaphore(0)
@@ -125,7 +121,7 @@ def test_a_batch_is_answered_in_order_and_notifications_not_at_all() -> None:
         (call(params="text"), -32600),
         (call(id=[1]), -32600),
         ({"jsonrpc": "1.0", "id": 1, "method": "echo"}, -32600),
-        ([call()] * (BATCH_CALLS_MAX + 1), -32600),
+        ([call()] * (LIMITS.batch_calls_max + 1), -32600),
     ],
 )
 def test_what_is_no_request_is_refused(body: object, code: int) -> None:
@@ -145,13 +141,13 @@ def test_null_is_no_parameters_and_named_ones_are_refused_under_their_id() -> No
 def test_an_answer_stops_growing_at_its_limit_and_the_rest_is_not_asked() -> None:
     """N-45."""
     echo = Echo()
-    most = ANSWER_BYTES_MAX - 1_000
+    most = LIMITS.answer_bytes_max - 1_000
     answers = answer([call("large", id=number, params=[most]) for number in range(5)], echo)
     assert len(answers[0]["result"]) == most
     assert [each["error"]["code"] for each in answers[1:]] == [-32005] * 4
     assert [each["id"] for each in answers] == [0, 1, 2, 3, 4]
     assert len(echo.calls) == 2
-    assert answer(call("large", params=[ANSWER_BYTES_MAX]))["error"]["code"] == -32005
+    assert answer(call("large", params=[LIMITS.answer_bytes_max]))["error"]["code"] == -32005
 
 
 def test_a_batch_has_one_budget_of_time() -> None:
@@ -177,13 +173,13 @@ def test_brackets_in_strings_are_no_depth() -> None:
 
 
 def test_the_largest_batch_is_answered() -> None:
-    assert len(answer([call()] * BATCH_CALLS_MAX)) == BATCH_CALLS_MAX
+    assert len(answer([call()] * LIMITS.batch_calls_max)) == LIMITS.batch_calls_max
 
 
 def exchange(method: str, path: str, echo: Echo | None = None, **request: Any) -> httpx.Response:
     async def run() -> httpx.Response:
         answering = echo or Echo()
-        transport = httpx.ASGITransport(app=Server(answering, answering.report))
+        transport = httpx.ASGITransport(app=open_face(answering, answering.report))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, **request)
 
@@ -207,6 +203,8 @@ def test_a_notification_is_answered_with_no_content() -> None:
     [
         ("GET", "/", {}, 405),
         ("POST", "/healthz", {}, 405),
+        ("POST", "/metrics", {}, 405),
+        ("PUT", "/readyz", {}, 405),
         ("POST", "/other", {}, 404),
         ("POST", "/", {"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
         ("POST", "/", {"content": b"{}"}, 415),
@@ -224,18 +222,44 @@ def test_other_requests_are_refused_with_a_reason(
 def test_a_body_above_the_limit_is_refused_unread() -> None:
     """N-43."""
     echo = Echo()
-    body = json.dumps(call(params=["x" * BODY_BYTES_MAX])).encode()
+    body = json.dumps(call(params=["x" * LIMITS.body_bytes_max])).encode()
     headers = {"content-type": "application/json"}
     response = exchange("POST", "/", echo, content=body, headers=headers)
     assert response.status_code == 413
-    assert str(BODY_BYTES_MAX) in response.json()["error"]["message"]
+    assert str(LIMITS.body_bytes_max) in response.json()["error"]["message"]
     assert echo.calls == []
 
 
-@pytest.mark.parametrize(("status", "code"), [("ok", 200), ("unavailable", 503)])
-def test_health_is_a_status_code(status: str, code: int) -> None:
-    response = exchange("GET", "/healthz", Echo(status))
+@pytest.mark.parametrize(("status", "code"), [("ready", 200), ("unavailable", 503)])
+def test_readiness_is_a_status_code(status: str, code: int) -> None:
+    """N-47."""
+    response = exchange("GET", "/readyz", Echo(status))
     assert (response.status_code, response.json()) == (code, {"status": status})
+
+
+def test_a_process_that_lives_says_so_whether_it_is_ready_or_not() -> None:
+    """N-96."""
+    response = exchange("GET", "/healthz", Echo("unavailable"))
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+def test_a_process_that_is_ending_is_not_ready_and_takes_nothing_in() -> None:
+    """N-96."""
+
+    async def scenario(server: Server, echo: Echo) -> None:
+        at_hand = Client()
+        at_hand.post(call("slow"))
+        asked = asyncio.create_task(at_hand.ask(server))
+        await until_running(echo)
+        server.drain()
+        late, readiness = Client(), Client()
+        late.post(call())
+        readiness.scope.update(method="GET", path="/readyz")
+        assert [await late.ask(server), await readiness.ask(server)] == [503, 503]
+        at_hand.leave()
+        assert await asked == 200
+
+    served(scenario)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +316,7 @@ class Client:
 def served(work: Callable[[Server, Echo], Awaitable[None]]) -> None:
     """Runs a scenario against a server."""
     echo = Echo()
-    server = Server(echo, echo.report)
+    server = open_face(echo, echo.report)
 
     async def run() -> None:
         async with asyncio.timeout(20):
@@ -312,7 +336,7 @@ def test_a_body_announced_above_the_limit_is_refused_unread() -> None:
     """N-43."""
 
     async def scenario(server: Server, _: Echo) -> None:
-        assert await Client(content_length=str(BODY_BYTES_MAX + 1)).ask(server) == 413
+        assert await Client(content_length=str(LIMITS.body_bytes_max + 1)).ask(server) == 413
 
     served(scenario)
 
@@ -338,16 +362,16 @@ def test_heavy_calls_hold_up_neither_light_ones_nor_health() -> None:
     """N-45."""
 
     async def scenario(server: Server, echo: Echo) -> None:
-        slow = [Client() for _ in range(HEAVY_THREADS_MAX * 2)]
+        slow = [Client() for _ in range(LIMITS.heavy_threads * 2)]
         asked = []
         for client in slow:
             client.post([call(), call("slow")])
             asked.append(asyncio.create_task(client.ask(server)))
-        for _ in range(HEAVY_THREADS_MAX):
+        for _ in range(LIMITS.heavy_threads):
             await until_running(echo)
         light, health = Client(), Client()
         light.post(call())
-        health.scope.update(method="GET", path="/healthz")
+        health.scope.update(method="GET", path="/readyz")
         assert [await light.ask(server), await health.ask(server)] == [200, 200]
         assert not any(task.done() for task in asked)
         for client in slow:
@@ -361,7 +385,7 @@ def test_requests_still_being_read_count_as_waiting() -> None:
     """N-43."""
 
     async def scenario(server: Server, _: Echo) -> None:
-        slow = [Client() for _ in range(WAITING_MAX)]
+        slow = [Client() for _ in range(LIMITS.requests_waiting_max)]
         asked = [asyncio.create_task(client.ask(server)) for client in slow]
         await asyncio.sleep(0)
         one_more = Client()
@@ -382,7 +406,7 @@ def test_requests_still_being_read_count_as_waiting() -> None:
 def test_a_body_that_does_not_come_is_given_up() -> None:
     """N-43."""
     echo = Echo()
-    server = Server(echo, echo.report, body_seconds_max=0.05)
+    server = open_face(echo, echo.report, limits=Limits(body_seconds_max=1))
 
     async def run() -> int:
         return await Client().ask(server)

@@ -1,14 +1,11 @@
-"""What a node is told from outside, read once and validated: its own settings and the network file.
+"""The network file, the input of `node network generate`: who takes part, and which currencies the network settles.
 
-The network file (JSON) is the input of `node network generate`: who takes part in the network and which currencies it
-settles. It is read by one tool, once; every node afterwards reads `genesis.json` only. Parsing is strict: an unknown or
+It is JSON and read by one tool, once; every node afterwards reads `genesis.json` only. Parsing is strict: an unknown or
 missing field, a malformed address or LEI, or a name used twice is refused with the place it stands at.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -34,17 +31,6 @@ CURRENCIES_MAX = 200
 
 FUNDS_MAX = 1_000
 """Accounts that a development network may begin with native coin."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """One node process's own settings; nothing here is consensus."""
-
-    genesis_file: Path
-    data_directory: Path
-    port: int
-    host: str = "127.0.0.1"
-    log_level: str = "info"
 
 
 def _hex_bytes(length: int) -> BeforeValidator:
