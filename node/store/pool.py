@@ -26,6 +26,8 @@ from typing import Final
 
 import lmdb
 
+from node import failpoint
+from node.failpoint import Failpoint
 from node.primitives import Hash32, keccak
 from node.telemetry import get_logger
 
@@ -118,9 +120,12 @@ class PoolStore:
                             writer.delete(key)
                         else:
                             writer.put(key, value)
+                    failpoint.visit(Failpoint.POOL_INSIDE)
             except lmdb.Error as error:
                 self._is_failed = True
                 get_logger().error("pool_store_failed", path=str(self._path), fault=str(error))
+                return
+        failpoint.visit(Failpoint.POOL_WRITTEN)
 
     def close(self) -> None:
         """Releases the environment in order, so that it outlives the machine as well."""

@@ -23,6 +23,7 @@ import pytest
 READY_SECONDS_MAX: Final = 30
 RECEIPT_SECONDS_MAX: Final = 20
 ENDING_SECONDS_MAX: Final = 5
+POLL_SECONDS: Final = 0.1
 ROOT: Final = Path(__file__).parents[2]
 
 
@@ -176,7 +177,10 @@ def start_node(
             text=True,
         )
     assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], READY_SECONDS_MAX)
+    # A core that died leaves its RPC process behind for a while, with the same output open.
+    deadline, readable = time.monotonic() + READY_SECONDS_MAX, False
+    while not readable and process.poll() is None and time.monotonic() < deadline:
+        readable = bool(select.select([process.stdout], [], [], POLL_SECONDS)[0])
     line = process.stdout.readline() if readable else ""
     process.stdout.close()
     if not line.startswith("ready "):

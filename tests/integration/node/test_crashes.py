@@ -49,6 +49,8 @@ GENESIS_POINTS: Final = (
 )
 BLOCK_POINTS: Final = (
     Failpoint.POOL_ADDED,
+    Failpoint.POOL_INSIDE,
+    Failpoint.POOL_WRITTEN,
     Failpoint.STATE_BEFORE,
     Failpoint.STATE_INSIDE,
     Failpoint.STATE_WRITTEN,
