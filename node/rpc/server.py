@@ -39,7 +39,7 @@ from node.rpc.envelope import (
     format_failure,
     has_heavy_call,
 )
-from node.rpc.faults import INVALID_REQUEST, WireError, describe_error
+from node.rpc.faults import INVALID_REQUEST, UNAVAILABLE, WireError, describe_error
 from node.rpc.json_value import Json
 from node.telemetry import get_logger
 
@@ -308,7 +308,9 @@ class Server:
 
     async def _refuse(self, send: Send, status: HTTPStatus, message: str) -> None:
         self._observer.request_refused(status)
-        await _respond(send, status, format_failure(None, WireError(INVALID_REQUEST, message)))
+        is_passing = status == HTTPStatus.SERVICE_UNAVAILABLE
+        code = UNAVAILABLE if is_passing else INVALID_REQUEST
+        await _respond(send, status, format_failure(None, WireError(code, message)))
 
     async def _refuse_by_error(self, send: Send, status: HTTPStatus, refusal: NodeError) -> None:
         self._observer.request_refused(status)

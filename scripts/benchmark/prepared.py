@@ -33,6 +33,7 @@ from node.primitives import (
     keccak,
 )
 from node.store import ChainStore, MemoryState, StateStore
+from node.store.chain import CHAIN_FORMAT
 
 CHAIN_ID: Final = 2_002_999
 GENESIS_TIME: Final = 1_700_000_000
@@ -118,7 +119,7 @@ def holder(index: int) -> bytes:
 def prepare(cache: Path, *, accounts: int, history_blocks: int) -> Prepared:
     """The kept chain for a number of token holders, made where it is missing."""
     senders = tuple(Sender(index) for index in range(min(accounts, SENDERS_MAX)))
-    directory = cache / f"chain-{accounts}-{history_blocks}"
+    directory = cache / f"{CHAIN_FORMAT.decode()}-{accounts}-{history_blocks}"
     made = Prepared(directory, accounts, senders, history_blocks)
     if (directory / "complete").exists():
         return made

@@ -183,7 +183,7 @@ def test_an_import_that_is_told_to_stop_ends_after_the_block_at_hand(
         while head_of(target) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         importing.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        time.sleep(2)
         feed.write(content[-1:])
     out, _ = importing.communicate(timeout=READY_SECONDS_MAX)
     assert (importing.returncode, out) == (1, "stopped by SIGTERM after block 3\n")
