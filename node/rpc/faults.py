@@ -1,7 +1,7 @@
 """What the wire says of every fault: one total table over the node's error tree.
 
 Codes follow the JSON-RPC specification (-32700 to -32600), EIP-1474 (-32000 to -32005) and geth (3: execution reverted,
-with the revert data).
+with the revert data; 4444: history pruned, with the first block kept).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from eth_abi.exceptions import DecodingError
 from node import errors
 from node.errors import NodeError
 from node.primitives import keccak
-from node.rpc.codec.format import format_data
+from node.rpc.codec.format import format_data, format_quantity
 from node.telemetry import get_logger
 
 REVERTED: Final = 3
@@ -24,6 +24,7 @@ REFUSED: Final = -32000
 NOT_FOUND: Final = -32001
 UNAVAILABLE: Final = -32002
 OVER_LIMIT: Final = -32005
+PRUNED: Final = 4444
 METHOD_UNKNOWN: Final = -32601
 INVALID_PARAMETERS: Final = -32602
 INTERNAL: Final = -32603
@@ -75,6 +76,15 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.CallRejected: REFUSED,
     errors.BlockUnknown: NOT_FOUND,
     errors.LogQueryTooLarge: OVER_LIMIT,
+    errors.CursorMalformed: INVALID_PARAMETERS,
+    errors.CursorOfAnotherChain: INVALID_PARAMETERS,
+    errors.HistoryPruned: PRUNED,
+    errors.FilterUnknown: REFUSED,
+    errors.FilterOutrun: OVER_LIMIT,
+    errors.SubscriptionKindUnknown: METHOD_UNKNOWN,
+    errors.SubscriptionUnknown: REFUSED,
+    errors.SubscriptionLimitReached: OVER_LIMIT,
+    errors.NotificationsUnsupported: METHOD_UNKNOWN,
     errors.PublicChainId: INTERNAL,
     errors.DeploymentFailed: INTERNAL,
     errors.GenesisMismatch: INTERNAL,
@@ -96,6 +106,8 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.LinkFrameInvalid: INTERNAL,
     errors.StoreBusy: UNAVAILABLE,
     errors.PoolFull: UNAVAILABLE,
+    errors.CursorAhead: UNAVAILABLE,
+    errors.FilterTableFull: OVER_LIMIT,
     errors.CoreUnavailable: UNAVAILABLE,
     errors.CoreFailed: UNAVAILABLE,
     errors.DirectoryBusy: INTERNAL,
@@ -132,6 +144,8 @@ def describe_error(error: NodeError) -> WireError:
         code = SIMULATED_CODE_BY_REFUSAL.get(type(error.refusal), code)
     if isinstance(error, errors.SimulatedBlockOutOfOrder) and error.what == "timestamp":
         code = TIME_OUT_OF_ORDER
+    if isinstance(error, errors.HistoryPruned):
+        return WireError(code, str(error), format_quantity(error.first_number))
     if code == INTERNAL:
         get_logger().error("rpc_internal_error", error=type(error).__name__, fault=str(error))
         return WireError(code, f"internal error: {type(error).__name__}")

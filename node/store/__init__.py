@@ -15,7 +15,8 @@
     logs          number || log index            -> position || RLP log
     by_address    address || number || log index -> ""
     by_topic      topic position(1) || topic(32) || number || log index -> ""
-    meta          "format", "genesis", "head" (number), "height" (consensus), "app_hash"
+    meta          "format", "genesis", "head" (number), "height" (consensus), "app_hash",
+                  "first" (number; absent where the chain is kept from block 0 on)
 
 A block is committed in two steps: first the state (by the engine, through `StateStore.write`),
 then one transaction of the chain environment. The first step writes values under their own hash,

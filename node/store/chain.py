@@ -43,6 +43,7 @@ _GENESIS: Final = b"genesis"
 _HEAD: Final = b"head"
 _HEIGHT: Final = b"height"
 _APP_HASH: Final = b"app_hash"
+_FIRST: Final = b"first"
 
 _TABLES: Final = (
     "headers",
@@ -200,6 +201,11 @@ class ChainReader:
     def head_number(self) -> int:
         """Return the newest block's number."""
         return int.from_bytes(self._need("meta", _HEAD), "big")
+
+    def first_number(self) -> int:
+        """Return the oldest block that is kept whole: 0 unless blocks before it were left out."""
+        found = self._get("meta", _FIRST)
+        return 0 if found is None else int.from_bytes(found, "big")
 
     def header(self, number: int) -> Header | None:
         """Return the header of a block."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from node.rpc.methods import (
     blocks,
     configuration,
+    events,
     execution,
     fees,
     logs,
@@ -64,6 +65,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "debug_traceBlockByNumber": _heavy(traces.debug_trace_block),
     "debug_traceCall": _heavy(traces.debug_trace_call),
     "debug_traceTransaction": _heavy(traces.debug_trace_transaction),
+    "corridor_getEvents": _heavy(events.corridor_get_events),
     "eth_accounts": _light(network.eth_accounts),
     "eth_blockNumber": _light(blocks.eth_block_number),
     "eth_call": _heavy(execution.eth_call),
