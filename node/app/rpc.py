@@ -50,6 +50,7 @@ def run_rpc(settings: Settings) -> int:
         history=history,
         engine=PyEvmEngine(StateStore(settings.data_directory / "state", readonly=True)),
         core=client,
+        filters=client.filters,
         clock=SystemClock(),
         client_version=CLIENT_VERSION,
     )

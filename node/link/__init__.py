@@ -1,8 +1,8 @@
 """The socket between the core and the RPC processes: messages, server, client.
 
 The core listens on a unix socket; each RPC process keeps one connection. What crosses: a raw transaction to submit, the
-three questions only the pool can answer, and, unasked, the newest head. Everything else an RPC process reads for
-itself from the store.
+three questions only the pool can answer, filters, which the core holds (`node.filters`), and, unasked, the newest head.
+Everything else an RPC process reads for itself from the store.
 
 A frame is a four-byte big-endian length and the RLP list `[kind, number, field...]`. `number` pairs a reply with its
 request (0 for the notice of a new head); replies come in the order of the requests of one connection. A refusal
@@ -16,8 +16,19 @@ that breaks the format ends its connection. When the core goes away every waitin
 """
 
 from node.link.client import Client
+from node.link.filters import FilterKeeper, Filters
 from node.link.frames import Frame, Head, Kind
 from node.link.server import Intake, Server
 from node.link.socket_path import socket_path
 
-__all__ = ["Client", "Frame", "Head", "Intake", "Kind", "Server", "socket_path"]
+__all__ = [
+    "Client",
+    "FilterKeeper",
+    "Filters",
+    "Frame",
+    "Head",
+    "Intake",
+    "Kind",
+    "Server",
+    "socket_path",
+]

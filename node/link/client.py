@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from node.errors import CoreUnavailable, LinkFrameInvalid
+from node.link.filters import RemoteFilters
 from node.link.frames import Connection, Frame, Head, Kind, decode_error
 from node.pool import PooledTransaction, PoolStatus
 from node.primitives import Address, Hash32
@@ -36,6 +37,7 @@ class Client:
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[tuple[bytes, ...]]] = {}
         self._number = 0
+        self.filters = RemoteFilters(self._ask)
         threading.Thread(target=self._read, name="link-read", daemon=True).start()
 
     def submit(self, raw: bytes) -> Hash32:

@@ -40,6 +40,12 @@ class Kind(IntEnum):
     POOL_STATUS = 4
     ANSWER = 5
     REFUSAL = 6
+    FILTER_INSTALL = 20
+    FILTER_LOOK_UP = 21
+    FILTER_ADVANCE = 22
+    FILTER_REMOVE = 23
+    PENDING_END = 24
+    PENDING_SINCE = 25
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from node.errors import (
     Rejected,
     Unavailable,
 )
+from node.link.filters import FilterKeeper, Filters, answer_filter_question
 from node.link.frames import Connection, Frame, Head, Kind, encode_error, encode_head
 from node.pool import PooledTransaction, PoolStatus
 from node.primitives import Address, Hash32, encode_uint
@@ -58,6 +59,7 @@ class Server:
         `on_fault` is called, in the connection's thread, with a broken invariant that a question met.
         """
         self._intake = intake
+        self.filters = FilterKeeper()
         self._on_fault = on_fault
         self._is_closed = False
         self._path = path
@@ -128,7 +130,7 @@ class Server:
             connection.send(encode_head(head))
         try:
             while (frame := connection.receive()) is not None:
-                connection.send(answer_frame(self._intake, frame))
+                connection.send(answer_frame(self._intake, self.filters, frame))
         except LinkFrameInvalid as error:
             get_logger().error("link_frame_invalid", fault=str(error))
         except InvariantBroken as error:
@@ -139,13 +141,13 @@ class Server:
             connection.close()
 
 
-def answer_frame(intake: Intake, request: Frame) -> Frame:
+def answer_frame(intake: Intake, filters: Filters, request: Frame) -> Frame:
     """The reply to one request: the answer, or the refusal that the intake raised.
 
     Raises `LinkFrameInvalid` where it is no request, and `InvariantBroken` where the core must end.
     """
     try:
-        fields = _answer(intake, request)
+        fields = _answer(intake, filters, request)
     except (LinkFrameInvalid, InvariantBroken):
         raise
     except (Rejected, Unavailable) as error:
@@ -156,7 +158,7 @@ def answer_frame(intake: Intake, request: Frame) -> Frame:
     return Frame(Kind.ANSWER, request.number, fields)
 
 
-def _answer(intake: Intake, request: Frame) -> tuple[bytes, ...]:
+def _answer(intake: Intake, filters: Filters, request: Frame) -> tuple[bytes, ...]:
     match request.kind, request.fields:
         case Kind.SUBMIT, (raw,):
             return (intake.submit(raw),)
@@ -176,4 +178,4 @@ def _answer(intake: Intake, request: Frame) -> tuple[bytes, ...]:
             status = intake.pool_status()
             return encode_uint(status.executable), encode_uint(status.waiting)
         case _:
-            raise LinkFrameInvalid(f"no such request: kind {request.kind}")
+            return answer_filter_question(filters, request)

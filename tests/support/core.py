@@ -15,6 +15,7 @@ from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.engine import PyEvmEngine
 from node.history import History
+from node.link import FilterKeeper
 from node.permissions import Permissions
 from node.pool import Pool
 from node.primitives import Hash32
@@ -50,6 +51,7 @@ class Core:
     intake: Intake
     solo: SoloEngine
     tips: list[Tip] = field(default_factory=list)
+    filters: FilterKeeper = field(default_factory=FilterKeeper)
 
     @property
     def history(self) -> History:
@@ -78,6 +80,7 @@ class Core:
             history=self.history,
             engine=self.engine,
             core=self.intake,
+            filters=self.filters,
             clock=self.clock,
             client_version="corridor-node/test",
         )

@@ -11,7 +11,7 @@ from node.engine import BlockEnv, Engine
 from node.engine.seam import ANCESTOR_HASHES_MAX
 from node.errors import BlockUnknown
 from node.history import History
-from node.link import Intake
+from node.link import Filters, Intake
 from node.primitives import Hash32
 from node.rpc.codec.parse import BlockReference, BlockTag, parse_block_reference
 from node.rpc.json_value import Json
@@ -29,6 +29,7 @@ class View:
     history: History
     engine: Engine
     core: Intake
+    filters: Filters
     clock: Clock
     client_version: str
 
