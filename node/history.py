@@ -30,7 +30,9 @@ LOGS_EXAMINED_MAX: Final = 200_000
 PAGE_EXAMINED_MAX: Final = 20_000
 """Index entries one page of logs may look up; then it ends, full or not."""
 PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Bytes of data in the logs of one page, unless its first log alone has more."""
+"""Bytes of data in the logs of one page, about."""
+NUMBER_MAX: Final = 2**63 - 1
+"""No chain has so many blocks."""
 LOG_INDEX_MAX: Final = 2**32 - 1
 """No block holds so many logs."""
 
@@ -117,10 +119,12 @@ class LogPageQuery:
     after: LogPlace
     """What stands here or before has been seen."""
     logs_max: int
-    to_number: int = 2**63 - 1
+    to_number: int = NUMBER_MAX
     """Inclusive."""
     addresses: tuple[Address, ...] = ()
     topics: tuple[tuple[Hash32, ...], ...] = ()
+    bytes_max: int = PAGE_BYTES_MAX
+    """Bytes of data after which the page ends."""
     accepts: Callable[[Log], bool] = lambda _: True
     """What no index answers; asked last, of each log that the indexes give."""
 
@@ -326,7 +330,7 @@ def _next_matching(
     while (
         target < end
         and len(found) < query.logs_max
-        and size <= PAGE_BYTES_MAX
+        and size <= query.bytes_max
         and work.examined < examined_max
     ):
         key = _first_allowed(constraints, target)

@@ -28,6 +28,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum, unique
 
 from node.errors import (
     NonceGap,
@@ -69,6 +70,28 @@ class PooledTransaction:
     nonce: int
     gas_limit: int
     raw: bytes
+
+
+@unique
+class DropReason(IntEnum):
+    """Why a transaction left the pool without a block. Crosses the link: append only."""
+
+    EXPIRED = 1
+    REPLACED = 2
+    DISPLACED = 3
+    REFUSED = 4
+    NONCE_USED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEvent:
+    """One transaction became executable, or left the pool without a block."""
+
+    transaction_hash: Hash32
+    sender: Address
+    nonce: int
+    dropped_for: DropReason | None
+    """None: it became executable ("pending"); else why it left the pool without a block."""
 
 
 @dataclass(frozen=True, slots=True)

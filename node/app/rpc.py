@@ -19,9 +19,13 @@ from node.config import Settings
 from node.engine import PyEvmEngine
 from node.errors import CoreUnavailable, PortBusy
 from node.history import History
+from node.rpc.announcements import Announcements
 from node.rpc.health import Health
+from node.rpc.hosts import HostNames
 from node.rpc.methods import Methods, View
-from node.rpc.server import Server
+from node.rpc.server import BODY_BYTES_MAX, Receive, Scope, Send, Server
+from node.rpc.socket_protocol import SocketProtocol
+from node.rpc.websocket import Sockets
 from node.store import ChainStore, StateStore
 from node.telemetry import LogSink, configure_logs, get_logger
 
@@ -42,7 +46,8 @@ def run_rpc(settings: Settings) -> int:
     threading.stack_size(THREAD_STACK_BYTES)
     shutdown = Shutdown()
     obey_signals(shutdown)
-    client = _connect(settings.data_directory)
+    announcements = Announcements()
+    client = _connect(settings.data_directory, announcements)
     specification = genesis.parse(settings.genesis_file.read_bytes()).specification
     history = History(ChainStore(settings.data_directory / "chain", readonly=True))
     view = View(
@@ -56,9 +61,18 @@ def run_rpc(settings: Settings) -> int:
     )
     health = Health(specification, history, client, SystemClock())
     listener = _listen(settings.host, settings.port)
-    face = Server(Methods(view), health.report, settings.host)
+    methods = Methods(view)
+    face = Server(methods, health.report, settings.host)
+    sockets = Sockets(methods, view, face.answer_body, announcements, HostNames(settings.host))
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await (sockets if scope["type"] == "websocket" else face)(scope, receive, send)
+
     config = uvicorn.Config(
-        face,
+        serve,
+        ws=SocketProtocol,
+        ws_max_size=BODY_BYTES_MAX,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -81,6 +95,7 @@ def run_rpc(settings: Settings) -> int:
     server.should_exit = True
     worker.join(GRACE_SECONDS + 1)
     face.close()
+    sockets.close()
     return _end_now(shutdown.exit_code, sink)
 
 
@@ -95,11 +110,11 @@ def _watch_core(client: link.Client, shutdown: Shutdown) -> None:
     shutdown.request(exit_code=EXIT_PEER_LOST, reason="the core process ended")
 
 
-def _connect(directory: Path) -> link.Client:
+def _connect(directory: Path, announcements: Announcements) -> link.Client:
     deadline = time.monotonic() + START_SECONDS_MAX
     while True:
         try:
-            return link.Client(link.socket_path(directory))
+            return link.Client(link.socket_path(directory), announcements.on_head)
         except CoreUnavailable:
             if time.monotonic() > deadline:
                 raise

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import contracts
 from node.block import Log
 from node.events.decoder import contract_at, events_of, topics_of
-from node.history import LogPageQuery, LogPlace
+from node.history import NUMBER_MAX, PAGE_BYTES_MAX, LogPageQuery, LogPlace
 from node.primitives import Address, Hash32
 
 
@@ -23,7 +23,14 @@ class EventSelection:
     payment_ids: tuple[Hash32, ...] = ()
     """Events of PaymentSettlement about any of these payments."""
 
-    def query(self, after: LogPlace, logs_max: int) -> LogPageQuery:
+    def query(
+        self,
+        after: LogPlace,
+        logs_max: int,
+        *,
+        to_number: int = NUMBER_MAX,
+        bytes_max: int = PAGE_BYTES_MAX,
+    ) -> LogPageQuery:
         """The question to the log indexes whose pages hold just these events."""
         addresses = self.addresses
         if self.payment_ids and not addresses:
@@ -31,6 +38,8 @@ class EventSelection:
         return LogPageQuery(
             after=after,
             logs_max=logs_max,
+            to_number=to_number,
+            bytes_max=bytes_max,
             addresses=addresses,
             topics=self._index_topics(),
             accepts=self._is_of_our_contracts,

@@ -18,8 +18,6 @@ Source: JSON-RPC 2.0 specification; ASGI 3.0.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -29,6 +27,7 @@ from typing import Any, Protocol
 
 from node.rpc.budget import REQUEST_SECONDS_MAX, Budget
 from node.rpc.faults import WireError
+from node.rpc.hosts import LOCAL_NAME, HostNames
 from node.rpc.json_value import Json
 
 BODY_BYTES_MAX = 2 * 1024 * 1024
@@ -60,8 +59,6 @@ PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 INVALID_PARAMETERS = -32602
 OVER_LIMIT = -32005
-
-LOCAL_NAME = "localhost"
 
 STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 BRACKET_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -97,7 +94,7 @@ class Server:
         """
         self._dispatcher = dispatcher
         self._report_health = report_health
-        self._hosts = {LOCAL_NAME, host.lower()}
+        self._hosts = HostNames(host)
         self._body_seconds_max = body_seconds_max
         self._light = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="rpc")
         self._heavy = ThreadPoolExecutor(HEAVY_THREADS_MAX, thread_name_prefix="rpc-heavy")
@@ -109,7 +106,7 @@ class Server:
         """Answers one HTTP request."""
         if scope["type"] != "http":
             return
-        if not self._is_for_us(_header(scope, b"host")):
+        if not self._hosts.is_own(_header(scope, b"host")):
             await _refuse(send, HTTPStatus.MISDIRECTED_REQUEST, "use this machine's own name")
             return
         match scope["method"], scope["path"]:
@@ -169,25 +166,17 @@ class Server:
         budget = Budget.of_seconds(REQUEST_SECONDS_MAX)
         watcher = asyncio.create_task(_cancel_when_gone(receive, budget))
         try:
-            answer = await self._answer_body(body, budget)
+            answer = await self.answer_body(self._dispatcher, body, budget)
         finally:
             watcher.cancel()
         await _send(send, HTTPStatus.OK if answer else HTTPStatus.NO_CONTENT, answer)
 
-    async def _answer_body(self, body: bytes, budget: Budget) -> bytes:
+    async def answer_body(self, dispatcher: Dispatcher, body: bytes, budget: Budget) -> bytes:
+        """The answer to one request, by the threads that its calls need; empty where it wants none."""
         loop = asyncio.get_running_loop()
         request = await loop.run_in_executor(self._light, decode_request, body)
-        pool = self._heavy if self._has_heavy_call(request) else self._light
-        return await loop.run_in_executor(
-            pool, lambda: answer_request(self._dispatcher, request, budget)
-        )
-
-    def _has_heavy_call(self, request: Json | WireError) -> bool:
-        calls = request if isinstance(request, list) else [request]
-        return any(
-            isinstance(call, dict) and self._dispatcher.is_heavy(str(call.get("method")))
-            for call in calls[:BATCH_CALLS_MAX]
-        )
+        pool = self._heavy if _has_heavy_call(dispatcher, request) else self._light
+        return await loop.run_in_executor(pool, lambda: answer_request(dispatcher, request, budget))
 
     async def _ask_health(self) -> dict[str, Json]:
         """One report for all who ask at the same time."""
@@ -196,14 +185,13 @@ class Server:
             self._health = loop.run_in_executor(self._single, self._report_health)
         return await asyncio.shield(self._health)
 
-    def _is_for_us(self, host: bytes) -> bool:
-        name = re.sub(r":[0-9]*$", "", host.decode("latin-1")).lower()
-        if name in self._hosts:
-            return True
-        with contextlib.suppress(ValueError):
-            ipaddress.ip_address(name.strip("[]"))
-            return True
-        return False
+
+def _has_heavy_call(dispatcher: Dispatcher, request: Json | WireError) -> bool:
+    calls = request if isinstance(request, list) else [request]
+    return any(
+        isinstance(call, dict) and dispatcher.is_heavy(str(call.get("method")))
+        for call in calls[:BATCH_CALLS_MAX]
+    )
 
 
 async def _cancel_when_gone(receive: Receive, budget: Budget) -> None:

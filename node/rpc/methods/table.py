@@ -16,6 +16,7 @@ from node.rpc.methods import (
     filters,
     logs,
     network,
+    notifications,
     pool,
     proofs,
     simulation,
@@ -62,11 +63,13 @@ def _heavy(function: Function) -> Method:
 
 
 METHODS: Final[Mapping[str, Method]] = {
+    "corridor_getEvents": _heavy(events.corridor_get_events),
+    "corridor_subscribe": _heavy(notifications.subscribe),
+    "corridor_unsubscribe": _light(notifications.unsubscribe),
     "debug_traceBlockByHash": _heavy(traces.debug_trace_block),
     "debug_traceBlockByNumber": _heavy(traces.debug_trace_block),
     "debug_traceCall": _heavy(traces.debug_trace_call),
     "debug_traceTransaction": _heavy(traces.debug_trace_transaction),
-    "corridor_getEvents": _heavy(events.corridor_get_events),
     "eth_accounts": _light(network.eth_accounts),
     "eth_blockNumber": _light(blocks.eth_block_number),
     "eth_call": _heavy(execution.eth_call),
@@ -100,8 +103,10 @@ METHODS: Final[Mapping[str, Method]] = {
     "eth_newPendingTransactionFilter": _light(filters.eth_new_pending_transaction_filter),
     "eth_sendRawTransaction": _light(transactions.eth_send_raw_transaction),
     "eth_simulateV1": _heavy(simulation.eth_simulate_v1),
+    "eth_subscribe": _heavy(notifications.subscribe),
     "eth_syncing": _light(network.eth_syncing),
     "eth_uninstallFilter": _light(filters.eth_uninstall_filter),
+    "eth_unsubscribe": _light(notifications.unsubscribe),
     "net_version": _light(network.net_version),
     "txpool_status": _light(pool.txpool_status),
     "web3_clientVersion": _light(network.web3_client_version),
