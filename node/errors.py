@@ -34,6 +34,15 @@ NodeError
     PoolContentTooLarge           more pooled transactions than one answer may hold
     LogQueryTooLarge              more logs, or more work, than one answer may hold
     LogRangeTooLarge              more blocks than one log query may range over
+    CursorMalformed               text that is no event cursor
+    CursorOfAnotherChain          an event cursor made on a chain with another genesis
+    HistoryPruned                 blocks that this node no longer holds
+    FilterUnknown                 no such filter, or nobody asked for it for too long
+    FilterOutrun                  more happened since the last poll than is kept
+    SubscriptionKindUnknown       nothing of that name can be subscribed to
+    SubscriptionUnknown           the connection has no such subscription
+    SubscriptionLimitReached      the connection has as many subscriptions as it may
+    NotificationsUnsupported      a subscription asked for where nothing can be sent unasked
     SpecificationInvalid          a rule document that is incomplete or contradictory
       PublicChainId               the chain id belongs to a public network
     DeploymentFailed              a genesis step reverted or halted
@@ -69,6 +78,8 @@ NodeError
     StoreBusy                     another process holds the writer's place
     PoolFull                      the pool is at its limit
     NotIncludedYet                pooled, and in no block within the time its sender waits
+    CursorAhead                   this node has not come as far as the event cursor
+    FilterTableFull               the node keeps as many filters as it may
     CoreUnavailable               the core process does not answer
     CoreFailed                    the core met a fault of its own over this question
     DirectoryBusy                 another node runs on the data directory
@@ -395,6 +406,82 @@ class LogRangeTooLarge(Rejected):
         self.blocks_max = blocks_max
 
 
+class CursorMalformed(Rejected):
+    """Text that is no event cursor."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"malformed event cursor: {reason}")
+        self.reason = reason
+
+
+class CursorOfAnotherChain(Rejected):
+    """An event cursor made on a chain with another genesis; what follows it is not known here."""
+
+    def __init__(self, *, expected: bytes, found: bytes) -> None:
+        super().__init__(
+            f"the event cursor belongs to the chain with genesis 0x{found.hex()}..., "
+            f"this is 0x{expected.hex()}..."
+        )
+        self.expected = expected
+        self.found = found
+
+
+class HistoryPruned(Rejected):
+    """Blocks that this node no longer holds."""
+
+    def __init__(self, first_number: int) -> None:
+        super().__init__(f"pruned history unavailable: the first block kept here is {first_number}")
+        self.first_number = first_number
+
+
+class FilterUnknown(Rejected):
+    """No such filter, or nobody asked for it for too long."""
+
+    def __init__(self) -> None:
+        super().__init__("filter not found")
+
+
+class FilterOutrun(Rejected):
+    """More happened since the last poll than is kept; the filter is gone, nothing was skipped silently."""
+
+    def __init__(self, kept_max: int) -> None:
+        super().__init__(
+            f"more than {kept_max} pending transactions since the last poll; make a new filter"
+        )
+        self.kept_max = kept_max
+
+
+class SubscriptionKindUnknown(Rejected):
+    """Nothing of that name can be subscribed to."""
+
+    def __init__(self, kind: str, namespace: str) -> None:
+        super().__init__(f'no "{kind}" subscription in {namespace} namespace')
+        self.kind = kind
+        self.namespace = namespace
+
+
+class SubscriptionUnknown(Rejected):
+    """The connection has no such subscription."""
+
+    def __init__(self) -> None:
+        super().__init__("subscription not found")
+
+
+class SubscriptionLimitReached(Rejected):
+    """The connection has as many subscriptions as it may."""
+
+    def __init__(self, subscriptions_max: int) -> None:
+        super().__init__(f"at most {subscriptions_max} subscriptions per connection")
+        self.subscriptions_max = subscriptions_max
+
+
+class NotificationsUnsupported(Rejected):
+    """A subscription asked for where nothing can be sent unasked."""
+
+    def __init__(self) -> None:
+        super().__init__("notifications not supported; connect by WebSocket")
+
+
 class SpecificationInvalid(Rejected):
     """A rule document that is incomplete or contradictory."""
 
@@ -698,6 +785,25 @@ class NotIncludedYet(Unavailable):
             "corridor_explainTransaction says what it waits for"
         )
         self.transaction_hash = transaction_hash
+
+
+class CursorAhead(Unavailable):
+    """The node has not come as far as the event cursor: it is behind the one that made it."""
+
+    def __init__(self, *, number: int, head_number: int) -> None:
+        super().__init__(
+            f"the event cursor stands at block {number}, this node at {head_number}: it is behind"
+        )
+        self.number = number
+        self.head_number = head_number
+
+
+class FilterTableFull(Unavailable):
+    """The node keeps as many filters as it may."""
+
+    def __init__(self, filters_max: int) -> None:
+        super().__init__(f"the node keeps at most {filters_max} filters; uninstall some")
+        self.filters_max = filters_max
 
 
 class CoreUnavailable(Unavailable):

@@ -5,13 +5,13 @@ even while blocks are committed. `latest`, `safe` and `finalized` are all `head(
 committed is final.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 from node.block import Block, Header, Log, Receipt
-from node.errors import LogQueryTooLarge, StoreCorrupt
+from node.errors import CursorAhead, HistoryPruned, LogQueryTooLarge, StoreCorrupt
 from node.primitives import Address, Hash32, keccak
 from node.store import (
     ChainReader,
@@ -27,6 +27,14 @@ LOGS_MAX: Final = 10_000
 """Logs one answer may hold."""
 LOGS_EXAMINED_MAX: Final = 200_000
 """Index entries one query may look up: the measure of its work."""
+PAGE_EXAMINED_MAX: Final = 20_000
+"""Index entries one page of logs may look up; then it ends, full or not."""
+PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Bytes of data in the logs of one page, about."""
+NUMBER_MAX: Final = 2**63 - 1
+"""No chain has so many blocks."""
+LOG_INDEX_MAX: Final = 2**32 - 1
+"""No block holds so many logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +91,70 @@ class LogRecord:
     log_index: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LogPlace:
+    """Where a log stands in the one order of all logs; every node of a chain has the same."""
+
+    number: int
+    log_index: int
+
+    @classmethod
+    def end_of(cls, number: int) -> "LogPlace":
+        """After all the logs of a block; of block 0, which holds none: the beginning."""
+        return cls(number, LOG_INDEX_MAX)
+
+    @classmethod
+    def of_key(cls, key: bytes) -> "LogPlace":
+        """The place that a log key names."""
+        return cls(int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big"))
+
+    @property
+    def key(self) -> bytes:
+        """Its log key: number || log index."""
+        return encode_log_key(self.number, self.log_index)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPageQuery:
+    """Which logs, from which place on, and how many at most."""
+
+    after: LogPlace
+    """What stands here or before has been seen."""
+    logs_max: int
+    to_number: int = NUMBER_MAX
+    """Inclusive."""
+    addresses: tuple[Address, ...] = ()
+    topics: tuple[tuple[Hash32, ...], ...] = ()
+    bytes_max: int = PAGE_BYTES_MAX
+    """Bytes of data after which the page ends."""
+    accepts: Callable[[Log], bool] = lambda _: True
+    """What no index answers; asked last, of each log that the indexes give."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """The next logs in order. A page may be empty and yet not the last one."""
+
+    records: tuple[LogRecord, ...]
+    examined_to: LogPlace
+    """Whatever matches up to here is in this page or in one before it: where the next page begins."""
+    head: Header
+    """The newest block in the snapshot that the page was read from."""
+
+
 class History:
     """What is committed, read from the chain store."""
 
-    def __init__(self, store: ChainStore, *, logs_examined_max: int = LOGS_EXAMINED_MAX) -> None:
+    def __init__(
+        self,
+        store: ChainStore,
+        *,
+        logs_examined_max: int = LOGS_EXAMINED_MAX,
+        page_examined_max: int = PAGE_EXAMINED_MAX,
+    ) -> None:
         self._store = store
         self._logs_examined_max = logs_examined_max
+        self._page_examined_max = page_examined_max
 
     def head(self) -> Header:
         """Return the newest header; it is final."""
@@ -191,6 +257,22 @@ class History:
             found = _matching(reader, log_filter, _Work(self._logs_examined_max))
             return list(_resolve(reader, found))
 
+    def log_page(self, query: LogPageQuery) -> LogPage:
+        """Return the next matching logs in order, after bounded work.
+
+        Raises `CursorAhead` where this node has not come so far, `HistoryPruned` where it holds no longer what follows.
+        """
+        with self._store.read() as reader:
+            head = _header(reader, reader.head_number())
+            if query.after.number > head.number:
+                raise CursorAhead(number=query.after.number, head_number=head.number)
+            first_number = reader.first_number()
+            if LogPlace.of_key(_successor(query.after.key)).number < first_number:
+                raise HistoryPruned(first_number)
+            last_number = min(query.to_number, head.number)
+            found, reached = _next_matching(reader, query, last_number, self._page_examined_max)
+            return LogPage(tuple(_resolve(reader, found)), reached, head)
+
 
 @dataclass(slots=True)
 class _Work:
@@ -227,7 +309,7 @@ def _matching(reader: ChainReader, log_filter: LogFilter, work: _Work) -> list[S
     end = encode_log_key(min(log_filter.to_number, reader.head_number()) + 1, 0)
     constraints = [
         [_Alternative(posting, work) for posting in alternatives]
-        for alternatives in _constraints(reader, log_filter)
+        for alternatives in _constraints(reader, log_filter.addresses, log_filter.topics)
     ]
     found: list[StoredLog] = []
     while len(found) <= LOGS_MAX:
@@ -243,6 +325,39 @@ def _matching(reader: ChainReader, log_filter: LogFilter, work: _Work) -> list[S
     raise LogQueryTooLarge(found_max=LOGS_MAX, examined_max=work.examined_max)
 
 
+def _next_matching(
+    reader: ChainReader, query: LogPageQuery, last_number: int, examined_max: int
+) -> tuple[list[StoredLog], LogPlace]:
+    """Return the first matching logs after a place, and the place up to which nothing is left out."""
+    posting_lists = _constraints(reader, query.addresses, query.topics)
+    step_max = sum(map(len, posting_lists)) + 1
+    # The last step begins below the limit and may end above it, so that every page gets on.
+    work = _Work(examined_max + step_max)
+    constraints = [[_Alternative(each, work) for each in lists] for lists in posting_lists]
+    target, end = _successor(query.after.key), encode_log_key(last_number + 1, 0)
+    found: list[StoredLog] = []
+    size = 0
+    while (
+        target < end
+        and len(found) < query.logs_max
+        and size <= query.bytes_max
+        and work.examined < examined_max
+    ):
+        key = _first_allowed(constraints, target)
+        if key is None or key >= end:
+            target = end
+            break
+        if key == target:
+            work.examine()
+            stored = reader.log(key)
+            if len(stored.log.topics) >= len(query.topics) and query.accepts(stored.log):
+                found.append(stored)
+                size += len(stored.log.data)
+            key = _successor(key)
+        target = key
+    return found, LogPlace.of_key(_predecessor(target))
+
+
 def _first_allowed(constraints: Sequence[Sequence[_Alternative]], target: bytes) -> bytes | None:
     """Return `target` if every constraint holds there, else how far one of them lets us skip."""
     furthest = target
@@ -254,19 +369,27 @@ def _first_allowed(constraints: Sequence[Sequence[_Alternative]], target: bytes)
     return furthest
 
 
-def _constraints(reader: ChainReader, log_filter: LogFilter) -> list[list[PostingList]]:
-    """Return, for each condition of the filter, the posting lists of which one must match."""
+def _constraints(
+    reader: ChainReader,
+    addresses: tuple[Address, ...],
+    topics: tuple[tuple[Hash32, ...], ...],
+) -> list[list[PostingList]]:
+    """Return, for each condition of a filter, the posting lists of which one must match."""
     constraints = []
-    if log_filter.addresses:
-        constraints.append([reader.keys_by_address(address) for address in log_filter.addresses])
-    for position, topics in enumerate(log_filter.topics):
-        if topics:
-            constraints.append([reader.keys_by_topic(position, topic) for topic in topics])
+    if addresses:
+        constraints.append([reader.keys_by_address(address) for address in addresses])
+    for position, alternatives in enumerate(topics):
+        if alternatives:
+            constraints.append([reader.keys_by_topic(position, topic) for topic in alternatives])
     return constraints or [[reader.log_keys()]]
 
 
 def _successor(key: bytes) -> bytes:
     return (int.from_bytes(key, "big") + 1).to_bytes(len(key), "big")
+
+
+def _predecessor(key: bytes) -> bytes:
+    return (int.from_bytes(key, "big") - 1).to_bytes(len(key), "big")
 
 
 def _resolve(reader: ChainReader, logs: Sequence[StoredLog]) -> Iterator[LogRecord]:

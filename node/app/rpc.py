@@ -23,10 +23,13 @@ from node.errors import CoreUnavailable, NodeError, SettingsInvalid
 from node.history import History
 from node.permissions import Permissions
 from node.rpc.access import build_access
+from node.rpc.announcements import Announcements
 from node.rpc.health import Health
 from node.rpc.methods import Methods, View
 from node.rpc.methods.table import METHODS
-from node.rpc.server import Pages, Server
+from node.rpc.server import Pages, Receive, Scope, Send, Server
+from node.rpc.socket_protocol import SocketProtocol
+from node.rpc.websocket import Sockets
 from node.store import ChainStore, StateStore
 from node.telemetry import LogSink, RpcMetrics, configure_logs, format_samples, get_logger
 
@@ -87,16 +90,19 @@ def _run(settings: Settings, process: str, listener: SharedListener | None) -> i
     shutdown = Shutdown()
     obey_signals(shutdown)
     access = build_access(settings)
-    client = _connect(settings)
+    announcements = Announcements()
+    client = _connect(settings, announcements)
     view = _open_view(settings, client)
     metrics = RpcMetrics(METHODS)
     pages = Pages(
         report_readiness=Health(view.specification, view.history, client, view.clock).report,
         report_metrics=lambda: _report_metrics(client, process, metrics),
     )
-    face = Server(Methods(view), pages, access, metrics, settings.limits)
+    methods = Methods(view)
+    face = Server(methods, pages, access, metrics, settings.limits)
+    sockets = Sockets(methods, view, face, access, announcements, metrics)
     listener = listener or SharedListener(fileno=listen(settings.host, settings.port).detach())
-    server = uvicorn.Server(_server_config(face, settings))
+    server = uvicorn.Server(_server_config(face, sockets, settings))
     # Off the main thread the server leaves signals alone: they stay ours.
     worker = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
     worker.start()
@@ -120,6 +126,7 @@ def _run(settings: Settings, process: str, listener: SharedListener | None) -> i
     server.should_exit = True
     worker.join(seconds + 1)
     face.close()
+    sockets.close()
     return _end_now(shutdown.exit_code, sink)
 
 
@@ -129,10 +136,17 @@ def _end_now(exit_code: int, sink: LogSink) -> int:
     os._exit(exit_code)
 
 
-def _server_config(face: Server, settings: Settings) -> uvicorn.Config:
+def _server_config(face: Server, sockets: Sockets, settings: Settings) -> uvicorn.Config:
     limits = settings.limits
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await (sockets if scope["type"] == "websocket" else face)(scope, receive, send)
+
     return uvicorn.Config(
-        face,
+        serve,
+        ws=SocketProtocol,
+        ws_max_size=limits.body_bytes_max,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -154,6 +168,7 @@ def _open_view(settings: Settings, client: link.Client) -> View:
         engine=engine,
         admission=Admission(engine, Permissions(engine)),
         core=client,
+        filters=client.filters,
         clock=SystemClock(),
         client_version=CLIENT_VERSION,
         limits=settings.limits,
@@ -185,11 +200,12 @@ def _watch_core(client: link.Client, shutdown: Shutdown) -> None:
     shutdown.request(exit_code=EXIT_PEER_LOST, reason="the core process ended")
 
 
-def _connect(settings: Settings) -> link.Client:
+def _connect(settings: Settings, announcements: Announcements) -> link.Client:
     deadline = time.monotonic() + START_SECONDS_MAX
+    path = link.socket_path(settings.data_directory)
     while True:
         try:
-            return link.Client(link.socket_path(settings.data_directory))
+            return link.Client(path, announcements.on_head, announcements.on_pool_events)
         except CoreUnavailable:
             if time.monotonic() > deadline:
                 raise

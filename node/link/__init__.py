@@ -1,8 +1,9 @@
 """The socket between the core and the RPC processes: messages, server, client.
 
 The core listens on a unix socket; each RPC process keeps one connection. What crosses: raw transactions to submit,
-many in one frame, the questions only the pool can answer, the metrics of each process, and, unasked, the newest head
-and what happened to the pool. Everything else an RPC process reads for itself from the store.
+many in one frame, the questions only the pool can answer, filters, which the core holds (`node.filters`), the metrics
+of each process, and, unasked, the newest head and what happened to the pool. Everything else an RPC process reads for
+itself from the store.
 
 A submission carries the sender that the RPC process recovered from the signature, and the core does not recover it
 again. The socket is open to this user alone: whoever could lie there could write to the stores as well.
@@ -21,6 +22,7 @@ breaks the format ends its connection. When the core goes away every waiting req
 
 from node.link.board import Board
 from node.link.client import Client
+from node.link.filters import FilterKeeper, Filters
 from node.link.frames import Frame, Head, Kind
 from node.link.pool_codec import Submission
 from node.link.server import Intake, Server
@@ -29,6 +31,8 @@ from node.link.socket_path import socket_path
 __all__ = [
     "Board",
     "Client",
+    "FilterKeeper",
+    "Filters",
     "Frame",
     "Head",
     "Intake",

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from node.errors import CoreUnavailable, LinkFrameInvalid, NodeError, Rejected, Unavailable
+from node.link.filters import RemoteFilters
 from node.link.frames import (
     FRAME_BYTES_MAX,
     SAMPLES_BYTES_MAX,
@@ -69,6 +70,7 @@ class Client:
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[tuple[bytes, ...]]] = {}
         self._number = 0
+        self.filters = RemoteFilters(self._ask)
         threading.Thread(target=self._read, name="link-read", daemon=True).start()
 
     def submit_many(self, submissions: Sequence[Submission]) -> list[Hash32 | NodeError]:

@@ -20,6 +20,7 @@ from node.errors import (
     Unavailable,
 )
 from node.link.board import CORE, PROCESS_NAME_LENGTH_MAX, Board
+from node.link.filters import FilterKeeper, Filters, answer_filter_question
 from node.link.frames import Connection, Frame, Head, Kind, encode_error
 from node.link.outbox import NOTICES_MAX, Notice, Outbox
 from node.link.pool_codec import (
@@ -82,6 +83,7 @@ class Server:
         """
         self._intake = intake
         self._board = board or Board(bytes)
+        self.filters = FilterKeeper()
         self._on_fault = on_fault
         self._is_closed = False
         self._path = path
@@ -110,6 +112,9 @@ class Server:
 
     def announce_events(self, events: Sequence[PoolEvent]) -> None:
         """Tells every present client what happened to the pool, without waiting for any."""
+        self.filters.record_pending(
+            [event.transaction_hash for event in events if event.dropped_for is None]
+        )
         with self._lock:
             self._tell(events)
 
@@ -160,7 +165,7 @@ class Server:
         try:
             while (frame := connection.receive()) is not None:
                 answer = answer_samples(self._board, connection, frame)
-                connection.send(answer or answer_frame(self._intake, frame))
+                connection.send(answer or answer_frame(self._intake, self.filters, frame))
         except LinkFrameInvalid as error:
             get_logger().error("link_frame_invalid", fault=str(error))
         except InvariantBroken as error:
@@ -203,13 +208,13 @@ def _decode_process(name: bytes) -> str:
     return process
 
 
-def answer_frame(intake: Intake, request: Frame) -> Frame:
+def answer_frame(intake: Intake, filters: Filters, request: Frame) -> Frame:
     """The reply to one request: the answer, or the refusal that the intake raised.
 
     Raises `LinkFrameInvalid` where it is no request, and `InvariantBroken` where the core must end.
     """
     try:
-        fields = _answer(intake, request)
+        fields = _answer(intake, filters, request)
     except (LinkFrameInvalid, InvariantBroken):
         raise
     except (Rejected, Unavailable) as error:
@@ -220,7 +225,7 @@ def answer_frame(intake: Intake, request: Frame) -> Frame:
     return Frame(Kind.ANSWER, request.number, fields)
 
 
-def _answer(intake: Intake, request: Frame) -> tuple[bytes, ...]:
+def _answer(intake: Intake, filters: Filters, request: Frame) -> tuple[bytes, ...]:
     match request.kind, request.fields:
         case Kind.SUBMIT_MANY, fields:
             return encode_answers(intake.submit_many(decode_submissions(fields)))
@@ -244,4 +249,4 @@ def _answer(intake: Intake, request: Frame) -> tuple[bytes, ...]:
         case Kind.POOL_PAGE, (after, sender):
             return encode_page(intake.pool_page(*decode_page_request(after, sender)))
         case _:
-            raise LinkFrameInvalid(f"no such request: kind {request.kind}")
+            return answer_filter_question(filters, request)

@@ -1,7 +1,8 @@
 """What the wire says of every fault: one total table over the node's error tree.
 
 Codes follow the JSON-RPC specification (-32700 to -32600), EIP-1474 (-32000 to -32005) and geth (3: execution reverted,
-with the revert data), and EIP-7966 (4: a transaction sent and awaited in vain, with its hash).
+with the revert data; 4444: history pruned, with the first block kept), and EIP-7966 (4: a transaction sent and awaited
+in vain, with its hash).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from eth_abi.exceptions import DecodingError
 from node import errors
 from node.errors import NodeError
 from node.primitives import keccak
-from node.rpc.codec.format import format_data
+from node.rpc.codec.format import format_data, format_quantity
 from node.telemetry import get_logger
 
 REVERTED: Final = 3
@@ -26,6 +27,7 @@ UNAVAILABLE: Final = -32002
 OVER_LIMIT: Final = -32005
 UNAUTHENTICATED: Final = -32011
 FORBIDDEN: Final = -32012
+PRUNED: Final = 4444
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_UNKNOWN: Final = -32601
@@ -84,6 +86,15 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.PoolContentTooLarge: OVER_LIMIT,
     errors.LogQueryTooLarge: OVER_LIMIT,
     errors.LogRangeTooLarge: OVER_LIMIT,
+    errors.CursorMalformed: INVALID_PARAMETERS,
+    errors.CursorOfAnotherChain: INVALID_PARAMETERS,
+    errors.HistoryPruned: PRUNED,
+    errors.FilterUnknown: REFUSED,
+    errors.FilterOutrun: OVER_LIMIT,
+    errors.SubscriptionKindUnknown: METHOD_UNKNOWN,
+    errors.SubscriptionUnknown: REFUSED,
+    errors.SubscriptionLimitReached: OVER_LIMIT,
+    errors.NotificationsUnsupported: METHOD_UNKNOWN,
     errors.PublicChainId: INTERNAL,
     errors.DeploymentFailed: INTERNAL,
     errors.GenesisMismatch: INTERNAL,
@@ -117,6 +128,8 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.StoreBusy: UNAVAILABLE,
     errors.PoolFull: UNAVAILABLE,
     errors.NotIncludedYet: NOT_INCLUDED_YET,
+    errors.CursorAhead: UNAVAILABLE,
+    errors.FilterTableFull: OVER_LIMIT,
     errors.CoreUnavailable: UNAVAILABLE,
     errors.CoreFailed: UNAVAILABLE,
     errors.DirectoryBusy: INTERNAL,
@@ -171,6 +184,8 @@ def describe_error(error: NodeError) -> WireError:
         code = TIME_OUT_OF_ORDER
     if isinstance(error, errors.NotIncludedYet):
         return WireError(code, str(error), format_data(error.transaction_hash))
+    if isinstance(error, errors.HistoryPruned):
+        return WireError(code, str(error), format_quantity(error.first_number))
     if code == INTERNAL:
         get_logger().error("rpc_internal_error", error=type(error).__name__, fault=str(error))
         return WireError(code, f"internal error: {type(error).__name__}")

@@ -17,6 +17,7 @@
     by_address    address || number || log index -> ""
     by_topic      topic position(1) || topic(32) || number || log index -> ""
     meta          "format", "genesis", "head" (number), "height" (consensus), "app_hash",
+                  "first" (number; absent where the chain is kept from block 0 on),
                   "first_state" (number, once states were pruned: the oldest block whose state is kept)
 
 A block is committed in two steps: first the state (by the engine, through `StateStore.write`),

@@ -42,6 +42,7 @@ _GENESIS: Final = b"genesis"
 _HEAD: Final = b"head"
 _HEIGHT: Final = b"height"
 _APP_HASH: Final = b"app_hash"
+_FIRST: Final = b"first"
 _FIRST_STATE: Final = b"first_state"
 
 
@@ -194,6 +195,11 @@ class ChainReader:
         with self._transaction.cursor(self._tables[table]) as cursor:
             for key, value in cursor:
                 yield Entry(table, bytes(key), bytes(value))
+
+    def first_number(self) -> int:
+        """Return the oldest block that is kept whole: 0 unless blocks before it were left out."""
+        found = self._get("meta", _FIRST)
+        return 0 if found is None else int.from_bytes(found, "big")
 
     def header(self, number: int) -> Header | None:
         """Return the header of a block."""

@@ -169,7 +169,7 @@ def test_any_bytes_are_a_frame_or_refused_and_any_frame_is_answered_or_refused(
     try:
         frame = decode_frame(payload)
         with capture_logs() as logs:
-            reply = answer_frame(chain.core.intake, frame)
+            reply = answer_frame(chain.core.intake, chain.core.filters, frame)
     except LinkFrameInvalid:
         return
     assert logs == []
@@ -192,7 +192,7 @@ def test_any_fields_are_an_error_of_ours_or_refused(found: tuple[bytes, ...]) ->
 def test_a_frame_of_every_kind_with_nothing_in_it_is_refused_or_answered(chain: SmallChain) -> None:
     for kind in Kind:
         try:
-            reply = answer_frame(chain.core.intake, Frame(kind, 1, ()))
+            reply = answer_frame(chain.core.intake, chain.core.filters, Frame(kind, 1, ()))
         except LinkFrameInvalid:
             continue
         assert reply.kind in {Kind.ANSWER, Kind.REFUSAL}

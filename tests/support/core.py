@@ -19,6 +19,7 @@ from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.engine import Alloc, PyEvmEngine
 from node.history import History
+from node.link import FilterKeeper
 from node.permissions import Permissions
 from node.pool import Pool
 from node.primitives import Hash32, keccak
@@ -55,6 +56,7 @@ class Core:
     intake: Intake
     solo: SoloEngine
     tips: list[Tip] = field(default_factory=list)
+    filters: FilterKeeper = field(default_factory=FilterKeeper)
 
     @property
     def history(self) -> History:
@@ -84,6 +86,7 @@ class Core:
             engine=self.engine,
             admission=Admission(self.engine, Permissions(self.engine)),
             core=self.intake,
+            filters=self.filters,
             clock=self.clock,
             client_version="corridor-node/test",
         )

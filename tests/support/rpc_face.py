@@ -13,7 +13,7 @@ from node.rpc.server import Pages, Server
 
 
 class Unobserved:
-    """Nobody looks. Implements `rpc.server.ServerObserver`."""
+    """Nobody looks. Implements `rpc.server.ServerObserver`, `rpc.websocket.ConnectionObserver`."""
 
     def call_ended(self, method: str, outcome: str, seconds: float) -> None:
         """Nothing is counted."""
@@ -25,6 +25,12 @@ class Unobserved:
         """Nothing is counted."""
 
     def request_ended(self, *, bytes_in: int, bytes_out: int) -> None:
+        """Nothing is counted."""
+
+    def connection_opened(self) -> None:
+        """Nothing is counted."""
+
+    def connection_closed(self) -> None:
         """Nothing is counted."""
 
 

@@ -15,6 +15,7 @@ from node.block import (
     REQUESTS_HASH,
     WITHDRAWALS_ROOT,
     Block,
+    Header,
     Log,
 )
 from node.history import LogRecord, ReceiptRecord
@@ -51,7 +52,17 @@ def format_data(value: bytes) -> str:
 
 def format_block(block: Block, transactions: list[Json]) -> JsonObject:
     """The block object; `transactions` are hashes or transaction objects."""
-    header = block.header
+    return {
+        **format_header(block.header),
+        "size": format_quantity(block.size),
+        "uncles": [],
+        "withdrawals": [],
+        "transactions": transactions,
+    }
+
+
+def format_header(header: Header) -> JsonObject:
+    """The header object: what a block object says beyond its body."""
     return {
         "number": format_quantity(header.number),
         "hash": format_data(header.hash),
@@ -75,10 +86,6 @@ def format_block(block: Block, transactions: list[Json]) -> JsonObject:
         "excessBlobGas": format_quantity(EXCESS_BLOB_GAS),
         "parentBeaconBlockRoot": format_data(PARENT_BEACON_BLOCK_ROOT),
         "requestsHash": format_data(REQUESTS_HASH),
-        "size": format_quantity(block.size),
-        "uncles": [],
-        "withdrawals": [],
-        "transactions": transactions,
     }
 
 

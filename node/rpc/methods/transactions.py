@@ -9,6 +9,7 @@ from typing import Final
 from node.block import Block
 from node.errors import DryRunTooLong, NodeError, NoKeysHeld, NotIncludedYet, Rejected
 from node.link import Submission
+from node.primitives import Hash32
 from node.rpc.codec.format import TransactionPlace, format_data, format_receipt, format_transaction
 from node.rpc.codec.parse import (
     parse_address,
@@ -66,6 +67,16 @@ def eth_get_transaction_receipt(view: View, transaction_hash: Json) -> JsonObjec
     """The receipt of a committed transaction; null where there is none."""
     record = view.history.receipt(parse_hash(transaction_hash, name="hash"))
     return None if record is None else format_receipt(record, decode_transaction(record.raw))
+
+
+def format_pending(view: View, transaction_hash: Hash32) -> JsonObject | None:
+    """A transaction as it stood in the pool, though it may be in a block by now; None where it is nowhere."""
+    pooled = view.core.pooled_transaction(transaction_hash) or view.history.transaction(
+        transaction_hash
+    )
+    if pooled is None:
+        return None
+    return format_transaction(decode_transaction(pooled.raw), pooled.sender, None)
 
 
 def eth_send_raw_transaction(view: View, raw: Json) -> str:

@@ -13,7 +13,7 @@ from node.engine import BlockEnv, Engine
 from node.engine.seam import ANCESTOR_HASHES_MAX
 from node.errors import BlockUnknown, StatePruned
 from node.history import History
-from node.link import Intake
+from node.link import Filters, Intake
 from node.primitives import Hash32
 from node.rpc.codec.parse import BlockReference, BlockTag, parse_block_reference
 from node.rpc.json_value import Json
@@ -32,6 +32,7 @@ class View:
     engine: Engine
     admission: Admission
     core: Intake
+    filters: Filters
     clock: Clock
     client_version: str
     limits: Limits = field(default_factory=Limits)
