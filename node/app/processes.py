@@ -7,6 +7,7 @@ either stands on a command line or in an environment, and all serve one port.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def rpc_processes(settings: Settings, shutdown: Shutdown) -> Iterator[None]:
         Keeper(
             COMMAND,
             shutdown,
-            standard_input=Inheritance(settings, f"rpc-{number}", descriptor).encode(),
+            standard_input=Inheritance(settings, f"rpc-{number}", descriptor, os.getpid()).encode(),
             descriptors=(descriptor,),
         )
         for number in range(1, settings.rpc_processes + 1)

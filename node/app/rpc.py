@@ -51,6 +51,8 @@ class Inheritance:
     """Its name in logs and metrics."""
     listener: int
     """The descriptor of the port's listening socket."""
+    core: int
+    """The core's process id: this process serves no other one."""
 
     def encode(self) -> bytes:
         """As JSON."""
@@ -58,6 +60,7 @@ class Inheritance:
             "settings": self.settings.model_dump(mode="json"),
             "process": self.process,
             "listener": self.listener,
+            "core": self.core,
         }
         return json.dumps(document).encode()
 
@@ -67,7 +70,8 @@ class Inheritance:
         try:
             document = json.loads(inherited)
             settings = Settings.model_validate_json(json.dumps(document["settings"]))
-            return cls(settings, str(document["process"]), int(document["listener"]))
+            process, listener = str(document["process"]), int(document["listener"])
+            return cls(settings, process, listener, int(document["core"]))
         except (ValueError, KeyError, TypeError) as error:
             raise SettingsInvalid("--inherited is for the core alone: use other flags") from error
 
@@ -75,23 +79,26 @@ class Inheritance:
 def run_kept_rpc(inherited: bytes) -> int:
     """Runs an RPC process that its core has started; gives the exit code."""
     given = Inheritance.decode(inherited)
-    return _run(given.settings, given.process, SharedListener(fileno=given.listener))
+    listener = SharedListener(fileno=given.listener)
+    return _run(given.settings, given.process, listener, given.core)
 
 
 def run_rpc(settings: Settings) -> int:
     """Runs an RPC process beside a core that runs already, on a port of its own; gives the exit code."""
-    return _run(settings, f"rpc-{os.getpid()}", None)
+    return _run(settings, f"rpc-{os.getpid()}", None, None)
 
 
-def _run(settings: Settings, process: str, listener: SharedListener | None) -> int:
-    """Serves JSON-RPC until a signal or the core's end."""
+def _run(
+    settings: Settings, process: str, listener: SharedListener | None, core: int | None
+) -> int:
+    """Serves JSON-RPC until a signal or the core's end; `core` is the process that must be this one's parent."""
     sink = configure_logs(process=process, level=settings.log_level)
     threading.stack_size(THREAD_STACK_BYTES)
     shutdown = Shutdown()
     obey_signals(shutdown)
     access = build_access(settings)
     announcements = Announcements()
-    client = _connect(settings, announcements)
+    client = _connect(settings, announcements, core)
     view = _open_view(settings, client)
     metrics = RpcMetrics(METHODS)
     pages = Pages(
@@ -200,13 +207,22 @@ def _watch_core(client: link.Client, shutdown: Shutdown) -> None:
     shutdown.request(exit_code=EXIT_PEER_LOST, reason="the core process ended")
 
 
-def _connect(settings: Settings, announcements: Announcements) -> link.Client:
+def _connect(settings: Settings, announcements: Announcements, core: int | None) -> link.Client:
+    """A connection to the core; raises `CoreUnavailable`, also where the core that started this process has ended.
+
+    An orphan must not go over to its core's successor: it holds the port that the successor waits for.
+    """
     deadline = time.monotonic() + START_SECONDS_MAX
     path = link.socket_path(settings.data_directory)
     while True:
-        try:
-            return link.Client(path, announcements.on_head, announcements.on_pool_events)
-        except CoreUnavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_SECONDS)
+        client = None
+        with contextlib.suppress(CoreUnavailable):
+            client = link.Client(path, announcements.on_head, announcements.on_pool_events)
+        is_orphan = core is not None and os.getppid() != core
+        if client is not None and not is_orphan:
+            return client
+        if client is not None:
+            client.close()
+        if is_orphan or time.monotonic() > deadline:
+            raise CoreUnavailable
+        time.sleep(POLL_SECONDS)

@@ -26,6 +26,7 @@ from node.engine import PyEvmEngine
 from node.events import EventSelection
 from node.history import History, LogPlace
 from node.permissions import Permissions
+from node.primitives import Hash32
 from node.rpc.codec.events import format_event
 from node.store import ChainStore, MemoryState
 from support.core import MovableClock
@@ -207,7 +208,7 @@ def test_a_node_that_replays_the_chain_gives_the_same_events_with_the_same_curso
     again = ChainStore(tmp_path / "chain")
     try:
         genesis_hash = replay(street.genesis, History(store), again)
-        found: list[Any] = []
+        found: list[dict[str, Any]] = []
         after = LogPlace.end_of(0)
         history = History(again)
         while len(found) < len(expected):
@@ -221,7 +222,7 @@ def test_a_node_that_replays_the_chain_gives_the_same_events_with_the_same_curso
     assert found == expected
 
 
-def replay(genesis_file: Path, history: History, store: ChainStore) -> Any:
+def replay(genesis_file: Path, history: History, store: ChainStore) -> Hash32:
     """Executes the blocks of a chain once more; gives the genesis hash."""
     engine = PyEvmEngine(MemoryState())
     loaded, state = genesis.load(genesis_file.read_bytes(), engine)

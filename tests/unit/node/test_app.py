@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from node import link
 from node.app.keeper import RPC_FAILURES_MAX, Keeper
 from node.app.listener import SharedListener, listen, url_of
-from node.app.rpc import Inheritance
+from node.app.rpc import Inheritance, _connect
 from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, Shutdown, guard
 from node.config import ClientSettings, Limits, Settings
-from node.errors import SettingsInvalid, StateMissing
+from node.errors import CoreUnavailable, SettingsInvalid, StateMissing
+from node.rpc.announcements import Announcements
 
 ENDED_FOR_GOOD = 3
+
+
+class UnaskedIntake:
+    """A core that is asked nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +117,27 @@ def test_an_rpc_process_gets_what_its_core_has(tmp_path: Path) -> None:
         limits=Limits(threads=3),
         clients={"bank": ClientSettings(token_sha256="ab" * 32, deny=("debug_*",))},
     )
-    given = Inheritance(settings, "rpc-2", 7)
+    given = Inheritance(settings, "rpc-2", 7, 4_242)
     assert Inheritance.decode(given.encode()) == given
+
+
+@pytest.mark.parametrize(("is_own_core", "is_served"), [(True, True), (False, False)])
+def test_an_rpc_process_whose_core_has_ended_does_not_go_over_to_its_successor(
+    tmp_path: Path, is_own_core: bool, is_served: bool
+) -> None:
+    """N-51."""
+    settings = Settings(genesis_file=tmp_path / "genesis.json", data_directory=tmp_path, port=8545)
+    successor = link.Server(link.socket_path(tmp_path), UnaskedIntake(), lambda _: None)
+    successor.start()
+    core = os.getppid() if is_own_core else os.getpid()
+    try:
+        if is_served:
+            _connect(settings, Announcements(), core).close()
+        else:
+            with pytest.raises(CoreUnavailable):
+                _connect(settings, Announcements(), core)
+    finally:
+        successor.close()
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"7", b'{"settings": {}}', b"\xff"])
