@@ -149,10 +149,10 @@ class TestTheDebtorBank:
         assert self.available(bank, ALICE) == 200_000
 
     def test_adopts_what_the_chain_has_when_its_instruction_reverted_because_it_is_there(
-        self, bank: Desk
+        self, bank: Desk, tmp_path: Path
     ) -> None:
         """As after a restore: the chain settled the payment before the restored books knew it."""
-        twin = Desk(BANK_A, bank.institution.settings.database.parent / "twin")
+        twin = Desk(BANK_A, tmp_path / "twin")
         payment = self.reserved(twin)
         bank.sees(self.instructed(payment))
         bank.sees(self.told(payment, "Accepted"), self.told(payment, "PaymentSettled"))
