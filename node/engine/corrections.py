@@ -52,5 +52,5 @@ class CorrectedState(PragueState):
         """Whether no contract can be created there."""
         if super().has_code_or_nonce(address):
             return True
-        root = self._account_db._get_storage_root(address)  # type: ignore[attr-defined]  # noqa: SLF001 - its interface has no name for it
+        root = self._account_db.get_storage_root(address)  # type: ignore[attr-defined]  # our own, see `accounts`
         return bool(root != EMPTY_TRIE_ROOT)

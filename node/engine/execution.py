@@ -25,9 +25,7 @@ from eth.exceptions import (
     WriteProtection,
 )
 from eth.exceptions import InsufficientFunds as CallerTooPoor
-from eth.vm.interrupt import EVMMissingData
 from eth.vm.message import Message
-from trie.exceptions import MissingTrieNode
 
 from node.block import Log, Receipt
 from node.engine.dry_run import AccountOverride, Call, CallOutcome, CallStatus
@@ -209,8 +207,6 @@ def run(state: WorldState, executable: Executable) -> tuple[ComputationAPI, int,
     snapshot = state.snapshot()
     try:
         computation = state.get_transaction_executor()(cast(SignedTransactionAPI, executable))
-    except (EVMMissingData, MissingTrieNode):
-        raise
     except DETERMINISTIC_FAULTS as error:
         state.revert(snapshot)
         state.clear_transient_storage()

@@ -6,9 +6,9 @@ nonce moved. So every transaction passes our static check and the account checks
 py-evm sees only what it can run. What it computes stays in memory until `commit`, one durable
 write.
 
-Whatever fails inside py-evm becomes one of these, and nothing else:
+Accounts and tries are our own (`accounts`, `state_trie`): a node or code that the store lost is
+StateMissing, which stops. Whatever fails inside py-evm becomes one of these, and nothing else:
 
-    a missing trie node or code          -> StateMissing      stop: the store lost something
     recursion or memory at its limit     -> EngineExhausted   stop: another node might go on
     anything else it may raise           -> ExecutionImpossible, the state rolled back: the same
                                             bytes fail the same way on every node
@@ -18,13 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-import rlp
 from eth.abc import ComputationAPI
-from eth.rlp.accounts import Account
 from eth.vm.message import Message
-from trie.hexary import HexaryTrie
 
 from node.block import merge_blooms, receipts_root, transactions_root
+from node.engine.accounts import EMPTY_ACCOUNT, decode_account
 from node.engine.draft import run_draft
 from node.engine.dry_run import (
     AccountOverride,
@@ -57,11 +55,13 @@ from node.engine.seam import (
     TracedBlock,
     skip_reason_of,
 )
+from node.engine.state_buffer import StateBuffer
+from node.engine.state_trie import StateTrie
 from node.engine.trace import CallFrame, Trace, TraceOptions
 from node.engine.tracing import Budget, Recording, top_frame_of
+from node.engine.trie_node import Node, NodeMemory
 from node.engine.world_state import (
     RecordingState,
-    StateBuffer,
     TouchedState,
     WorldState,
     genesis_class_of,
@@ -92,10 +92,11 @@ class PyEvmEngine:
 
     def __init__(self, store: StateValues) -> None:
         self._store = store
+        self._memory = NodeMemory()
 
     def load_genesis(self, alloc: Alloc) -> LoadedGenesis:
         """Return the state of an allocation; `commit` its handle to keep it."""
-        buffer = StateBuffer(self._store)
+        buffer = self._buffer()
         state = open_state(WorldState, buffer, EMPTY_TRIE_ROOT)
         put_alloc(state, alloc)
         state.persist()
@@ -108,7 +109,7 @@ class PyEvmEngine:
 
         The senders' own nonces do not move: a step is a message, not a transaction.
         """
-        state = open_state(RecordingState, StateBuffer(self._store), EMPTY_TRIE_ROOT, env)
+        state = open_state(RecordingState, self._buffer(), EMPTY_TRIE_ROOT, env)
         state.computation_class = genesis_class_of(state.computation_class)
         put_alloc(state, alloc)
         for position, step in enumerate(steps):
@@ -128,7 +129,7 @@ class PyEvmEngine:
         self, env: BlockEnv, parent_root: Hash32, raw_transactions: Sequence[bytes]
     ) -> Executed:
         """Return what the transactions do on top of the parent's state; total over their bytes."""
-        buffer = StateBuffer(self._store)
+        buffer = self._buffer()
         included: list[Included] = []
         skipped: list[Skipped] = []
         gas_used = 0
@@ -159,11 +160,16 @@ class PyEvmEngine:
 
     def commit(self, handle: Handle) -> None:
         """Write a computed state durably; again is harmless."""
-        self._store.write(_pending(handle).values)
+        pending = _pending(handle)
+        self._store.write(pending.values)
+        for node_hash, node in pending.nodes.items():
+            self._memory.put(node_hash, node)
 
     def discard(self, handle: Handle) -> None:
         """Forget a computed state."""
-        _pending(handle).values.clear()
+        pending = _pending(handle)
+        pending.values.clear()
+        pending.nodes.clear()
 
     def call(
         self,
@@ -179,7 +185,7 @@ class PyEvmEngine:
         EVM cannot even start, and whatever `watch` raises.
         """
         with translated_faults():
-            state = open_state(WorldState, StateBuffer(self._store), root, env)
+            state = open_state(WorldState, self._buffer(), root, env)
             apply_overrides(state, overrides or {})
             if watch is not None:
                 watch()
@@ -188,15 +194,8 @@ class PyEvmEngine:
 
     def account(self, root: Hash32, address: Address) -> AccountState:
         """Return an account at a root."""
-        account = rlp.decode(encoded, Account) if (encoded := self._leaf(root, address)) else None
-        if account is None:
-            return AccountState(0, 0, EMPTY_CODE_HASH, EMPTY_TRIE_ROOT)
-        return AccountState(
-            account.nonce,
-            account.balance,
-            Hash32(account.code_hash),
-            Hash32(account.storage_root),
-        )
+        encoded = self._leaf(root, address)
+        return decode_account(encoded) if encoded else EMPTY_ACCOUNT
 
     def storage(self, root: Hash32, address: Address, slot: int) -> int:
         """Return a storage slot at a root."""
@@ -231,7 +230,7 @@ class PyEvmEngine:
         traces: list[Trace] = []
         gas_used = 0
         with translated_faults():
-            state = open_state(WorldState, StateBuffer(self._store), parent_root, env)
+            state = open_state(WorldState, self._buffer(), parent_root, env)
             watch()
             record_parent_hash(state, env)
             state.computation_class = watched_class_of(state.computation_class, watch)
@@ -257,7 +256,7 @@ class PyEvmEngine:
     ) -> Trace:
         """Return how a call would run."""
         with translated_faults():
-            state = open_state(WorldState, StateBuffer(self._store), root, env)
+            state = open_state(WorldState, self._buffer(), root, env)
             watch()
             apply_overrides(state, overrides)
             state.computation_class = watched_class_of(state.computation_class, watch)
@@ -280,7 +279,7 @@ class PyEvmEngine:
     ) -> CallAccesses:
         """Return what a call gives and which accounts and slots it touches."""
         with translated_faults():
-            state = open_state(TouchedState, StateBuffer(self._store), root, env)
+            state = open_state(TouchedState, self._buffer(), root, env)
             watch()
             apply_overrides(state, overrides)
             state.computation_class = watched_class_of(state.computation_class, watch)
@@ -305,9 +304,10 @@ class PyEvmEngine:
         watch: Callable[[], None],
     ) -> CallsRun:
         """Return what calls do one after the other in a block of their own, on top of a state."""
-        buffer = StateBuffer(self._store)
+        buffer = self._buffer()
         if parent is not None:
             buffer.written.update(_pending(parent).values)
+            buffer.made.update(_pending(parent).nodes)
         with translated_faults():
             state = open_state(WorldState, buffer, root, env)
             runs = run_draft(state, env, draft, watch)
@@ -317,7 +317,10 @@ class PyEvmEngine:
     def _leaf(self, root: Hash32, key: bytes) -> bytes:
         """Return what a secured trie holds for a key; empty if nothing."""
         with translated_faults():
-            return bytes(HexaryTrie(StateBuffer(self._store), root).get(keccak(key)))
+            return StateTrie(self._buffer(), root).get(keccak(key))
+
+    def _buffer(self) -> StateBuffer:
+        return StateBuffer(self._store, self._memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,10 +328,12 @@ class _Pending:
     """What a Handle of this engine holds."""
 
     values: dict[bytes, bytes]
+    nodes: dict[bytes, Node]
+    """The trie nodes among the values, decoded."""
 
 
 def _handle_of(buffer: StateBuffer) -> Handle:
-    return Handle(_Pending(buffer.written))
+    return Handle(_Pending(buffer.written, buffer.made))
 
 
 def _pending(handle: Handle) -> _Pending:

@@ -1,7 +1,7 @@
-"""py-evm's state with our store below it and our executor on top of it.
+"""py-evm's state with our accounts below it and our executor on top of it.
 
-The only module besides `py_evm` that knows py-evm. A `WorldState` reads through a `StateBuffer`,
-which keeps what is written; nothing reaches the store from here. Its computation class is that of
+A `WorldState` keeps its accounts in `Accounts`, which read through a `StateBuffer`; nothing reaches
+the store from here. Its computation class is that of
 the block's rules, without the precompiled contracts they refuse. `translated_faults` is where what
 means "stop" becomes an error of ours.
 """
@@ -13,19 +13,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeVar, cast
 
-from eth.abc import ComputationAPI, MessageAPI, SignedTransactionAPI
-from eth.db.atomic import AtomicDB
-from eth.db.backends.base import BaseDB
+from eth.abc import AtomicDatabaseAPI, ComputationAPI, MessageAPI, SignedTransactionAPI
 from eth.exceptions import (
     VMError,
 )
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES, PragueComputation
 from eth.vm.forks.prague.state import PragueTransactionExecutor
-from eth.vm.interrupt import EVMMissingData
 from eth_typing import BlockNumber
 from eth_utils.exceptions import ValidationError
-from trie.exceptions import MissingTrieNode
 
 from node.block import (
     COINBASE,
@@ -33,8 +29,11 @@ from node.block import (
     EXCESS_BLOB_GAS,
     MIX_HASH,
 )
+from node.engine.accounts import Accounts
 from node.engine.corrections import MODEXP_ADDRESS, OPCODES, CorrectedState, modexp
 from node.engine.seam import BLOB_BASE_FEE, Alloc, BlockEnv, GenesisAccount
+from node.engine.state_buffer import StateBuffer
+from node.engine.transient_storage import TransientStorage
 from node.errors import (
     EngineExhausted,
     StateMissing,
@@ -44,7 +43,6 @@ from node.primitives import (
     Address,
     Hash32,
 )
-from node.store import StateValues
 
 DETERMINISTIC_FAULTS: Final[tuple[type[Exception], ...]] = (
     ValidationError,
@@ -65,31 +63,6 @@ WATCH_INTERVAL: Final = 1_024
 
 class PrecompileRefused(VMError):
     """The block's rules refuse this precompiled contract: the call halts and burns its gas."""
-
-
-class StateBuffer(BaseDB):
-    """The state store with the block's writes laid over it."""
-
-    def __init__(self, store: StateValues) -> None:
-        self._store = store
-        self.written: dict[bytes, bytes] = {}
-
-    def __getitem__(self, key: bytes) -> bytes:
-        value = self.written.get(key)
-        if value is None:
-            value = self._store.get(key)
-            if value is None:
-                raise KeyError(key)
-        return value
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self.written[key] = value
-
-    def __delitem__(self, key: bytes) -> None:
-        self.written.pop(key, None)
-
-    def _exists(self, key: bytes) -> bool:
-        return key in self.written or self._store.get(key) is not None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -185,6 +158,8 @@ class WorldState(CorrectedState):
     """Prague's state as this chain has it."""
 
     transaction_executor_class = Executor
+    account_db_class = Accounts
+    _transient_storage_class = TransientStorage
     pretended_blob_base_fee = BLOB_BASE_FEE
 
     @property
@@ -311,7 +286,9 @@ def open_state(
     """
     if root != EMPTY_TRIE_ROOT and root not in buffer:
         raise StateMissing(root)
-    state = kind(AtomicDB(buffer), _context_of(env) if env else _GENESIS_CONTEXT, root)
+    state = kind(
+        cast(AtomicDatabaseAPI, buffer), _context_of(env) if env else _GENESIS_CONTEXT, root
+    )
     if env:
         state.computation_class = computation_class_of(env.rules.precompiles_refused)
         state.pretended_blob_base_fee = env.blob_base_fee
@@ -334,10 +311,6 @@ def translated_faults() -> Iterator[None]:
     """Turn what means "stop" into our own errors."""
     try:
         yield
-    except MissingTrieNode as error:
-        raise StateMissing(bytes(error.missing_node_hash)) from error
-    except EVMMissingData as error:
-        raise StateMissing(b"") from error
     except RecursionError as error:
         raise EngineExhausted("recursion") from error
     except MemoryError as error:
