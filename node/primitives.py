@@ -10,7 +10,7 @@ from typing import Final
 
 import coincurve
 import eth_typing
-from eth_hash.auto import keccak as _keccak
+from sha3 import keccak_256
 
 from node.errors import MalformedRlp, SignatureInvalid
 
@@ -34,7 +34,7 @@ ZERO_HASH: Final = Hash32(bytes(32))
 
 def keccak(data: bytes) -> Hash32:
     """Return the Keccak-256 hash."""
-    return Hash32(_keccak(data))
+    return Hash32(keccak_256(data).digest())
 
 
 EMPTY_CODE_HASH: Final = keccak(b"")
@@ -101,7 +101,7 @@ def decode_list(item: RlpItem, length: int | None = None) -> Sequence[RlpItem]:
 
 def address_of_public_key(public_key: bytes) -> Address:
     """Return the address of an uncompressed public key (64 bytes, without the 0x04 prefix)."""
-    return Address(_keccak(public_key)[12:])
+    return Address(keccak(public_key)[12:])
 
 
 def recover_address(message_hash: bytes, *, r: int, s: int, y_parity: int) -> Address:
@@ -120,7 +120,7 @@ def recover_address(message_hash: bytes, *, r: int, s: int, y_parity: int) -> Ad
 
 def created_address(sender: Address, nonce: int) -> Address:
     """Return where a creating transaction of that sender and nonce puts its contract."""
-    return Address(_keccak(encode_rlp([sender, encode_uint(nonce)]))[12:])
+    return Address(keccak(encode_rlp([sender, encode_uint(nonce)]))[12:])
 
 
 def _prefix(length: int, offset: int) -> bytes:
