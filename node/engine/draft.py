@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eth.abc import MessageAPI, StateAPI, TransactionContextAPI
-from eth.vm.forks.prague.computation import PragueComputation
 
 from node.block import Log, Receipt
+from node.engine.computation import DirectComputation
 from node.engine.dry_run import SIMULATION_GAS_MAX, CallRun, DraftBlock, DraftCall
 from node.engine.execution import (
     NO_ADDRESS,
@@ -176,7 +176,7 @@ def _is_transfer(log: Log) -> bool:
     return log.address is TRANSFER_LOG_ADDRESS
 
 
-def _transfers_class_of(kind: type[PragueComputation]) -> type[PragueComputation]:
+def _transfers_class_of(kind: type[DirectComputation]) -> type[DirectComputation]:
     """Return a computation that logs transfers of native coin."""
 
     class TransferComputation(kind):  # type: ignore[valid-type,misc]  # a class made for one block
@@ -207,7 +207,7 @@ def _transfers_class_of(kind: type[PragueComputation]) -> type[PragueComputation
     return TransferComputation
 
 
-def _logged_selfdestruct(kind: type[PragueComputation]) -> Callable[..., Any]:
+def _logged_selfdestruct(kind: type[DirectComputation]) -> Callable[..., Any]:
     original = kind.opcodes[_SELFDESTRUCT]
 
     def run_selfdestruct(computation: Any) -> None:  # py-evm's, as the class above makes it

@@ -13,12 +13,13 @@ from eth.exceptions import (
     Halt,
     VMError,
 )
-from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.gas_meter import GasMeter, allow_negative_refund_strategy
 from eth.vm.logic.invalid import InvalidOpcode
 
 from node.block import Log
+from node.engine.computation import DirectComputation
 from node.engine.execution import undefined_name_of
+from node.engine.instructions import plain_instructions
 from node.engine.trace import (
     StructLog,
 )
@@ -130,11 +131,11 @@ class Recorder(Protocol):
         ...
 
 
-def recorded_class_of(kind: type[PragueComputation], recorder: Recorder) -> type[PragueComputation]:
+def recorded_class_of(kind: type[DirectComputation], recorder: Recorder) -> type[DirectComputation]:
     """Return a computation that tells a recorder what it does."""
 
     class Recorded(_readable_class_of(kind)):  # type: ignore[misc]  # a class made for one run
-        opcodes = _Instructions(kind.opcodes, recorder)
+        opcodes = _Instructions(plain_instructions(kind.opcodes), recorder)
 
         def apply_child_computation(self, child_msg: MessageAPI) -> ComputationAPI:
             recorder.begin(self, child_msg)
@@ -153,7 +154,7 @@ def recorded_class_of(kind: type[PragueComputation], recorder: Recorder) -> type
     return Recorded
 
 
-def _readable_class_of(kind: type[PragueComputation]) -> type[PragueComputation]:
+def _readable_class_of(kind: type[DirectComputation]) -> type[DirectComputation]:
     """Return a computation that is a `RecordedComputation` too."""
 
     class Readable(kind):  # type: ignore[valid-type,misc]  # a class made for one run

@@ -6,7 +6,6 @@ the block's rules, without the precompiled contracts they refuse. `translated_fa
 means "stop" becomes an error of ours.
 """
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from eth.exceptions import (
     VMError,
 )
 from eth.vm.execution_context import ExecutionContext
-from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES, PragueComputation
+from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES
 from eth.vm.forks.prague.state import PragueTransactionExecutor
 from eth_typing import BlockNumber
 from eth_utils.exceptions import ValidationError
@@ -30,7 +29,8 @@ from node.block import (
     MIX_HASH,
 )
 from node.engine.accounts import Accounts
-from node.engine.corrections import MODEXP_ADDRESS, OPCODES, CorrectedState, modexp
+from node.engine.computation import DirectComputation
+from node.engine.corrections import MODEXP_ADDRESS, CorrectedState, modexp
 from node.engine.seam import BLOB_BASE_FEE, Alloc, BlockEnv, GenesisAccount
 from node.engine.state_buffer import StateBuffer
 from node.engine.transient_storage import TransientStorage
@@ -55,10 +55,6 @@ DETERMINISTIC_FAULTS: Final[tuple[type[Exception], ...]] = (
     AttributeError,
 )
 """What py-evm may raise by mistake, from the same bytes on every machine."""
-
-
-WATCH_INTERVAL: Final = 1_024
-"""Charges of gas between two calls of a dry run's watch."""
 
 
 class PrecompileRefused(VMError):
@@ -91,7 +87,7 @@ class Executor(PragueTransactionExecutor):
 
 
 @cache
-def computation_class_of(refused: tuple[int, ...]) -> type[PragueComputation]:
+def computation_class_of(refused: tuple[int, ...]) -> type[DirectComputation]:
     """Return Prague's computation, in which a call of a refused precompiled contract halts.
 
     A refused one keeps its place among the addresses that are always warm.
@@ -100,8 +96,7 @@ def computation_class_of(refused: tuple[int, ...]) -> type[PragueComputation]:
     def refuse(_computation: ComputationAPI) -> ComputationAPI:
         raise PrecompileRefused
 
-    class RuledComputation(PragueComputation):
-        opcodes = OPCODES
+    class RuledComputation(DirectComputation):
         _precompiles = (
             PRAGUE_PRECOMPILES
             | {MODEXP_ADDRESS: modexp}
@@ -112,21 +107,18 @@ def computation_class_of(refused: tuple[int, ...]) -> type[PragueComputation]:
 
 
 def watched_class_of(
-    kind: type[PragueComputation], watch: Callable[[], None]
-) -> type[PragueComputation]:
-    """Return a computation that calls `watch` every WATCH_INTERVAL charges of gas."""
-    charges = itertools.count(1)
+    kind: type[DirectComputation], watch: Callable[[], None]
+) -> type[DirectComputation]:
+    """Return a computation that calls `watch` now and again."""
 
     class WatchedComputation(kind):  # type: ignore[valid-type,misc]  # a class made for one call
-        def consume_gas(self, amount: int, reason: str) -> None:
-            if next(charges) % WATCH_INTERVAL == 0:
-                watch()
-            super().consume_gas(amount, reason)
+        def begin_round(self) -> None:
+            watch()
 
     return WatchedComputation
 
 
-def genesis_class_of(kind: type[PragueComputation]) -> type[PragueComputation]:
+def genesis_class_of(kind: type[DirectComputation]) -> type[DirectComputation]:
     """Return a computation without EIP-3860's limit on init code.
 
     A deployment at genesis is no transaction, and its constructor's arguments (every participant of a network) may be
@@ -142,8 +134,8 @@ def genesis_class_of(kind: type[PragueComputation]) -> type[PragueComputation]:
 
 
 def moved_class_of(
-    kind: type[PragueComputation], moves: Mapping[Address, Address]
-) -> type[PragueComputation]:
+    kind: type[DirectComputation], moves: Mapping[Address, Address]
+) -> type[DirectComputation]:
     """Return a computation in which precompiled contracts answer at other addresses."""
     precompiles = dict(kind.get_precompiles())
     moved = {moves[address]: precompiles.pop(address) for address in moves}
@@ -157,6 +149,7 @@ def moved_class_of(
 class WorldState(CorrectedState):
     """Prague's state as this chain has it."""
 
+    computation_class: type[DirectComputation] = DirectComputation
     transaction_executor_class = Executor
     account_db_class = Accounts
     _transient_storage_class = TransientStorage

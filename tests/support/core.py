@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,11 @@ class Core:
         """What is committed."""
         return History(self.store)
 
-    def ask(self, method: str, *params: Any, seconds: int = 60) -> Any:
+    def ask(self, method: str, *params: Any, seconds: float = 60) -> Any:
         """The result of a JSON-RPC call, or its `WireError`."""
-        return self.methods.dispatch(method, list(params), Budget.of_seconds(seconds))
+        return self.methods.dispatch(
+            method, list(params), Budget(time.monotonic_ns() + int(seconds * 1e9))
+        )
 
     @property
     def health(self) -> Health:

@@ -390,7 +390,7 @@ def test_what_runs_the_evm_ends_with_the_time_of_its_request(
     core: Core, method: str, params: list[Any]
 ) -> None:
     """N-45, N-63."""
-    refused = core.ask(method, *params, seconds=1)
+    refused = core.ask(method, *params, seconds=0.1)
     assert isinstance(refused, WireError)
     assert refused.code == -32005
     assert core.methods.is_heavy(method)

@@ -288,7 +288,7 @@ def test_a_filter_names_few_addresses_and_topics_in_all(core: Core) -> None:
 def test_a_dry_run_ends_with_the_time_of_its_request(core: Core, method: str) -> None:
     """N-45."""
     started_at = time.monotonic()
-    refused = core.ask(method, {"data": LOOP, "gas": hex(16_000_000)}, seconds=1)
+    refused = core.ask(method, {"data": LOOP, "gas": hex(16_000_000)}, seconds=0.1)
     assert isinstance(refused, WireError)
     assert refused.code == -32005
     assert time.monotonic() - started_at < 3
