@@ -8,6 +8,7 @@ keyed by the RLP of their position.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -48,6 +49,7 @@ EXTRA_DATA_BYTES_MAX: Final = 32
 
 _HEADER_FIELDS: Final = 21
 _BLOOM_BIT_MASK: Final = 0x7FF
+_BLOOM_ENTRIES_REMEMBERED_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +220,18 @@ def bloom_of(logs: Iterable[Log]) -> bytes:
     bloom = 0
     for log in logs:
         for entry in (log.address, *log.topics):
-            digest = keccak(entry)
-            for position in (0, 2, 4):
-                bit = int.from_bytes(digest[position : position + 2], "big") & _BLOOM_BIT_MASK
-                bloom |= 1 << bit
+            bloom |= _bloom_bits(entry)
     return bloom.to_bytes(BLOOM_BYTES, "big")
+
+
+@lru_cache(maxsize=_BLOOM_ENTRIES_REMEMBERED_MAX)
+def _bloom_bits(entry: bytes) -> int:
+    """The three bits of an address or topic; contracts and events come again and again."""
+    digest = keccak(entry)
+    bits = 0
+    for position in (0, 2, 4):
+        bits |= 1 << (int.from_bytes(digest[position : position + 2], "big") & _BLOOM_BIT_MASK)
+    return bits
 
 
 def merge_blooms(blooms: Iterable[bytes]) -> bytes:

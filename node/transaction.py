@@ -9,13 +9,14 @@ nothing but the bytes, the chain id and the rules in force. Its refusals, in thi
     GasLimitTooHigh, InitCodeTooLarge, GasBelowIntrinsic, SignatureInvalid (no such key)
 
 Recovering a sender costs more than everything else here, so senders are remembered by
-transaction hash; the hash covers the signature, so the memory cannot answer wrongly.
+transaction hash; the hash covers the signature, so the memory cannot answer wrongly. So is the
+whole check of short transactions, by their bytes, for the same rules and chain id.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from node.errors import (
     FeeCapBelowPriorityFee,
@@ -59,6 +60,9 @@ INIT_CODE_BYTES_MAX: Final = 49_152
 NONCE_MAX: Final = 2**64 - 2
 """EIP-2681."""
 SENDERS_REMEMBERED_MAX: Final = 65_536
+CHECKED_REMEMBERED_MAX: Final = 8_192
+CHECKED_BYTES_MAX: Final = 1_024
+"""Longer transactions are checked each time: they are few, and memory is bounded by this."""
 
 _LIST_MARKER: Final = 0xC0
 _SHORT_LIST_MARKER_MAX: Final = 0xF7
@@ -184,7 +188,20 @@ class CheckedTransaction:
 
 
 def check_transaction(raw: bytes, *, chain_id: int, rules: Rules) -> CheckedTransaction:
-    """Return the transaction and its sender, or raise the first refusal of the module's list."""
+    """Return the transaction and its sender, or raise the first refusal of the module's list.
+
+    What passed is remembered by its bytes: pool, proposal, validation and execution ask about the same ones.
+    """
+    known = _checked.get(raw)
+    if known is not None and known[0] is rules and known[1] == chain_id:
+        return known[2]
+    checked = _check(raw, chain_id=chain_id, rules=rules)
+    if len(raw) <= CHECKED_BYTES_MAX:
+        _checked.put(raw, (rules, chain_id, checked))
+    return checked
+
+
+def _check(raw: bytes, *, chain_id: int, rules: Rules) -> CheckedTransaction:
     transaction = decode_transaction(raw)
     if transaction.transaction_type not in rules.transaction_types:
         raise TransactionTypeUnsupported(transaction.transaction_type)
@@ -394,21 +411,30 @@ def _decode_access_list(item: RlpItem) -> tuple[AccessListEntry, ...]:
     return tuple(entries)
 
 
-class _Senders:
-    """Senders by transaction hash; the oldest is forgotten first. Safe between threads."""
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
-    def __init__(self) -> None:
-        self._address_by_hash: dict[Hash32, Address] = {}
+
+class Memory(Generic[_Key, _Value]):
+    """Values by key; the oldest is forgotten first. Safe between threads."""
+
+    def __init__(self, remembered_max: int) -> None:
+        self._remembered_max = remembered_max
+        self._value_by_key: dict[_Key, _Value] = {}
         self._lock = Lock()
 
-    def get(self, transaction_hash: Hash32) -> Address | None:
-        return self._address_by_hash.get(transaction_hash)
+    def get(self, key: _Key) -> _Value | None:
+        """A remembered value."""
+        return self._value_by_key.get(key)
 
-    def put(self, transaction_hash: Hash32, sender: Address) -> None:
+    def put(self, key: _Key, value: _Value) -> None:
+        """Remembers a value."""
         with self._lock:
-            if len(self._address_by_hash) >= SENDERS_REMEMBERED_MAX:
-                del self._address_by_hash[next(iter(self._address_by_hash))]
-            self._address_by_hash[transaction_hash] = sender
+            if len(self._value_by_key) >= self._remembered_max:
+                del self._value_by_key[next(iter(self._value_by_key))]
+            self._value_by_key[key] = value
 
 
-_senders: Final = _Senders()
+_senders: Final = Memory[Hash32, Address](SENDERS_REMEMBERED_MAX)
+_checked: Final = Memory[bytes, tuple[Rules, int, CheckedTransaction]](CHECKED_REMEMBERED_MAX)
+"""With the rules and the chain id that it was checked by."""

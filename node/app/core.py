@@ -10,7 +10,7 @@ from typing import Final
 
 from node import link
 from node.app.directory import lock_directory, open_chain, opened_stores
-from node.app.process import THREAD_STACK_BYTES, SystemClock
+from node.app.process import THREAD_STACK_BYTES, SystemClock, settle_in
 from node.app.processes import rpc_processes
 from node.app.shutdown import EXIT_OK, Shutdown, guard, obey_signals
 from node.chain import Tip
@@ -65,6 +65,7 @@ def run_core(settings: Settings) -> int:
         metrics.set_head(chain.tip.header.number)
         get_logger().info("core_started", height=info.last_height, hash=info.app_hash)
         intake.restore()
+        settle_in()
         server.start()
         worker = threading.Thread(target=guard, args=(solo.run, shutdown), name="consensus")
         worker.start()

@@ -15,7 +15,13 @@ import uvicorn
 from node import genesis, link
 from node.admission import Admission
 from node.app.listener import ACCEPTED_AT_ONCE, SharedListener, listen, url_of
-from node.app.process import POLL_SECONDS, START_SECONDS_MAX, THREAD_STACK_BYTES, SystemClock
+from node.app.process import (
+    POLL_SECONDS,
+    START_SECONDS_MAX,
+    THREAD_STACK_BYTES,
+    SystemClock,
+    settle_in,
+)
 from node.app.shutdown import EXIT_PEER_LOST, Shutdown, obey_signals
 from node.config import Settings
 from node.engine import PyEvmEngine
@@ -111,6 +117,7 @@ def _run(
     listener = listener or SharedListener(fileno=listen(settings.host, settings.port).detach())
     server = uvicorn.Server(_server_config(face, sockets, settings))
     # Off the main thread the server leaves signals alone: they stay ours.
+    settle_in()
     worker = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
     worker.start()
     while not server.started and worker.is_alive():

@@ -69,7 +69,16 @@ class DirectComputation(PragueComputation):
         self.code = NotedCode(message.code)
         self.gas_meter = self._gas_meter
         self.memory = self._memory
-        self.stack_values = cast(Stack, self._stack).values
+        stack = cast(Stack, self._stack)
+        self.stack_values = stack.values
+        # py-evm would look each of these up at its first use, slowly.
+        self.__dict__.update(
+            stack_pop_ints=stack.pop_ints,
+            stack_pop1_int=stack.pop1_int,
+            stack_pop1_bytes=stack.pop1_bytes,
+            stack_push_int=stack.push_int,
+            stack_push_bytes=stack.push_bytes,
+        )
 
     @classmethod
     def apply_computation(
@@ -96,6 +105,11 @@ class DirectComputation(PragueComputation):
             elif not message.is_delegation:
                 precompile(computation)
         return computation
+
+    def extend_memory(self, start_position: int, size: int) -> None:
+        """Charge for memory and let it grow, where it must."""
+        if start_position + size > len(self.memory):
+            super().extend_memory(start_position, size)
 
     def run_code(self) -> None:
         """Runs the code until it stops; raises what ends it otherwise."""

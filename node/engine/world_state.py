@@ -19,8 +19,10 @@ from eth.exceptions import (
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.computation import PRAGUE_PRECOMPILES
 from eth.vm.forks.prague.state import PragueTransactionExecutor
+from eth.vm.message import Message
 from eth_typing import BlockNumber
 from eth_utils.exceptions import ValidationError
+from eth_utils.logging import ExtendedDebugLogger, get_extended_debug_logger
 
 from node.block import (
     COINBASE,
@@ -42,6 +44,7 @@ from node.primitives import (
     EMPTY_TRIE_ROOT,
     Address,
     Hash32,
+    created_address,
 )
 
 DETERMINISTIC_FAULTS: Final[tuple[type[Exception], ...]] = (
@@ -55,6 +58,9 @@ DETERMINISTIC_FAULTS: Final[tuple[type[Exception], ...]] = (
     AttributeError,
 )
 """What py-evm may raise by mistake, from the same bytes on every machine."""
+
+
+_LOGGER: Final = get_extended_debug_logger("eth.vm.state.WorldState")
 
 
 class PrecompileRefused(VMError):
@@ -84,6 +90,34 @@ class Executor(PragueTransactionExecutor):
 
     def validate_transaction(self, transaction: SignedTransactionAPI) -> None:
         """Accept."""
+
+    def build_evm_message(self, transaction: SignedTransactionAPI) -> MessageAPI:
+        """Buy the gas, take the nonce, and return what is to run; without the text that py-evm's would make of it."""
+        state, sender = self.vm_state, transaction.sender
+        state.delta_balance(sender, -transaction.gas * state.get_gas_price(transaction))
+        nonce = state.get_nonce(sender)
+        state.increment_nonce(sender)
+        gas = transaction.gas - transaction.intrinsic_gas
+        if not transaction.to:
+            return Message(
+                gas=gas,
+                to=transaction.to,
+                sender=sender,
+                value=transaction.value,
+                data=b"",
+                code=transaction.data,
+                create_address=created_address(sender, nonce),
+            )
+        code, delegate = self.get_code_at_address(transaction.to)
+        return Message(
+            gas=gas,
+            to=transaction.to,
+            sender=sender,
+            value=transaction.value,
+            data=transaction.data,
+            code=code,
+            is_delegation=delegate is not None,
+        )
 
 
 @cache
@@ -154,6 +188,11 @@ class WorldState(CorrectedState):
     account_db_class = Accounts
     _transient_storage_class = TransientStorage
     pretended_blob_base_fee = BLOB_BASE_FEE
+
+    @property
+    def logger(self) -> ExtendedDebugLogger:
+        """What py-evm tells of its steps; it would look it up each time."""
+        return _LOGGER
 
     @property
     def blob_base_fee(self) -> int:

@@ -25,10 +25,12 @@ from node.errors import (
 )
 from node.primitives import SECP256K1_ORDER, decode_list, decode_rlp, encode_rlp
 from node.transaction import (
+    CHECKED_BYTES_MAX,
     INIT_CODE_BYTES_MAX,
     NONCE_MAX,
     TRANSACTION_BYTES_MAX,
     CheckedTransaction,
+    Memory,
     check_transaction,
     decode_transaction,
     gas_limit_min,
@@ -217,3 +219,33 @@ def test_declared_accesses_cost_gas() -> None:
     checked = check(replace(GOOD, access_list=ACCESS_LIST).signed_by(ALICE))
     entries = checked.transaction.access_list
     assert intrinsic_gas(b"", creates=False, access_list=entries) == 21_000 + 2 * 2_400 + 2 * 1_900
+
+
+def test_a_remembered_transaction_is_checked_anew_for_another_chain_or_other_rules() -> None:
+    raw = GOOD.signed_by(ALICE)
+    first = check_transaction(raw, chain_id=CHAIN_ID, rules=RULES)
+    assert check_transaction(bytes(bytearray(raw)), chain_id=CHAIN_ID, rules=RULES) is first
+    with pytest.raises(WrongChainId):
+        check_transaction(raw, chain_id=CHAIN_ID + 1, rules=RULES)
+    with pytest.raises(TransactionTypeUnsupported):
+        check_transaction(raw, chain_id=CHAIN_ID, rules=replace(RULES, transaction_types=(0,)))
+    with pytest.raises(GasLimitTooHigh):
+        check_transaction(
+            raw, chain_id=CHAIN_ID, rules=replace(RULES, transaction_gas_limit=21_000)
+        )
+    assert check_transaction(raw, chain_id=CHAIN_ID, rules=RULES) == first
+
+
+def test_a_long_transaction_is_not_remembered() -> None:
+    raw = replace(GOOD, data=bytes(CHECKED_BYTES_MAX), gas_limit=1_000_000).signed_by(ALICE)
+    first = check_transaction(raw, chain_id=CHAIN_ID, rules=RULES)
+    again = check_transaction(raw, chain_id=CHAIN_ID, rules=RULES)
+    assert again == first
+    assert again is not first
+
+
+def test_the_oldest_of_many_transactions_is_forgotten() -> None:
+    memory = Memory[int, str](2)
+    for number in range(3):
+        memory.put(number, str(number))
+    assert [memory.get(number) for number in range(3)] == [None, "1", "2"]
