@@ -59,7 +59,7 @@ INIT_CODE_BYTES_MAX: Final = 49_152
 """EIP-3860."""
 NONCE_MAX: Final = 2**64 - 2
 """EIP-2681."""
-SENDERS_REMEMBERED_MAX: Final = 65_536
+SENDERS_REMEMBERED_MAX: Final = 16_384
 CHECKED_REMEMBERED_MAX: Final = 8_192
 CHECKED_BYTES_MAX: Final = 1_024
 """Longer transactions are checked each time: they are few, and memory is bounded by this."""

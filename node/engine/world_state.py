@@ -120,6 +120,11 @@ class Executor(PragueTransactionExecutor):
         )
 
 
+def refuse_precompile(_computation: ComputationAPI) -> ComputationAPI:
+    """Halt: this chain does not run it."""
+    raise PrecompileRefused
+
+
 @cache
 def computation_class_of(refused: tuple[int, ...]) -> type[DirectComputation]:
     """Return Prague's computation, in which a call of a refused precompiled contract halts.
@@ -127,14 +132,11 @@ def computation_class_of(refused: tuple[int, ...]) -> type[DirectComputation]:
     A refused one keeps its place among the addresses that are always warm.
     """
 
-    def refuse(_computation: ComputationAPI) -> ComputationAPI:
-        raise PrecompileRefused
-
     class RuledComputation(DirectComputation):
         _precompiles = (
             PRAGUE_PRECOMPILES
             | {MODEXP_ADDRESS: modexp}
-            | {number.to_bytes(20, "big"): refuse for number in refused}
+            | {number.to_bytes(20, "big"): refuse_precompile for number in refused}
         )
 
     return RuledComputation
@@ -294,7 +296,8 @@ _GENESIS_CONTEXT: Final = ExecutionContext(
 )
 
 
-def _context_of(env: BlockEnv) -> ExecutionContext:
+def context_of(env: BlockEnv) -> ExecutionContext:
+    """Return a block as py-evm's instructions see it."""
     return ExecutionContext(
         coinbase=env.coinbase,
         timestamp=env.timestamp,
@@ -319,7 +322,7 @@ def open_state(
     if root != EMPTY_TRIE_ROOT and root not in buffer:
         raise StateMissing(root)
     state = kind(
-        cast(AtomicDatabaseAPI, buffer), _context_of(env) if env else _GENESIS_CONTEXT, root
+        cast(AtomicDatabaseAPI, buffer), context_of(env) if env else _GENESIS_CONTEXT, root
     )
     if env:
         state.computation_class = computation_class_of(env.rules.precompiles_refused)

@@ -30,7 +30,7 @@ class Size:
     intake: int
 
 
-FULL: Final = Size(accounts=10_000, transfers=20_000, history_blocks=10_000, intake=1_000)
+FULL: Final = Size(accounts=10_000, transfers=100_000, history_blocks=10_000, intake=1_000)
 QUICK: Final = Size(accounts=200, transfers=300, history_blocks=30, intake=50)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 LOOP_ROUNDS: Final = 2_000_000
 SYNC_ROUNDS: Final = 200
-LIBRARIES: Final = ("py-evm", "lmdb", "coincurve", "uvicorn", "rlp", "trie", "eth-hash")
+LIBRARIES: Final = ("py-evm", "lmdb", "coincurve", "safe-pysha3", "uvicorn")
 
 
 def describe() -> dict[str, Any]:  # a JSON object

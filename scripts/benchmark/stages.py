@@ -1,7 +1,7 @@
 """Where the time of a transfer goes: the stages of a block, one after the other, in this process.
 
 The same code as the node's, without its processes: static check with recovery of the sender, the registry's verdict,
-proposal, validation, execution (of which the roots), and the two commits. `finalize` holds `execute`, `commit` holds
+proposal, validation, execution, and the two commits. `finalize` holds `execute`, which holds `roots`; `commit` holds
 `commit_state`.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from benchmark.prepared import CHAIN_ID, Prepared, open_application
 from node import genesis
+from node.block import receipts_root, transactions_root
 from node.consensus.application import BLOCK_BYTES_MAX
 from node.engine import Executed, Handle, PyEvmEngine
 from node.engine.seam import BlockEnv
@@ -53,7 +54,12 @@ class TimedEngine(PyEvmEngine):
         """As the engine's."""
         run = super().execute
         act = partial(run, env, parent_root, raw_transactions)
-        return self._stopwatch.time("execute", act)
+        executed = self._stopwatch.time("execute", act)
+        # Once more, by themselves: execution holds them.
+        raws = [included.raw for included in executed.included]
+        receipts = [included.receipt for included in executed.included]
+        self._stopwatch.time("roots", lambda: (transactions_root(raws), receipts_root(receipts)))
+        return executed
 
     def commit(self, handle: Handle) -> None:
         """As the engine's."""
@@ -74,7 +80,8 @@ def measure_stages(
         some = raws[at : at + BLOCK_TRANSFERS]
         check = partial(check_transaction, chain_id=CHAIN_ID, rules=rules)
         stopwatch.time("check_and_recover", partial(_each, check, some))
-        stopwatch.time("admit", partial(_each, application.check_tx, some))
+        stopwatch.time("admit_new_sender", partial(_each, application.check_tx, some))
+        stopwatch.time("admit_known_sender", partial(_each, application.check_tx, some))
         propose = partial(application.prepare_proposal, some, BLOCK_BYTES_MAX)
         proposal = stopwatch.time("propose", propose)
         stopwatch.time("verify", partial(application.process_proposal, proposal))

@@ -58,7 +58,8 @@ class Sample:
 
     at: float
     resident_bytes: int
-    anonymous_bytes: int
+    anonymous_bytes: dict[str, int]
+    """Of each process."""
 
 
 @dataclass(slots=True)
@@ -78,9 +79,9 @@ class Watch:
             self.read_seconds.append(time.perf_counter() - started_at)
             if started_at - sampled_at >= SAMPLE_SECONDS:
                 sampled_at = started_at
-                usages = node.usage().values()
-                resident = sum(each.resident_bytes for each in usages)
-                anonymous = sum(each.anonymous_bytes for each in usages)
+                usages = node.usage()
+                resident = sum(each.resident_bytes for each in usages.values())
+                anonymous = {name: each.anonymous_bytes for name, each in usages.items()}
                 self.samples.append(Sample(started_at, resident, anonymous))
         client.close()
 
@@ -170,26 +171,32 @@ def _wrong_balances(client: Client, load: Load) -> int:
     return wrong
 
 
-def _memory(samples: Sequence[Sample], transfers: int) -> dict[str, float]:
-    """Memory at the ends, and the slope of the processes' own: what 100,000 transfers would add."""
+def _memory(samples: Sequence[Sample], transfers: int) -> dict[str, Any]:  # a JSON object
+    """Memory at the ends, and what 100,000 transfers would add to each process, by the second half of the run."""
     seconds = max(samples[-1].at - samples[0].at, 1e-9)
-    slope = _slope(samples[len(samples) // 2 :])
+    second_half = samples[len(samples) // 2 :]
     return {
+        "samples": len(samples),
         "resident_megabytes_first": round(samples[0].resident_bytes / 1e6, 1),
         "resident_megabytes_last": round(samples[-1].resident_bytes / 1e6, 1),
-        "anonymous_megabytes_first": round(samples[0].anonymous_bytes / 1e6, 1),
-        "anonymous_megabytes_last": round(samples[-1].anonymous_bytes / 1e6, 1),
-        "anonymous_megabytes_per_100000_transfers": round(
-            slope * seconds / transfers * 1e5 / 1e6, 1
-        ),
-        "samples": len(samples),
+        "anonymous_megabytes": {
+            name: {
+                "first": round(first / 1e6, 1),
+                "half_way": round(second_half[0].anonymous_bytes[name] / 1e6, 1),
+                "last": round(samples[-1].anonymous_bytes[name] / 1e6, 1),
+                "per_100000_transfers": round(
+                    _slope(second_half, name) * seconds / transfers * 1e5 / 1e6, 1
+                ),
+            }
+            for name, first in samples[0].anonymous_bytes.items()
+        },
     }
 
 
-def _slope(samples: Sequence[Sample]) -> float:
+def _slope(samples: Sequence[Sample], process: str) -> float:
     """Bytes a second, by least squares."""
     middle = sum(each.at for each in samples) / len(samples)
-    mean = sum(each.anonymous_bytes for each in samples) / len(samples)
+    mean = sum(each.anonymous_bytes[process] for each in samples) / len(samples)
     spread = sum((each.at - middle) ** 2 for each in samples)
-    covered = sum((each.at - middle) * (each.anonymous_bytes - mean) for each in samples)
+    covered = sum((each.at - middle) * (each.anonymous_bytes[process] - mean) for each in samples)
     return covered / spread if spread else 0.0
