@@ -329,7 +329,7 @@ class _Pending:
 
     values: dict[bytes, bytes]
     nodes: dict[bytes, Node]
-    """The trie nodes among the values, decoded."""
+    """The first of the trie nodes among the values, decoded."""
 
 
 def _handle_of(buffer: StateBuffer) -> Handle:

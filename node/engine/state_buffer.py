@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from node.engine.trie_node import Node, NodeMemory, decode_node
 from node.errors import StateMissing
 from node.store import StateValues
+
+NODES_MADE_MAX: Final = 16_384
+"""Nodes kept decoded until they are committed: a block makes some thousands, a genesis millions."""
 
 
 class StateBuffer:
@@ -19,7 +24,7 @@ class StateBuffer:
         self.written: dict[bytes, bytes] = {}
         """Encoded nodes and code by their hash."""
         self.made: dict[bytes, Node] = {}
-        """The nodes among them, decoded."""
+        """The first of the nodes among them, decoded."""
 
     def __contains__(self, key: bytes) -> bool:
         return self.get(key) is not None
@@ -34,6 +39,9 @@ class StateBuffer:
         node = self._memory.get(node_hash) or self.made.get(node_hash)
         if node is not None:
             return node
+        written = self.written.get(node_hash)
+        if written is not None:
+            return decode_node(written, node_hash)
         encoded = self._store.get(node_hash)
         if encoded is None:
             raise StateMissing(node_hash)
@@ -44,4 +52,5 @@ class StateBuffer:
     def put_node(self, node_hash: bytes, node: Node, encoded: bytes) -> None:
         """Writes a node."""
         self.written[node_hash] = encoded
-        self.made[node_hash] = node
+        if len(self.made) < NODES_MADE_MAX:
+            self.made[node_hash] = node

@@ -20,11 +20,11 @@ from trie.hexary import HexaryTrie
 
 from node.engine import GenesisAccount, PyEvmEngine
 from node.engine.accounts import Accounts
-from node.engine.state_buffer import StateBuffer
+from node.engine.state_buffer import NODES_MADE_MAX, StateBuffer
 from node.engine.state_trie import StateTrie
 from node.engine.trie_node import NodeMemory
 from node.engine.world_state import WorldState, open_state
-from node.primitives import EMPTY_TRIE_ROOT, Address, Hash32
+from node.primitives import EMPTY_TRIE_ROOT, Address, Hash32, keccak
 from node.store import MemoryState
 from support.transactions import ALICE, Draft, block_env
 
@@ -59,6 +59,15 @@ def test_a_trie_changed_in_rounds_is_the_one_that_the_library_makes(
         store.write(buffer.written)
         again = StateTrie(StateBuffer(store, NodeMemory()), root)
         assert all(again.get(key) == value for key, value in held.items())
+
+
+def test_a_trie_is_read_though_more_was_made_than_is_kept_decoded() -> None:
+    buffer = StateBuffer(MemoryState(), NodeMemory())
+    trie = StateTrie(buffer, EMPTY_TRIE_ROOT)
+    held = {keccak(number.to_bytes(4, "big")): b"%d" % number for number in range(NODES_MADE_MAX)}
+    trie.persist(held)
+    assert len(buffer.made) == NODES_MADE_MAX < len(buffer.written)
+    assert all(trie.get(key) == value for key, value in held.items())
 
 
 def test_a_memory_of_nodes_forgets_what_was_not_used_and_keeps_what_was() -> None:
