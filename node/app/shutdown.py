@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from types import FrameType
 from typing import Final
 
@@ -25,6 +26,7 @@ class Shutdown:
     exit_code: int = EXIT_OK
     reason: str = ""
     requested: threading.Event = field(default_factory=threading.Event)
+    _signals: SimpleQueue[int] = field(default_factory=SimpleQueue)
 
     def request(self, *, exit_code: int, reason: str) -> None:
         """Asks the main thread to end the process."""
@@ -38,8 +40,15 @@ class Shutdown:
         get_logger().error("invariant_broken", error=type(error).__name__, fault=str(error))
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Asks for the end on SIGTERM or SIGINT."""
-        self.request(exit_code=EXIT_OK, reason=signal.Signals(number).name)
+        """Notes a signal for `obey`.
+
+        It interrupts the main thread anywhere, also where that holds the lock of `requested`: nothing here may lock.
+        """
+        self._signals.put(number)
+
+    def obey(self) -> None:
+        """Asks for the end at the first signal noted."""
+        self.request(exit_code=EXIT_OK, reason=signal.Signals(self._signals.get()).name)
 
 
 def guard(run: Callable[[], None], shutdown: Shutdown) -> None:
@@ -57,5 +66,6 @@ def guard(run: Callable[[], None], shutdown: Shutdown) -> None:
 
 def obey_signals(shutdown: Shutdown) -> None:
     """Ends the process on SIGTERM and SIGINT; called from its main thread."""
+    threading.Thread(target=shutdown.obey, name="signals", daemon=True).start()
     signal.signal(signal.SIGTERM, shutdown.on_signal)
     signal.signal(signal.SIGINT, shutdown.on_signal)

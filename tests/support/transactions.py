@@ -25,6 +25,8 @@ CHAIN_ID: Final = 2_002_200
 RULES: Final = Rules(from_number=0)
 SINK: Final = Address(b"\x51" * 20)
 """An address nobody holds."""
+SLOW_LOOP: Final = "0x5b" + "5a50" * 500 + "600056"
+"""Init code that goes round for ever by instructions that take long for their gas."""
 
 
 @dataclass(frozen=True, slots=True)

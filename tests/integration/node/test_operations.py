@@ -32,7 +32,7 @@ from support.node_process import (
     running_node,
 )
 from support.settlement_network import ALPHA, network_file
-from support.transactions import Draft
+from support.transactions import SLOW_LOOP, Draft
 
 SENDER = ALPHA.operating
 TOKEN = "a-token-of-a-bank"
@@ -198,7 +198,7 @@ def test_a_request_at_hand_is_answered_when_the_node_is_asked_to_end(
     """N-96."""
     options = ["--limits-call-seconds-max", "2", "--log-level", "debug"]
     with running_node(genesis, tmp_path / "data", options=options) as node:
-        loop = {"data": "0x5b600056", "gas": hex(16_000_000)}
+        loop = {"data": SLOW_LOOP, "gas": hex(16_000_000)}
         body = {**CALL, "method": "eth_call", "params": [loop]}
         answers: list[Any] = []
         asking = threading.Thread(target=lambda: answers.append(node.post(body)))
@@ -213,7 +213,7 @@ def test_a_request_at_hand_is_answered_when_the_node_is_asked_to_end(
     log = node.log.read_text()
     slow = [json.loads(line) for line in log.splitlines() if '"rpc_call_slow"' in line]
     assert [(each["method"], each["client"]) for each in slow] == [("eth_call", "anonymous")]
-    assert "0x5b600056" not in log
+    assert SLOW_LOOP not in log
 
 
 def in_flight(node: NodeProcess) -> str:

@@ -34,7 +34,7 @@ from support.node_process import (
     start_node,
 )
 from support.settlement_network import ALPHA, BETA, network_file
-from support.transactions import ALICE, CHAIN_ID, Draft, Key
+from support.transactions import ALICE, CHAIN_ID, SLOW_LOOP, Draft, Key
 
 SENDER = ALPHA.operating
 LIMITS = Limits()
@@ -251,7 +251,7 @@ def test_an_rpc_process_ends_with_its_core_whatever_it_is_at(genesis: Path, tmp_
     """N-51."""
     node = start_node(genesis, tmp_path / "data", free_port())
     (child,) = children_of(node.process.pid)
-    loop = {"data": "0x5b600056", "gas": hex(16_000_000)}
+    loop = {"data": SLOW_LOOP, "gas": hex(16_000_000)}
     body = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [loop]}
     threads = [threading.Thread(target=post_in_vain, args=(node, body)) for _ in range(24)]
     for thread in threads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -62,6 +63,17 @@ def test_a_broken_invariant_ends_the_node_in_its_own_words() -> None:
     shutdown.on_fault(StateMissing(b"root"))
     shutdown.request(exit_code=EXIT_OK, reason="later")
     assert (shutdown.exit_code, shutdown.reason) == (EXIT_BROKEN, str(StateMissing(b"root")))
+
+
+def test_a_signal_that_comes_while_the_main_thread_holds_a_lock_is_obeyed_after() -> None:
+    """N-96. The handler interrupts whatever the main thread is at, so it waits for nothing."""
+    shutdown = Shutdown()
+    obeying = threading.Thread(target=shutdown.obey)
+    obeying.start()
+    with shutdown.requested._cond:  # type: ignore[attr-defined] # what `Event` itself locks
+        shutdown.on_signal(signal.SIGTERM, None)
+    obeying.join(30)
+    assert (shutdown.exit_code, shutdown.reason) == (EXIT_OK, "SIGTERM")
 
 
 def kept(code: str, shutdown: Shutdown) -> tuple[Keeper, threading.Thread]:

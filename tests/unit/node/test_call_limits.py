@@ -14,9 +14,9 @@ from node.rpc.faults import WireError
 from node.rpc.methods import Methods
 from support.core import Core, open_core
 from support.settlement_network import ALPHA
-from support.transactions import Draft
+from support.transactions import SLOW_LOOP, Draft
 
-LOOP = {"data": "0x5b600056", "gas": hex(16_000_000)}
+LOOP = {"data": SLOW_LOOP, "gas": hex(16_000_000)}
 
 
 @pytest.fixture(scope="module")

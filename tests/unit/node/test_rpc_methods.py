@@ -23,7 +23,7 @@ from node.rpc.faults import CODE_BY_ERROR, WireError, describe_error
 from node.rpc.methods.transactions import eth_get_transaction_by_hash
 from support.core import Core, open_core
 from support.settlement_network import ALPHA, GENESIS_TIME, OPERATOR
-from support.transactions import ALICE, CHAIN_ID, SINK, Draft
+from support.transactions import ALICE, CHAIN_ID, SINK, SLOW_LOOP, Draft
 
 SENDER = ALPHA.operating
 REGISTRY = "0x" + contracts.REGISTRY_ADDRESS.hex()
@@ -31,7 +31,6 @@ SENDER_TEXT = "0x" + SENDER.address.hex()
 
 RETURN_TIME = bytes.fromhex("425f5260205ff3")
 """Init code that returns the block's time: TIMESTAMP, MSTORE, RETURN."""
-LOOP = "0x5b600056"
 """Init code that never ends: JUMPDEST, PUSH1 0, JUMP."""
 RETURN_NUMBER = bytes.fromhex("435f5260205ff3")
 
@@ -288,7 +287,7 @@ def test_a_filter_names_few_addresses_and_topics_in_all(core: Core) -> None:
 def test_a_dry_run_ends_with_the_time_of_its_request(core: Core, method: str) -> None:
     """N-45."""
     started_at = time.monotonic()
-    refused = core.ask(method, {"data": LOOP, "gas": hex(16_000_000)}, seconds=0.1)
+    refused = core.ask(method, {"data": SLOW_LOOP, "gas": hex(16_000_000)}, seconds=0.1)
     assert isinstance(refused, WireError)
     assert refused.code == -32005
     assert time.monotonic() - started_at < 3
