@@ -20,6 +20,7 @@ ARTEFACT_NAMES: Final = (
     "CurrencyToken",
     "DevelopmentToken",
     "ERC1967Proxy",
+    "NodeRegistry",
     "ParticipantRegistry",
     "PaymentSettlement",
 )
@@ -37,11 +38,25 @@ SETTLEMENT_ADDRESS: Final = (0xC002).to_bytes(20, "big")
 ACCESS_MANAGER_ADDRESS: Final = (0xC003).to_bytes(20, "big")
 """AccessManager, the one authority of all; it has no proxy."""
 
+NODE_REGISTRY_ADDRESS: Final = (0xC004).to_bytes(20, "big")
+"""Proxy of NodeRegistry."""
+
+NODE_REGISTRY_SCHEDULE_SLOT: Final = int(
+    "99a3415a31c43d6e61647ab154a8a8b1be990e1ef326b69ff985fe136bebc300", 16
+)
+"""Where NodeRegistry keeps when its next change is due, UTC seconds: the whole slot."""
+
+NODE_REGISTRY_VERSION_SLOT: Final = NODE_REGISTRY_SCHEDULE_SLOT + 1
+"""Where it counts the changes of validators that were applied: the whole slot."""
+
 REGISTRY_IMPLEMENTATION_ADDRESS: Final = (0xD001).to_bytes(20, "big")
 """ParticipantRegistry behind its proxy."""
 
 SETTLEMENT_IMPLEMENTATION_ADDRESS: Final = (0xD002).to_bytes(20, "big")
 """PaymentSettlement behind its proxy."""
+
+NODE_REGISTRY_IMPLEMENTATION_ADDRESS: Final = (0xD004).to_bytes(20, "big")
+"""NodeRegistry behind its proxy."""
 
 CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS: Final = (0xD100).to_bytes(20, "big")
 """CurrencyToken behind every currency's proxy."""

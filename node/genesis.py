@@ -33,7 +33,14 @@ from node.engine import (
     LoadedGenesis,
 )
 from node.errors import GenesisFileInvalid, GenesisMismatch
-from node.primitives import EMPTY_TRIE_ROOT, ZERO_HASH, Address, Hash32, keccak
+from node.primitives import (
+    EMPTY_TRIE_ROOT,
+    ZERO_HASH,
+    Address,
+    Hash32,
+    decompress_public_key,
+    keccak,
+)
 from node.specification import Rules, Specification, parse_specification
 
 HISTORY_CODE: Final = bytes.fromhex(
@@ -50,6 +57,7 @@ ROLE_BITS: Final[Mapping[str, int]] = {
     "supervisor": 16,
     "operator": 32,
     "validator": 64,
+    "council": 128,
 }
 """Roles as ParticipantRegistry numbers them."""
 
@@ -187,6 +195,7 @@ def _deployments(network: Network) -> Iterable[tuple[bytes, str, tuple[object, .
     settlement = contracts.SETTLEMENT_ADDRESS
     yield authority, "AccessManager", (network.operator,)
     yield contracts.REGISTRY_IMPLEMENTATION_ADDRESS, "ParticipantRegistry", ()
+    yield contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS, "NodeRegistry", ()
     yield contracts.SETTLEMENT_IMPLEMENTATION_ADDRESS, "PaymentSettlement", ()
     yield contracts.CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS, "CurrencyToken", ()
     participants = [_participant_input(participant) for participant in network.participants]
@@ -194,6 +203,11 @@ def _deployments(network: Network) -> Iterable[tuple[bytes, str, tuple[object, .
         registry,
         contracts.REGISTRY_IMPLEMENTATION_ADDRESS,
         _initialiser("ParticipantRegistry", authority, network.transactions_open, participants),
+    )
+    yield _proxy(
+        contracts.NODE_REGISTRY_ADDRESS,
+        contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS,
+        _initialiser("NodeRegistry", *_node_registry_arguments(network)),
     )
     for currency in network.currencies:
         yield _proxy(
@@ -214,6 +228,29 @@ def _proxy(
     address: bytes, implementation: bytes, initialiser: bytes
 ) -> tuple[bytes, str, tuple[object, ...]]:
     return address, "ERC1967Proxy", (implementation, initialiser)
+
+
+def _node_registry_arguments(network: Network) -> tuple[object, ...]:
+    return (
+        contracts.ACCESS_MANAGER_ADDRESS,
+        contracts.REGISTRY_ADDRESS,
+        network.development,
+        [
+            (participant.lei.encode(), *_coordinates_of(key))
+            for participant in network.participants
+            for key in participant.validators
+        ],
+        [
+            (participant.lei.encode(), node_id)
+            for participant in network.participants
+            for node_id in participant.nodes
+        ],
+    )
+
+
+def _coordinates_of(compressed_key: bytes) -> tuple[bytes, bytes]:
+    point = decompress_public_key(compressed_key)
+    return point[:32], point[32:]
 
 
 def _token_arguments(currency: NetworkCurrency) -> tuple[object, ...]:

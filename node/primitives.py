@@ -104,6 +104,17 @@ def address_of_public_key(public_key: bytes) -> Address:
     return Address(keccak(public_key)[12:])
 
 
+def decompress_public_key(compressed: bytes) -> bytes:
+    """Return the 64 bytes x and y of a compressed secp256k1 key (33 bytes); raises ValueError if it is none."""
+    if len(compressed) != 33 or compressed[0] not in (2, 3):
+        raise ValueError(f"0x{compressed.hex()} is no compressed public key")
+    try:
+        point = coincurve.PublicKey(compressed)
+    except ValueError as error:
+        raise ValueError(f"0x{compressed.hex()} is not on the curve secp256k1") from error
+    return point.format(compressed=False)[1:]
+
+
 def recover_address(message_hash: bytes, *, r: int, s: int, y_parity: int) -> Address:
     """Return the address whose key made the signature; raises SignatureInvalid if none did."""
     if not (0 < r < SECP256K1_ORDER and 0 < s < SECP256K1_ORDER and y_parity in (0, 1)):

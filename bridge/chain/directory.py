@@ -15,6 +15,7 @@ _ROLE_NAMES: Final = (
     "supervisor",
     "operator",
     "validator",
+    "council",
 )
 """Role by bit, from the lowest."""
 

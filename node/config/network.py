@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from node.errors import NetworkFileInvalid
+from node.primitives import decompress_public_key
 
 PARTICIPANTS_MAX = 1_000
 """Participants of one network file."""
@@ -28,6 +30,12 @@ ACCOUNTS_MAX = 64
 
 CURRENCIES_MAX = 200
 """Currencies in it."""
+
+NODES_MAX = 64
+"""Nodes of one participant in it."""
+
+VALIDATORS_MAX = 100
+"""Validators of all participants together, as NodeRegistry has it."""
 
 FUNDS_MAX = 1_000
 """Accounts that a development network may begin with native coin."""
@@ -50,9 +58,27 @@ def _hex_bytes(length: int) -> BeforeValidator:
 
 AddressText = Annotated[bytes, _hex_bytes(20)]
 WordText = Annotated[bytes, _hex_bytes(32)]
+
+
+def _check_public_key(key: bytes) -> bytes:
+    decompress_public_key(key)
+    return key
+
+
+NodeIdText = Annotated[bytes, _hex_bytes(20)]
+PublicKeyText = Annotated[bytes, _hex_bytes(33), AfterValidator(_check_public_key)]
 Lei = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{18}[0-9]{2}$")]
 Bic = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{4}[A-Z]{2}[0-9A-Z]{2}([0-9A-Z]{3})?$")]
-Role = Literal["bank", "issuer", "fx_provider", "liquidity", "supervisor", "operator", "validator"]
+Role = Literal[
+    "bank",
+    "issuer",
+    "fx_provider",
+    "liquidity",
+    "supervisor",
+    "operator",
+    "validator",
+    "council",
+]
 AccountKind = Literal["settlement", "operating", "quoting", "attesting"]
 
 
@@ -79,6 +105,10 @@ class NetworkParticipant(_Strict):
     signing_key: WordText
     endpoint: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     accounts: Annotated[list[NetworkAccount], Field(max_length=ACCOUNTS_MAX)]
+    nodes: Annotated[list[NodeIdText], Field(max_length=NODES_MAX)] = []
+    """Ids of the nodes that may connect."""
+    validators: Annotated[list[PublicKeyText], Field(max_length=VALIDATORS_MAX)] = []
+    """Compressed secp256k1 keys that validate from genesis on; only with the role validator."""
 
 
 class NetworkCurrency(_Strict):
@@ -125,6 +155,7 @@ class Network(_Strict):
         _check_distinct("account address", [account.address.hex() for account in accounts])
         _check_distinct("currency code", [currency.code for currency in self.currencies])
         _check_distinct("currency numeric", [str(currency.numeric) for currency in self.currencies])
+        _check_validators(self.participants)
         issuers = {
             participant.lei for participant in self.participants if "issuer" in participant.roles
         }
@@ -148,6 +179,21 @@ def parse_network(text: bytes) -> Network:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise NetworkFileInvalid("; ".join(faults)) from error
+
+
+def _check_validators(participants: list[NetworkParticipant]) -> None:
+    keys = [key.hex() for participant in participants for key in participant.validators]
+    _check_distinct("validator", keys)
+    _check_distinct(
+        "node", [node_id.hex() for participant in participants for node_id in participant.nodes]
+    )
+    if len(keys) > VALIDATORS_MAX:
+        raise ValueError(f"validators: at most {VALIDATORS_MAX}")
+    for participant in participants:
+        if any(not any(node_id) for node_id in participant.nodes):
+            raise ValueError(f"nodes: {participant.lei} has one of zeros")
+        if participant.validators and "validator" not in participant.roles:
+            raise ValueError(f"validators: {participant.lei} has not the role validator")
 
 
 def _check_distinct(name: str, values: list[str]) -> None:

@@ -1,7 +1,7 @@
 """A block of calls on py-evm: each runs on what those before it left, none is signed.
 
-The order is that of a real block: what is pretended is written, the parent's hash recorded, then each call runs.
-`simulation` makes chains of such blocks.
+The order is that of a real block: what is pretended is written, the block begins as every block does, then each
+call runs. `simulation` makes chains of such blocks.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from node.engine.execution import (
     NO_ADDRESS,
     access_list_of,
     apply_overrides,
+    begin_block,
     gas_before_message,
     logs_of,
     outcome_of,
-    record_parent_hash,
     run,
 )
 from node.engine.seam import BlockEnv
@@ -60,9 +60,9 @@ def run_draft(
     watch()
     apply_overrides(state, draft.overrides)
     state.lock_changes()
-    # Even the system call is watched: its contract's code may be pretended.
+    # Even the system calls are watched: their contracts' code may be pretended.
     state.computation_class = watched_class_of(state.computation_class, watch)
-    record_parent_hash(state, env)
+    begin_block(state, env)
     if draft.logs_transfers:
         state.computation_class = _transfers_class_of(state.computation_class)
     runs: list[CallRun] = []

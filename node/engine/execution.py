@@ -1,4 +1,4 @@
-"""One block's execution on py-evm, step by step: the system call, then each transaction.
+"""One block's execution on py-evm, step by step: the system calls, then each transaction.
 
 What `PyEvmEngine.execute`, its dry runs, its traces and its simulations share, so that all of them run the same
 code. py-evm's own checks are skipped; ours come first.
@@ -27,6 +27,7 @@ from eth.exceptions import (
 from eth.exceptions import InsufficientFunds as CallerTooPoor
 from eth.vm.message import Message
 
+import contracts
 from node.block import Log, Receipt
 from node.engine.dry_run import AccountOverride, Call, CallOutcome, CallStatus
 from node.engine.seam import BlockEnv
@@ -52,7 +53,7 @@ from node.errors import (
     PrecompileMovedToItself,
     SenderHasCode,
 )
-from node.primitives import EMPTY_CODE_HASH, Address, Hash32, created_address
+from node.primitives import EMPTY_CODE_HASH, Address, Hash32, created_address, keccak
 from node.transaction import (
     INIT_CODE_BYTES_MAX,
     AccessListEntry,
@@ -68,6 +69,8 @@ SYSTEM_ADDRESS: Final = Address(bytes.fromhex("fffffffffffffffffffffffffffffffff
 NO_ADDRESS: Final = Address(b"")
 """Where a creation goes."""
 
+_NODE_REGISTRY: Final = Address(contracts.NODE_REGISTRY_ADDRESS)
+_APPLY_DUE_CHANGE: Final = keccak(b"applyDueChange()")[:4]
 _INVALID: Final = 0xFE
 _OPCODE_IN_TEXT: Final = re.compile(r"opcode 0x([0-9a-f]+)")
 _SYSTEM_CALL_GAS: Final = 30_000_000
@@ -89,21 +92,35 @@ _HALT_REASON_BY_ERROR: Final[Mapping[type[VMError], str]] = {
 }
 
 
-def record_parent_hash(state: WorldState, env: BlockEnv) -> None:
-    """Run EIP-2935's system call, the first act of every block after genesis."""
-    code = state.get_code(HISTORY_ADDRESS)
-    if env.number == 0 or not code:
+def begin_block(state: WorldState, env: BlockEnv) -> None:
+    """Run the first acts of every block after genesis: EIP-2935's record, then a due change of validators.
+
+    No receipt tells of them and the block's gas does not count them. A call that fails changes nothing.
+    """
+    if env.number == 0:
         return
+    history_code = state.get_code(HISTORY_ADDRESS)
+    if history_code:
+        _call_as_system(state, HISTORY_ADDRESS, history_code, env.ancestor_hashes[0])
+    # An absent registry reads as 0 too: it is its code that tells.
+    if state.get_storage(_NODE_REGISTRY, contracts.NODE_REGISTRY_SCHEDULE_SLOT) > env.timestamp:
+        return
+    registry_code = state.get_code(_NODE_REGISTRY)
+    if registry_code:
+        _call_as_system(state, _NODE_REGISTRY, registry_code, _APPLY_DUE_CHANGE)
+
+
+def _call_as_system(state: WorldState, to: Address, code: bytes, data: bytes) -> None:
+    state.lock_changes()
+    snapshot = state.snapshot()
     message = Message(
-        gas=_SYSTEM_CALL_GAS,
-        to=HISTORY_ADDRESS,
-        sender=SYSTEM_ADDRESS,
-        value=0,
-        data=env.ancestor_hashes[0],
-        code=code,
+        gas=_SYSTEM_CALL_GAS, to=to, sender=SYSTEM_ADDRESS, value=0, data=data, code=code
     )
     context = state.transaction_context_class(gas_price=0, origin=SYSTEM_ADDRESS)
-    state.computation_class.apply_message(state, message, context)
+    try:
+        state.computation_class.apply_message(state, message, context)
+    except DETERMINISTIC_FAULTS:
+        state.revert(snapshot)
     state.clear_transient_storage()
 
 

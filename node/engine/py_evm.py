@@ -36,8 +36,8 @@ from node.engine.execution import (
     NO_ADDRESS,
     apply_overrides,
     apply_raw,
+    begin_block,
     outcome_of,
-    record_parent_hash,
     run_call,
 )
 from node.engine.proof import AccountProof, prove_account
@@ -135,7 +135,7 @@ class PyEvmEngine:
         gas_used = 0
         with translated_faults():
             state = open_state(WorldState, buffer, parent_root, env)
-            record_parent_hash(state, env)
+            begin_block(state, env)
             for position, raw in enumerate(raw_transactions):
                 try:
                     applied = apply_raw(state, env, raw, gas_used)
@@ -232,7 +232,7 @@ class PyEvmEngine:
         with translated_faults():
             state = open_state(WorldState, self._buffer(), parent_root, env)
             watch()
-            record_parent_hash(state, env)
+            begin_block(state, env)
             state.computation_class = watched_class_of(state.computation_class, watch)
             last = max(transactions.positions, default=-1)
             for position, raw in enumerate(transactions.raws[: last + 1]):

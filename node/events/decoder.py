@@ -19,7 +19,13 @@ import contracts
 from node.block import Log
 from node.primitives import Address, Hash32, keccak
 
-CONTRACTS: Final = ("PaymentSettlement", "CurrencyToken", "ParticipantRegistry", "AccessManager")
+CONTRACTS: Final = (
+    "PaymentSettlement",
+    "CurrencyToken",
+    "ParticipantRegistry",
+    "NodeRegistry",
+    "AccessManager",
+)
 """The contracts whose logs are decoded."""
 
 CURRENCY_NUMERIC_MAX: Final = 999
@@ -74,6 +80,8 @@ def contract_at(address: bytes) -> str | None:
             return "PaymentSettlement"
         case contracts.REGISTRY_ADDRESS:
             return "ParticipantRegistry"
+        case contracts.NODE_REGISTRY_ADDRESS:
+            return "NodeRegistry"
         case contracts.ACCESS_MANAGER_ADDRESS:
             return "AccessManager"
         case _:

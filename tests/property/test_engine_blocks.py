@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from node.block import receipts_root
 from node.engine import GenesisAccount, PyEvmEngine
 from node.engine.corrections import MODEXP_ADDRESS, OPCODES, CorrectedState, modexp
-from node.engine.execution import apply_raw, record_parent_hash
+from node.engine.execution import apply_raw, begin_block
 from node.engine.seam import Alloc
 from node.engine.world_state import WorldState, context_of, put_alloc, refuse_precompile
 from node.errors import TransactionRejected
@@ -127,7 +127,7 @@ def run_plainly(alloc: Alloc, raws: list[bytes]) -> tuple[Hash32, list[Any]]:
     ours_in_form = cast(WorldState, state)  # It has what is used here, and nothing of ours.
     put_alloc(ours_in_form, alloc)
     state.persist()
-    record_parent_hash(ours_in_form, env)
+    begin_block(ours_in_form, env)
     receipts: list[Any] = []
     for raw in raws:
         try:

@@ -20,7 +20,12 @@ PAGE: Final = ROOT / "docs" / "spec" / "storage.md"
 BEGIN: Final = "<!-- tables: begin -->\n"
 END: Final = "<!-- tables: end -->\n"
 
-OUR_CONTRACTS: Final = ("ParticipantRegistry", "CurrencyToken", "PaymentSettlement")
+OUR_CONTRACTS: Final = (
+    "ParticipantRegistry",
+    "CurrencyToken",
+    "PaymentSettlement",
+    "NodeRegistry",
+)
 LIBRARY_NAMESPACES: Final = (
     "openzeppelin.storage.Initializable",
     "openzeppelin.storage.AccessManaged",

@@ -68,7 +68,9 @@ def test_the_fixed_addresses_are_distinct_and_as_published() -> None:
         contracts.REGISTRY_ADDRESS,
         contracts.SETTLEMENT_ADDRESS,
         contracts.ACCESS_MANAGER_ADDRESS,
+        contracts.NODE_REGISTRY_ADDRESS,
         contracts.REGISTRY_IMPLEMENTATION_ADDRESS,
+        contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS,
         contracts.SETTLEMENT_IMPLEMENTATION_ADDRESS,
         contracts.CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS,
         contracts.currency_token_address(978),
@@ -79,6 +81,7 @@ def test_the_fixed_addresses_are_distinct_and_as_published() -> None:
     assert len(set(addresses)) == len(addresses)
     assert {len(address) for address in addresses} == {20}
     assert contracts.REGISTRY_ADDRESS.hex().endswith("c001")
+    assert contracts.NODE_REGISTRY_ADDRESS.hex().endswith("c004")
     assert contracts.currency_token_address(978) == (0xC100 + 978).to_bytes(20, "big")
     for numeric in (0, -1, 1_000):
         with pytest.raises(ValueError, match="out of range"):
@@ -119,7 +122,11 @@ def test_sto_1_every_row_of_version_1_is_still_there() -> None:
 
 
 def test_sto_2_a_struct_in_an_array_or_variable_never_grows() -> None:
-    fixed = {"ParticipantRegistry.KeyRecord", "ICurrencyToken.Attestation"}
+    fixed = {
+        "ParticipantRegistry.KeyRecord",
+        "ICurrencyToken.Attestation",
+        "NodeRegistry.ValidatorRecord",
+    }
     known = VERSION_1.read_text(encoding="utf-8").splitlines()
     for name in OUR_CONTRACTS:
         for row in struct_rows(name):

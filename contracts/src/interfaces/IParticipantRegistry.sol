@@ -30,7 +30,8 @@ interface IParticipantRegistry {
         AccountKind kind;
     }
 
-    /// @param roles Bit set: 1 bank, 2 issuer, 4 fx provider, 8 liquidity, 16 supervisor, 32 operator, 64 validator.
+    /// @param roles Bit set: 1 bank, 2 issuer, 4 fx provider, 8 liquidity, 16 supervisor, 32 operator, 64 validator,
+    /// 128 council.
     /// @param sealingKey X25519 public key that messages to the participant are sealed with (RFC 7748).
     /// @param signingKey Ed25519 public key that its messages are signed with (RFC 8032).
     /// @param endpoint URL of its bridge's message endpoint.

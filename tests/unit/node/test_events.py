@@ -211,6 +211,7 @@ def test_every_event_of_our_contracts_is_known_by_its_topic() -> None:
     assert all(events_of(contract) for contract in CONTRACTS)
     assert contract_at(contracts.currency_token_address(702)) == "CurrencyToken"
     assert contract_at(contracts.ACCESS_MANAGER_ADDRESS) == "AccessManager"
+    assert contract_at(contracts.NODE_REGISTRY_ADDRESS) == "NodeRegistry"
     assert contract_at(SOMEBODY) is None
 
 

@@ -22,6 +22,13 @@ from node.errors import GenesisFileInvalid, GenesisMismatch, NetworkFileInvalid,
 from node.primitives import Address
 from node.store import MemoryState
 from support.settlement_network import lei_of, network_file
+from support.validator_network import (
+    HOUSES,
+    compressed,
+    node_id_of,
+    validator_key,
+    validator_network_file,
+)
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +60,8 @@ def test_every_contract_stands_at_its_address() -> None:
         (contracts.SETTLEMENT_ADDRESS, "ERC1967Proxy"),
         (contracts.currency_token_address(978), "ERC1967Proxy"),
         (contracts.currency_token_address(702), "ERC1967Proxy"),
+        (contracts.NODE_REGISTRY_ADDRESS, "ERC1967Proxy"),
+        (contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS, "NodeRegistry"),
         (contracts.REGISTRY_IMPLEMENTATION_ADDRESS, "ParticipantRegistry"),
         (contracts.SETTLEMENT_IMPLEMENTATION_ADDRESS, "PaymentSettlement"),
         (contracts.CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS, "CurrencyToken"),
@@ -159,6 +168,50 @@ def at(path: str, value: object) -> dict[str, Any]:
 def test_a_network_file_with_a_fault_is_refused(path: str, value: object) -> None:
     with pytest.raises(NetworkFileInvalid):
         parse_network(json.dumps(at(path, value)).encode())
+
+
+FIRST_HOUSE = len(network_file()["participants"])
+KEY, OTHER_KEY = ("0x" + compressed(validator_key(house.name)).hex() for house in HOUSES[:2])
+OFF_THE_CURVE = "0x02" + "00" * 31 + "05"
+
+
+@pytest.mark.parametrize(
+    ("participant", "field", "value"),
+    [
+        (FIRST_HOUSE, "validators", ["0x00"]),
+        (FIRST_HOUSE, "validators", ["0x04" + KEY[4:]]),
+        (FIRST_HOUSE, "validators", [OFF_THE_CURVE]),
+        (FIRST_HOUSE, "validators", [KEY, KEY]),
+        (FIRST_HOUSE, "validators", [OTHER_KEY]),
+        (FIRST_HOUSE, "validators", KEY),
+        (FIRST_HOUSE, "roles", ["bank"]),
+        (FIRST_HOUSE, "nodes", ["0x00"]),
+        (FIRST_HOUSE, "nodes", ["0x" + "00" * 20]),
+        (FIRST_HOUSE, "nodes", ["0x" + "11" * 20] * 2),
+        (FIRST_HOUSE, "nodes", ["0x" + node_id_of("second").hex()]),
+    ],
+)
+def test_faults_of_nodes_and_validators_are_refused(
+    participant: int, field: str, value: object
+) -> None:
+    """N-135."""
+    network = validator_network_file()
+    parse_network(json.dumps(network).encode())
+    network["participants"][participant][field] = value
+    with pytest.raises(NetworkFileInvalid):
+        parse_network(json.dumps(network).encode())
+
+
+def test_more_validators_than_the_registry_takes_are_refused() -> None:
+    """N-135."""
+    network = validator_network_file(0)
+    keys = ["0x" + compressed(validator_key(f"key {number}")).hex() for number in range(101)]
+    network["participants"][FIRST_HOUSE]["validators"] = keys[:50]
+    network["participants"][FIRST_HOUSE + 1]["validators"] = keys[50:100]
+    generate(network)
+    network["participants"][FIRST_HOUSE + 1]["validators"] = keys[50:]
+    with pytest.raises(NetworkFileInvalid, match="at most 100"):
+        generate(network)
 
 
 def test_a_fault_is_named_by_its_place() -> None:
