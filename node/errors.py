@@ -73,6 +73,10 @@ NodeError
     ChainFileAhead                a chain file that begins beyond this node's newest block
     BlockDiffers                  a block that comes out otherwise when it is executed again
     FailpointRefused              a failpoint that is unknown, or not to be had on this chain
+    EngineBinaryMissing           no binary of the consensus engine
+    EngineVersionUnsupported      a binary of the consensus engine that links another CometBFT
+    EngineQuestionRefused         the consensus engine refuses a question
+    EngineAnswerInvalid           the consensus engine's answer has another shape
     LinkFrameInvalid              bytes between core and RPC process that break their format
   Unavailable                     a retry may help
     StoreBusy                     another process holds the writer's place
@@ -82,6 +86,7 @@ NodeError
     FilterTableFull               the node keeps as many filters as it may
     CoreUnavailable               the core process does not answer
     CoreFailed                    the core met a fault of its own over this question
+    EngineUnavailable             the consensus engine does not answer, catches up, or has no room
     DirectoryBusy                 another node runs on the data directory
     PortBusy                      another process listens there
   InvariantBroken                 stop: going on would make things worse
@@ -751,6 +756,49 @@ class FailpointRefused(Rejected):
         self.reason = reason
 
 
+class EngineBinaryMissing(Rejected):
+    """No binary of the consensus engine: not where the settings say, or nowhere."""
+
+    def __init__(self, setting: str | None) -> None:
+        place = "on the PATH or in build/" if setting is None else f"at {setting}"
+        super().__init__(
+            f"no consensus engine {place}: build it with scripts/build-engine (needs Go), or put a "
+            "corridor-engine on the PATH"
+        )
+        self.setting = setting
+
+
+class EngineVersionUnsupported(Rejected):
+    """A binary of the consensus engine that links another CometBFT, or does not say which."""
+
+    def __init__(self, path: str, *, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path} links CometBFT {found}, this software needs {expected}: build the engine "
+            "anew with scripts/build-engine"
+        )
+        self.path = path
+        self.expected = expected
+        self.found = found
+
+
+class EngineQuestionRefused(Rejected):
+    """The consensus engine refuses a question, and would again."""
+
+    def __init__(self, method: str, reason: str) -> None:
+        super().__init__(f"the consensus engine refuses {method}: {reason}")
+        self.method = method
+        self.reason = reason
+
+
+class EngineAnswerInvalid(Rejected):
+    """The consensus engine's answer has another shape than its version's answers have."""
+
+    def __init__(self, method: str, reason: str) -> None:
+        super().__init__(f"the consensus engine's answer to {method} is not valid: {reason}")
+        self.method = method
+        self.reason = reason
+
+
 class LinkFrameInvalid(Rejected):
     """Bytes between core and RPC process that break their format."""
 
@@ -818,6 +866,15 @@ class CoreFailed(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the node's core failed at this request; its log says why")
+
+
+class EngineUnavailable(Unavailable):
+    """The consensus engine does not answer, catches up, or has no room just now."""
+
+    def __init__(self, method: str, reason: str) -> None:
+        super().__init__(f"the consensus engine does not answer {method} now: {reason}")
+        self.method = method
+        self.reason = reason
 
 
 class DirectoryBusy(Unavailable):

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -69,5 +70,26 @@ func TestASettingThatIsUnknownIsRefused(t *testing.T) {
 	}
 	if _, err := loadConfig(home); err == nil || !strings.Contains(err.Error(), "persistent_peer") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestASocketThatWasLeftIsRemovedAndNothingElse(t *testing.T) {
+	folder := t.TempDir()
+	left, file := filepath.Join(folder, "left.sock"), filepath.Join(folder, "file")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: left})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.SetUnlinkOnClose(false)
+	_ = listener.Close()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	removeSockets("unix://" + left + ", unix://" + file + ",tcp://127.0.0.1:0")
+	if _, err := os.Lstat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket: %v", err)
+	}
+	if _, err := os.Lstat(file); err != nil {
+		t.Errorf("the file: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,6 +52,8 @@ func start(home string, parent io.Reader, output io.Writer) error {
 	go func() {
 		var err error
 		if node, err = newNode(config, logger); err == nil {
+			// This process alone holds the chain's files now: such sockets were left by one that was killed.
+			removeSockets(config.RPC.ListenAddress)
 			err = node.Start()
 		}
 		started <- err
@@ -116,6 +119,21 @@ func newNode(config *cfg.Config, logger log.Logger) (*nm.Node, error) {
 		nm.DefaultMetricsProvider(config.Instrumentation),
 		logger,
 	)
+}
+
+// removeSockets removes the sockets among the addresses to listen on: a file that is there cannot be bound.
+func removeSockets(addresses string) {
+	for _, address := range splitList(addresses) {
+		path, isLocal := strings.CutPrefix(address, "unix://")
+		if found, err := os.Lstat(path); isLocal && err == nil && found.Mode().Type() == os.ModeSocket {
+			_ = os.Remove(path) // Where it stays, listening says why.
+		}
+	}
+}
+
+// splitList takes a list of a configuration apart, as CometBFT does.
+func splitList(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func stop(node *nm.Node) error {

@@ -88,8 +88,7 @@ type cometNetwork struct {
 }
 
 func newNetwork(node *nm.Node, config *cfg.P2PConfig) *cometNetwork {
-	isSeparator := func(r rune) bool { return r == ',' || r == ' ' }
-	return &cometNetwork{node, strings.FieldsFunc(config.PersistentPeers, isSeparator)}
+	return &cometNetwork{node, splitList(config.PersistentPeers)}
 }
 
 func (net *cometNetwork) connected() []p2p.ID {
