@@ -67,12 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     match options.command:
-        case "generate":
-            text, genesis_hash = app.generate_genesis(options.network)
-            options.out.write_bytes(text)
-            print(f"genesis 0x{genesis_hash.hex()}")
-        case "verify":
-            print(f"genesis 0x{app.verify_genesis(options.genesis).hex()}")
+        case "generate" | "verify" | "network-keys":
+            _run_network(options)
         case "run" if options.check_config:
             return _check_config(_settings(options))
         case "run":
@@ -88,6 +84,23 @@ def _run(options: argparse.Namespace) -> int:
         case _:
             return _run_archive(options)
     return 0
+
+
+def _run_network(options: argparse.Namespace) -> None:
+    match options.command:
+        case "generate" if options.homes is not None:
+            print(f"genesis 0x{app.generate_network(options.network, options.homes).hex()}")
+        case "generate":
+            text, genesis_hash = app.generate_genesis(options.network)
+            options.out.write_bytes(text)
+            print(f"genesis 0x{genesis_hash.hex()}")
+        case "verify":
+            print(f"genesis 0x{app.verify_genesis(options.genesis).hex()}")
+        case _:
+            made = app.make_node_keys(options.data.resolve())
+            print(f"node 0x{made.node_id.hex()}")
+            if made.validator is not None:
+                print(f"validator 0x{made.validator.hex()}")
 
 
 def _run_archive(options: argparse.Namespace) -> int:
@@ -176,8 +189,15 @@ def _parser() -> argparse.ArgumentParser:
     network_commands = network.add_subparsers(required=True)
     generate = network_commands.add_parser("generate", help="make genesis.json")
     generate.add_argument("--network", type=Path, required=True)
-    generate.add_argument("--out", type=Path, required=True)
+    made = generate.add_mutually_exclusive_group(required=True)
+    made.add_argument("--out", type=Path, help="genesis.json alone")
+    made.add_argument("--homes", type=Path, help="a directory for genesis, keys and settings")
     generate.set_defaults(command="generate")
+    keys = network_commands.add_parser(
+        "keys", help="make a node's keys for consensus, and show them"
+    )
+    keys.add_argument("--data", type=Path, required=True)
+    keys.set_defaults(command="network-keys")
     verify = network_commands.add_parser("verify", help="recompute a genesis file's hash")
     verify.add_argument("--genesis", type=Path, required=True)
     verify.set_defaults(command="verify")

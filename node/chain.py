@@ -30,9 +30,10 @@ from node.errors import (
     TransactionRejected,
 )
 from node.history import History
+from node.membership import Membership, ValidatorKey, ValidatorUpdate
 from node.permissions import ParentState, Permissions
 from node.primitives import ZERO_ADDRESS, Address, Hash32
-from node.specification import Rules, Specification
+from node.specification import Rules, Specification, consensus_chain_id
 from node.store import ChainStore, Checkpoint
 from node.transaction import CheckedTransaction
 
@@ -77,6 +78,7 @@ class Execution:
     executed: Executed | None
     results: tuple[TransactionResult, ...]
     """One for each transaction given, in order."""
+    validator_updates: tuple[ValidatorUpdate, ...] = ()
 
 
 class Chain:
@@ -95,7 +97,12 @@ class Chain:
         self._engine = engine
         self._specification = specification
         self._admission = Admission(engine, permissions)
+        self._membership = Membership(engine)
         history = History(store)
+        genesis_hash = history.genesis_hash()
+        if genesis_hash is None:
+            raise StoreCorrupt("the store has no genesis")
+        self._consensus_chain_id = consensus_chain_id(specification.chain_id, genesis_hash)
         header, checkpoint = history.head(), history.checkpoint()
         if checkpoint.app_hash != header.hash:
             raise StoreCorrupt("the checkpoint names another block than the newest", header.hash)
@@ -117,6 +124,11 @@ class Chain:
         """How far a proposal's time may be from this node's clock."""
         return self._specification.clock_skew_max_seconds
 
+    @property
+    def consensus_chain_id(self) -> str:
+        """What consensus calls this chain: its votes fit no other."""
+        return self._consensus_chain_id
+
     def next_rules(self) -> Rules:
         """The rules of the next block."""
         return self._specification.rules_at(self._tip.header.number + 1)
@@ -124,6 +136,16 @@ class Chain:
     def nonce_of(self, sender: Address) -> int:
         """The nonce of `sender` in the newest state."""
         return self._admission.account(self._tip.header.state_root, sender).nonce
+
+    def validators(self) -> tuple[ValidatorKey, ...]:
+        """The validators of the newest state."""
+        parent = self._parent_state(self._tip.header.timestamp)
+        return self._membership.validators(parent.env, parent.root)
+
+    def may_connect(self, node_id: bytes) -> bool:
+        """Whether the newest state lets a node connect."""
+        parent = self._parent_state(self._tip.header.timestamp)
+        return self._membership.may_connect(node_id, parent.env, parent.root)
 
     def check(self, raw: bytes, *, timestamp: int) -> CheckedTransaction:
         """The transaction, if it may enter a block from the newest state on, now or after a gap; see `Admission`."""
@@ -168,7 +190,15 @@ class Chain:
             for skipped in executed.skipped:
                 results[permitted[skipped.position]] = TransactionResult(skipped.reason)
         block = _assemble(executed, parent.env, self._tip.header) if executed else None
-        self._execution = Execution(height, block, executed, tuple(results))
+        updates: tuple[ValidatorUpdate, ...] = ()
+        if executed and block:
+            updates = self._membership.validator_updates(
+                parent.env,
+                parent_root=parent.root,
+                root=executed.state_root,
+                handle=executed.handle,
+            )
+        self._execution = Execution(height, block, executed, tuple(results), updates)
         return self._execution
 
     def commit(self) -> Tip:

@@ -78,6 +78,7 @@ NodeError
     EngineQuestionRefused         the consensus engine refuses a question
     EngineAnswerInvalid           the consensus engine's answer has another shape
     LinkFrameInvalid              bytes between core and RPC process that break their format
+    EngineMessageInvalid          bytes from the engine of consensus that break the format of ABCI 2.0
   Unavailable                     a retry may help
     StoreBusy                     another process holds the writer's place
     PoolFull                      the pool is at its limit
@@ -97,6 +98,7 @@ NodeError
     StateMissing                  a node of the state trie is absent
     StoreUnwritable               a store did not take a write: disk or map full, or a fault
     EngineExhausted               the machine, not the transaction, was at its limit
+    ConsensusOutOfOrder           the engine of consensus asked for something out of its turn
 """
 
 
@@ -807,6 +809,14 @@ class LinkFrameInvalid(Rejected):
         self.reason = reason
 
 
+class EngineMessageInvalid(Rejected):
+    """Bytes from the engine of consensus that break the format of ABCI 2.0."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid message of the consensus engine: {reason}")
+        self.reason = reason
+
+
 class StoreBusy(Unavailable):
     """Another process holds the writer's place, or the store does not exist yet."""
 
@@ -963,3 +973,12 @@ class EngineExhausted(InvariantBroken):
     def __init__(self, limit: str) -> None:
         super().__init__(f"the engine ran into this machine's limit: {limit}")
         self.limit = limit
+
+
+class ConsensusOutOfOrder(InvariantBroken):
+    """The engine of consensus asked for something out of its turn: it and this node disagree about where they are."""
+
+    def __init__(self, asked: str, expected: str) -> None:
+        super().__init__(f"the consensus engine asked for {asked}; expected {expected}")
+        self.asked = asked
+        self.expected = expected

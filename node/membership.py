@@ -18,7 +18,8 @@ from eth_abi.abi import decode as decode_abi
 from eth_abi.exceptions import DecodingError
 
 import contracts
-from node.engine import BlockEnv, Call, CallStatus, Engine
+from node.engine import BlockEnv, Call, CallStatus, Engine, Handle, PyEvmEngine
+from node.genesis import Genesis
 from node.primitives import (
     ZERO_ADDRESS,
     Address,
@@ -27,6 +28,7 @@ from node.primitives import (
     decompress_public_key,
     keccak,
 )
+from node.store import MemoryState
 
 VALIDATOR_POWER: Final = 10
 """Voting power of every validator."""
@@ -67,12 +69,16 @@ class Membership:
         return self._validators(env, root) or ()
 
     def validator_updates(
-        self, env: BlockEnv, *, parent_root: Hash32, root: Hash32
+        self, env: BlockEnv, *, parent_root: Hash32, root: Hash32, handle: Handle | None = None
     ) -> tuple[ValidatorUpdate, ...]:
-        """What turns the validators of `parent_root` into those of `root`: first who leaves, then who joins."""
-        if self._version(parent_root) == self._version(root):
+        """What turns the validators of `parent_root` into those of `root`: first who leaves, then who joins.
+
+        `handle` is that of the second state where it is not committed yet.
+        """
+        upon = self if handle is None else Membership(self._engine.upon(handle))
+        if self._version(parent_root) == upon._version(root):  # noqa: SLF001 - of its own kind
             return ()
-        before, after = self._validators(env, parent_root), self._validators(env, root)
+        before, after = self._validators(env, parent_root), upon._validators(env, root)  # noqa: SLF001 - the same
         if before is None or not after:
             return ()
         keys_before = [each.public_key for each in before]
@@ -110,6 +116,24 @@ class Membership:
         call = Call(sender=ZERO_ADDRESS, to=_NODE_REGISTRY, data=question)
         outcome = self._engine.call(env, root, call)
         return outcome.data if outcome.status is CallStatus.SUCCEEDED else None
+
+
+def first_validators(made: Genesis) -> tuple[ValidatorKey, ...]:
+    """The validators that a chain begins with, from its genesis file alone: no store is needed."""
+    places = (contracts.NODE_REGISTRY_ADDRESS, contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS)
+    registry = {Address(each): made.alloc[Address(each)] for each in places if each in made.alloc}
+    engine = PyEvmEngine(MemoryState())
+    loaded = engine.load_genesis(registry)
+    engine.commit(loaded.handle)
+    specification = made.specification
+    env = BlockEnv(
+        chain_id=specification.chain_id,
+        number=1,
+        timestamp=made.header.timestamp,
+        rules=specification.rules_at(1),
+        ancestor_hashes=(made.header.hash,),
+    )
+    return Membership(engine).validators(env, loaded.state_root)
 
 
 def _key_of(public_key: bytes) -> ValidatorKey | None:

@@ -142,6 +142,11 @@ class Specification:
         return keccak(self.encode())
 
 
+def consensus_chain_id(chain_id: int, genesis_hash: Hash32) -> str:
+    """What consensus calls a chain: of this EIP-155 id and this genesis, so a vote fits no other network."""
+    return f"corridor-{chain_id}-{genesis_hash[:8].hex()}"
+
+
 def parse_specification(document: object) -> Specification:
     """Return the specification of a JSON object; raises SpecificationInvalid, PublicChainId."""
     fields = _Fields(document, "specification")

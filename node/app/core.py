@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from node import link
+from node.app.consensus import Consensus, running_consensus
 from node.app.directory import lock_directory, open_chain, opened_stores
 from node.app.process import THREAD_STACK_BYTES, SystemClock, settle_in
 from node.app.processes import rpc_processes
-from node.app.shutdown import EXIT_OK, Shutdown, guard, obey_signals
+from node.app.shutdown import EXIT_OK, Shutdown, obey_signals
 from node.chain import Tip
 from node.config import Settings
 from node.consensus.application import Application
 from node.consensus.intake import Intake
-from node.consensus.solo import SoloEngine
 from node.pool import Pool
 from node.store import PoolStore, StateStore
 from node.telemetry import CoreMetrics, CoreReading, configure_logs, get_logger
@@ -60,17 +60,15 @@ def run_core(settings: Settings) -> int:
             metrics.block_committed(number=header.number, gas_used=header.gas_used)
             server.announce(link.Head(header.number, header.hash))
 
-        solo = SoloEngine(application, intake, announce, metrics)
         info = application.info()
         metrics.set_head(chain.tip.header.number)
         get_logger().info("core_started", height=info.last_height, hash=info.app_hash)
         intake.restore()
         settle_in()
         server.start()
-        worker = threading.Thread(target=guard, args=(solo.run, shutdown), name="consensus")
-        worker.start()
-        stack.callback(worker.join)
-        stack.callback(solo.stop)
+        stack.enter_context(
+            running_consensus(settings, Consensus(application, intake, announce, metrics), shutdown)
+        )
         stack.enter_context(rpc_processes(settings, shutdown))
         shutdown.requested.wait()
         get_logger().info("core_stopping", reason=shutdown.reason)

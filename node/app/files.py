@@ -2,21 +2,105 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Final
 
 from node import genesis
-from node.config import parse_network
+from node.app.consensus import ENGINE_DIRECTORY
+from node.config import Network, NetworkParticipant, is_loopback, parse_network
+from node.consensus.cometbft.home import PublicKeys, make_keys
 from node.engine import PyEvmEngine
 from node.store import MemoryState
+
+NODE_SETTINGS: Final = "node.toml"
+"""The settings file of a generated node, in its directory."""
+
+NODE_DATA: Final = "data"
+"""The data directory of a generated node, in its directory."""
 
 
 def generate_genesis(network_file: Path) -> tuple[bytes, bytes]:
     """The content of genesis.json for a network file, and the genesis hash."""
-    made = genesis.generate(parse_network(network_file.read_bytes()), PyEvmEngine(MemoryState()))
-    return genesis.format_genesis(made), made.header.hash
+    return _generate(parse_network(network_file.read_bytes()))
+
+
+def generate_network(network_file: Path, directory: Path) -> bytes:
+    """Makes all that the nodes of a network file start with; gives the genesis hash.
+
+    Each participant with a `peer_address` gets `directory/BIC/`, with `node.toml` and a data directory. Who states its
+    public keys keeps the private ones; for who does not they are made, in `data/engine`. `genesis.json` is the same for
+    all, and `network.json` says by which keys it was made.
+    """
+    network = parse_network(network_file.read_bytes())
+    completed = network.model_copy(
+        update={
+            "participants": [
+                _with_keys(each, directory / each.bic) for each in network.participants
+            ]
+        }
+    )
+    text, genesis_hash = _generate(completed)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "genesis.json").write_bytes(text)
+    (directory / "network.json").write_text(_format_network(completed), "utf-8")
+    reached = [each for each in completed.participants if each.peer_address and each.nodes]
+    for participant in reached:
+        own = directory / participant.bic
+        own.mkdir(exist_ok=True)
+        others = [each for each in reached if each is not participant]
+        (own / NODE_SETTINGS).write_text(_node_settings(participant, others), "utf-8")
+    return genesis_hash
+
+
+def make_node_keys(data_directory: Path) -> PublicKeys:
+    """The public keys of a data directory's engine, made where there are none."""
+    return make_keys(data_directory / ENGINE_DIRECTORY)
 
 
 def verify_genesis(genesis_file: Path) -> bytes:
     """The hash of a genesis file, recomputed; raises `GenesisMismatch` where the file states another."""
     loaded, _ = genesis.load(genesis_file.read_bytes(), PyEvmEngine(MemoryState()))
     return loaded.header.hash
+
+
+def _generate(network: Network) -> tuple[bytes, bytes]:
+    made = genesis.generate(network, PyEvmEngine(MemoryState()))
+    return genesis.format_genesis(made), made.header.hash
+
+
+def _with_keys(participant: NetworkParticipant, directory: Path) -> NetworkParticipant:
+    """The participant with the keys that were made for its node, where it needs some."""
+    if participant.peer_address is None or participant.nodes or participant.validators:
+        return participant
+    keys = make_node_keys(directory / NODE_DATA)
+    validates = "validator" in participant.roles and keys.validator is not None
+    return participant.model_copy(
+        update={
+            "nodes": [keys.node_id],
+            "validators": [keys.validator] if validates else [],
+        }
+    )
+
+
+def _format_network(network: Network) -> str:
+    document = network.model_dump()
+    return json.dumps(document, indent=1, default=lambda value: f"0x{value.hex()}") + "\n"
+
+
+def _node_settings(participant: NetworkParticipant, others: list[NetworkParticipant]) -> str:
+    assert participant.peer_address is not None  # noqa: S101 - who has none gets no settings
+    host, _, port = participant.peer_address.rpartition(":")
+    peers = [f"{each.nodes[0].hex()}@{each.peer_address}" for each in others]
+    lines = [
+        f"# {participant.bic}: run with `node run --config {NODE_SETTINGS} --port PORT`.",
+        'genesis_file = "../genesis.json"',
+        f'data_directory = "{NODE_DATA}"',
+        "",
+        "[consensus]",
+        'engine = "cometbft"',
+        f'listen = "{participant.peer_address if is_loopback(host) else f"0.0.0.0:{port}"}"',
+        f'external_address = "{participant.peer_address}"',
+        f"peers = {json.dumps(peers, indent=4)}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -109,6 +109,10 @@ class NetworkParticipant(_Strict):
     """Ids of the nodes that may connect."""
     validators: Annotated[list[PublicKeyText], Field(max_length=VALIDATORS_MAX)] = []
     """Compressed secp256k1 keys that validate from genesis on; only with the role validator."""
+    peer_address: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$")] | None
+    ) = None
+    """`host:port` at which other nodes reach its node; no part of genesis."""
 
 
 class NetworkCurrency(_Strict):

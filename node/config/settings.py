@@ -36,6 +36,8 @@ Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*?]{1,64}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}$", to_lower=True)]
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]{1,253}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+PeerAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$")]
+Peer = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}@[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$")]
 ClientName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
@@ -160,6 +162,60 @@ class PoolLimits(_Section):
     )
 
 
+class ConsensusSettings(_Section):
+    """Which engine orders the blocks, and how the one of several validators reaches the others."""
+
+    engine: Literal["solo", "cometbft"] = Field(
+        default="solo",
+        description="`solo`: one validator, in process; `cometbft`: several, each with an engine of its own.",
+    )
+    binary: Path | None = Field(
+        default=None,
+        description="The engine's binary; unset: `corridor-engine` on the PATH or of this checkout.",
+    )
+    listen: PeerAddress = Field(
+        default="127.0.0.1:26656", description="Address on which the engine awaits its peers."
+    )
+    external_address: Annotated[
+        str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+:[0-9]{1,5})?$")
+    ] = Field(default="", description="Address that peers are told; empty: the one they see.")
+    peers: tuple[Peer, ...] = Field(
+        default=(),
+        max_length=PATTERNS_MAX * 4,
+        description="Nodes to keep a connection with, each as `node id@host:port`.",
+    )
+    signer_address: Annotated[
+        str, StringConstraints(pattern=r"^((tcp|unix)://[A-Za-z0-9./:_-]{1,200})?$")
+    ] = Field(
+        default="",
+        description="Where a remote signer connects to sign votes; empty: the key file of the engine's home.",
+    )
+    propose_milliseconds: int = Field(
+        default=500,
+        ge=50,
+        le=60_000,
+        description="Time in which a proposal must have come, in the first round; each round adds half.",
+        json_schema_extra={"unit": "milliseconds"},
+    )
+    vote_milliseconds: int = Field(
+        default=250,
+        ge=20,
+        le=60_000,
+        description="Time given to votes that disagree, in the first round; each round adds half.",
+        json_schema_extra={"unit": "milliseconds"},
+    )
+    commit_milliseconds: int = Field(
+        default=50,
+        ge=0,
+        le=60_000,
+        description="Time given to late votes once a height is decided; skipped where all are there.",
+        json_schema_extra={"unit": "milliseconds"},
+    )
+    log_level: LogLevel = Field(
+        default="error", description="Least level of the engine's own lines in the log."
+    )
+
+
 class AccessSettings(_Section):
     """Who may ask in general; what single clients may ask stands under `clients`."""
 
@@ -250,6 +306,7 @@ class Settings(_Section):
         le=RPC_PROCESSES_MAX,
         description="RPC processes beside the core; they share the port.",
     )
+    consensus: ConsensusSettings = ConsensusSettings()
     limits: Limits = Limits()
     pool: PoolLimits = PoolLimits()
     access: AccessSettings = AccessSettings()

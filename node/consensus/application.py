@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from node.block import Block
 from node.chain import CODE_INCLUDED, Chain, Clock, Tip, TransactionResult
 from node.engine import skip_reason_of
 from node.errors import GenesisMismatch, ProposalRejected, TransactionRejected
+from node.membership import ValidatorKey, ValidatorUpdate
 from node.primitives import Address, Hash32
 from node.transaction import CheckedTransaction
 
@@ -44,6 +46,9 @@ class FinalizedBlock:
 
     results: tuple[TransactionResult, ...]
     app_hash: Hash32
+    validator_updates: tuple[ValidatorUpdate, ...] = ()
+    block: Block | None = None
+    """The Ethereum block that comes of it; None where nothing could be included."""
 
 
 class Application:
@@ -67,12 +72,24 @@ class Application:
         """
         return max(0, self._chain.tip.header.timestamp - self._clock.now())
 
+    def consensus_chain_id(self) -> str:
+        """What the engine of consensus calls this chain."""
+        return self._chain.consensus_chain_id
+
     def init_chain(self, genesis_hash: bytes) -> Hash32:
         """The application hash at the chain's beginning; raises where it is another chain's."""
         app_hash = self._chain.tip.header.hash
         if genesis_hash != app_hash:
             raise GenesisMismatch("genesis hash", expected=genesis_hash, found=app_hash)
         return app_hash
+
+    def validators(self) -> tuple[ValidatorKey, ...]:
+        """Who validates by the newest state."""
+        return self._chain.validators()
+
+    def may_connect(self, node_id: bytes) -> bool:
+        """Whether a node may connect by the newest state."""
+        return self._chain.may_connect(node_id)
 
     def now(self) -> int:
         """UTC seconds, of this node's clock."""
@@ -144,6 +161,8 @@ class Application:
         return FinalizedBlock(
             results=(*(TransactionResult(CODE_INCLUDED) for _ in records), *execution.results),
             app_hash=block.header.hash if block else parent.hash,
+            validator_updates=execution.validator_updates,
+            block=block,
         )
 
     def commit(self) -> Tip:

@@ -13,12 +13,21 @@ listens must not wait.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 from node import failpoint
 from node.consensus.application import BLOCK_BYTES_MAX, TIME_RECORD_BYTES, Application
-from node.errors import NodeError, NonceTooLow, Rejected, Unavailable
+from node.errors import (
+    NodeError,
+    NonceGap,
+    NonceTooLow,
+    Rejected,
+    TransactionAlreadyKnown,
+    Unavailable,
+)
 from node.failpoint import Failpoint
 from node.link import Submission
 from node.pool import (
@@ -30,7 +39,7 @@ from node.pool import (
     PoolStatus,
     Standing,
 )
-from node.primitives import Address, Hash32
+from node.primitives import Address, Hash32, keccak
 from node.store import KeptTransaction, PoolStore
 from node.telemetry import get_logger
 from node.transaction import (
@@ -45,6 +54,9 @@ UNLIMITED: Final = 2**63
 
 EXPIRY_SECONDS: Final = 5
 """How often an idle node looks for transactions that have waited too long."""
+
+GOSSIP_GAP_MAX: Final = 64
+"""Missing nonces before a transaction that nodes may hand on: gossip does not keep an order."""
 
 PAGE_BYTES_MAX: Final = 64 * 1024
 """Raw bytes of one page of the pool's content; one transaction may be larger."""
@@ -164,6 +176,55 @@ class Intake:
                     return selection
                 self._drop_oversized(gas_max=gas_max, bytes_max=bytes_max)
 
+    def take_gossip(self, raw: bytes) -> Hash32:
+        """Takes in what the engine of consensus has, from whichever node; gives its hash.
+
+        Raises why not, also where it is so far past a gap that no block will take it soon.
+        """
+        transaction_hash = keccak(raw)
+        with self._changed:
+            is_known = self._pool.get(transaction_hash) is not None
+        if not is_known:
+            with suppress(TransactionAlreadyKnown):  # it may have come to us directly meanwhile
+                self.submit(raw)
+        with self._changed:
+            entry = self._pool.get(transaction_hash)
+            missing = 0 if entry is None else self._pool.missing_before(transaction_hash)
+        if entry is not None and missing > GOSSIP_GAP_MAX:
+            raise NonceGap(expected=entry.nonce - missing, given=entry.nonce)
+        return transaction_hash
+
+    def is_executable(self, transaction_hash: Hash32) -> bool:
+        """Whether the pool holds a transaction and nothing is missing before it."""
+        with self._changed:
+            return self._pool.is_executable(transaction_hash)
+
+    def selection_among(
+        self, hashes: Container[Hash32], bytes_max: int
+    ) -> tuple[PooledTransaction, ...]:
+        """What the next block may take of some transactions; of each sender those without a gap."""
+        gas_max = self._application.gas_max()
+        with self._changed:
+            return self._pool.select(gas_max=gas_max, bytes_max=bytes_max, among=hashes)
+
+    def await_executable(
+        self, is_wanted: Callable[[Hash32], bool], *, count_max: int, seconds: float
+    ) -> tuple[PooledTransaction, ...]:
+        """The first executable transactions that are wanted, after a change of the pool or some time; empty if none."""
+        with self._changed:
+            self._pool.expire(self._application.now())
+            self._tell()
+            wanted = self._wanted(is_wanted, count_max)
+            if not wanted and not self._is_closed:
+                self._changed.wait(seconds)
+                wanted = self._wanted(is_wanted, count_max)
+            return wanted
+
+    def entry_of(self, raw: bytes) -> PooledTransaction:
+        """A decided transaction that was included, as the pool names it."""
+        transaction = decode_transaction(raw)
+        return _entry_of(CheckedTransaction(transaction, recover_sender(transaction)), raw)
+
     def settle(
         self,
         *,
@@ -183,12 +244,21 @@ class Intake:
             for entry, detail in refused:
                 self._pool.drop(entry.transaction_hash, now=now, detail=detail)
             self._tell()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Ends every wait."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+
+    def _wanted(
+        self, is_wanted: Callable[[Hash32], bool], count_max: int
+    ) -> tuple[PooledTransaction, ...]:
+        executable = self._pool.executable()
+        return tuple(
+            islice((each for each in executable if is_wanted(each.transaction_hash)), count_max)
+        )
 
     def _admit(self, raw: bytes) -> PooledTransaction | NodeError:
         try:

@@ -9,46 +9,22 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from node import failpoint
 from node.chain import CODE_INCLUDED, Tip
 from node.consensus.application import BLOCK_BYTES_MAX, Application
 from node.consensus.intake import Intake
+from node.consensus.observer import BlockObserver, Unobserved, name_of_result
+from node.consensus.proposal import draft_proposal
 from node.engine import SkipReason
 from node.errors import ProposalRejected
 from node.failpoint import Failpoint
 from node.pool import PooledTransaction
 from node.telemetry import get_logger
 
-INCLUDED = "included"
-"""How a transaction that is in its block is counted; one that was left out, by its reason."""
-
 REFUSED_PROPOSAL_WAIT_SECONDS = 1
 """Pause after our own proposal was refused: the machine's clock is behind the newest block."""
-
-
-class BlockObserver(Protocol):
-    """Who is told how blocks are made; never waited for. Implemented by `telemetry.CoreMetrics`."""
-
-    def time_stage(self, stage: str) -> AbstractContextManager[None]:
-        """Times a stage: propose, verify, execute or commit."""
-
-    def count_results(self, count_by_result: Mapping[str, int]) -> None:
-        """Counts what became of decided transactions."""
-
-
-class Unobserved:
-    """Nobody looks. Implements `BlockObserver`."""
-
-    def time_stage(self, _stage: str) -> AbstractContextManager[None]:
-        """Nothing is timed."""
-        return nullcontext()
-
-    def count_results(self, count_by_result: Mapping[str, int]) -> None:
-        """Nothing is counted."""
 
 
 class SoloEngine:
@@ -88,19 +64,10 @@ class SoloEngine:
         by_raw = {entry.raw: entry for entry in selected}
         stage = self._observer.time_stage
         with stage("propose"):
-            proposal = application.prepare_proposal(list(by_raw), BLOCK_BYTES_MAX)
-        proposed = frozenset(proposal)
-        left_out = [entry for raw, entry in by_raw.items() if raw not in proposed]
-        refused = [
-            (entry, str(refusal))
-            for entry in left_out
-            if (refusal := application.refusal_of(entry.raw)) is not None
-        ]
+            draft = draft_proposal(application, selected, BLOCK_BYTES_MAX)
+        proposal, refused = draft.entries, list(draft.refused)
         if not proposal:
-            # What nobody can name a fault of goes too: it would be selected for ever.
-            faulty = frozenset(entry for entry, _ in refused)
-            others = [(entry, "no block can hold it") for entry in left_out if entry not in faulty]
-            self._intake.settle(included=(), refused=[*refused, *others])
+            self._intake.settle(included=(), refused=refused)
             return
         with stage("verify"):
             application.process_proposal(proposal)
@@ -126,8 +93,3 @@ class SoloEngine:
         """Ends `run` after the block at hand."""
         self._stopping.set()
         self._intake.close()
-
-
-def name_of_result(code: int) -> str:
-    """What became of a decided transaction, in a word for people."""
-    return INCLUDED if code == CODE_INCLUDED else SkipReason(code).name.lower()

@@ -70,7 +70,7 @@ from node.engine.world_state import (
     translated_faults,
     watched_class_of,
 )
-from node.errors import DeploymentFailed, StateMissing, TransactionRejected
+from node.errors import DeploymentFailed, InvariantBroken, StateMissing, TransactionRejected
 from node.primitives import (
     EMPTY_CODE_HASH,
     EMPTY_TRIE_ROOT,
@@ -170,6 +170,10 @@ class PyEvmEngine:
         pending = _pending(handle)
         pending.values.clear()
         pending.nodes.clear()
+
+    def upon(self, handle: Handle) -> "PyEvmEngine":
+        """Return an engine that reads as if the computed state were committed; it commits nothing itself."""
+        return PyEvmEngine(_Uncommitted(self._store, _pending(handle).values))
 
     def call(
         self,
@@ -330,6 +334,23 @@ class _Pending:
     values: dict[bytes, bytes]
     nodes: dict[bytes, Node]
     """The first of the trie nodes among the values, decoded."""
+
+
+class _Uncommitted:
+    """A store as it will be. Implements `StateValues`."""
+
+    def __init__(self, store: StateValues, values: Mapping[bytes, bytes]) -> None:
+        self._store = store
+        self._values = values
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value that will be stored under a hash."""
+        value = self._values.get(key)
+        return self._store.get(key) if value is None else value
+
+    def write(self, values: Mapping[bytes, bytes]) -> None:
+        """Refuse: what is not committed has nothing on top of it."""
+        raise InvariantBroken(f"{len(values)} values upon a state that is not committed")
 
 
 def _handle_of(buffer: StateBuffer) -> Handle:

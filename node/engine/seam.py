@@ -290,6 +290,10 @@ class Engine(Protocol):
         """Forget a computed state."""
         ...
 
+    def upon(self, handle: Handle) -> "Engine":
+        """Return an engine that reads as if the computed state were committed; it commits nothing itself."""
+        ...
+
     def call(
         self,
         env: BlockEnv,

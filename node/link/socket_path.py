@@ -1,4 +1,4 @@
-"""Where the socket between the processes lives."""
+"""Where the sockets between the node's processes live."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SOCKET_PATH_BYTES_MAX = 100
 """Bytes of a unix socket's path that every system takes (sun_path is 104 to 108)."""
 
 
-def socket_path(directory: Path) -> Path:
-    """Where the socket of the node with this data directory lives.
+def socket_path(directory: Path, name: str = "core") -> Path:
+    """Where a socket of the node with this data directory lives: the core's, or another by its name.
 
     In the directory, or, where that path is too long for a unix socket, in the user's runtime directory under a name
     derived from it. Raises `PermissionError` where that directory is not this user's alone: whoever can write there
     could pass for the core.
     """
-    path = directory.resolve() / "core.sock"
+    path = directory.resolve() / f"{name}.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return _runtime_directory() / f"corridor-{digest}.sock"
+    return _runtime_directory() / f"corridor-{digest}-{name}.sock"
 
 
 def _runtime_directory() -> Path:

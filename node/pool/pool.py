@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from node.errors import (
     NonceGap,
@@ -201,10 +202,29 @@ class Pool:
             last = (transaction.sender, transaction.nonce)
         return PoolPage(tuple(executable), tuple(waiting), None)
 
-    def select(self, *, gas_max: int, bytes_max: int) -> tuple[PooledTransaction, ...]:
-        """Executable transactions for the next block, by turns; see `line`."""
-        heads = [head for queue in self._queues.values() if (head := self._head(queue)) is not None]
+    def select(
+        self, *, gas_max: int, bytes_max: int, among: Container[Hash32] | None = None
+    ) -> tuple[PooledTransaction, ...]:
+        """Executable transactions for the next block, by turns; see `line`.
+
+        `among`: only these, so of each sender those before the first that is none of them.
+        """
+        found = (self._head(queue, among) for queue in self._queues.values())
+        heads = [head for head in found if head is not None]
         return fill_block(heads, gas_max=gas_max, bytes_max=bytes_max)
+
+    def is_executable(self, transaction_hash: Hash32) -> bool:
+        """Whether nothing is missing before a transaction that the pool holds."""
+        return transaction_hash in self._places
+
+    def executable(self) -> Iterator[PooledTransaction]:
+        """All executable transactions, in the order in which they became it; the pool must not change meanwhile."""
+        return map(self._by_hash.__getitem__, self._places)
+
+    def missing_before(self, transaction_hash: Hash32) -> int:
+        """How far a pooled transaction's nonce is past its sender's executable ones; 0 where it is one of them."""
+        transaction = self._by_hash[transaction_hash]
+        return max(0, transaction.nonce - self._queues[transaction.sender].end)
 
     def advance(
         self,
@@ -357,12 +377,13 @@ class Pool:
         self._waiting.pop(transaction.transaction_hash, None)
         self._bytes -= len(transaction.raw)
 
-    def _head(self, queue: _Queue) -> Head | None:
-        rest = (
-            (self._places[transaction.transaction_hash], transaction)
-            for nonce in range(queue.first, queue.end)
-            for transaction in (queue.by_nonce[nonce],)
+    def _head(self, queue: _Queue, among: Container[Hash32] | None = None) -> Head | None:
+        line: Iterator[PooledTransaction] = (
+            queue.by_nonce[nonce] for nonce in range(queue.first, queue.end)
         )
+        if among is not None:
+            line = takewhile(lambda each: each.transaction_hash in among, line)
+        rest = ((self._places[each.transaction_hash], each) for each in line)
         return head_of(queue.turn, rest)
 
     def _after(

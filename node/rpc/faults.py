@@ -129,6 +129,7 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.EngineQuestionRefused: INTERNAL,
     errors.EngineAnswerInvalid: INTERNAL,
     errors.LinkFrameInvalid: INTERNAL,
+    errors.EngineMessageInvalid: INTERNAL,
     errors.StoreBusy: UNAVAILABLE,
     errors.PoolFull: UNAVAILABLE,
     errors.NotIncludedYet: NOT_INCLUDED_YET,
@@ -146,6 +147,7 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.StoreDiffers: INTERNAL,
     errors.StateMissing: INTERNAL,
     errors.EngineExhausted: INTERNAL,
+    errors.ConsensusOutOfOrder: INTERNAL,
 }
 """The code on the wire of every leaf of the error tree."""
 

@@ -121,6 +121,13 @@ CLOCK_LAG = Family(
     "How far this machine's clock is behind the newest block's time.",
     is_of_core=True,
 )
+MISBEHAVIOUR = Family(
+    "corridor_validator_misbehaviour_total",
+    Kind.COUNTER,
+    "Evidence against validators in decided blocks, by kind.",
+    ("kind",),
+    is_of_core=True,
+)
 CALLS = Family(
     "corridor_rpc_calls_total",
     Kind.COUNTER,
@@ -149,7 +156,17 @@ CONNECTIONS = Family(
 )
 
 FAMILIES: Final = (
-    *(HEAD, STAGE_SECONDS, TRANSACTIONS, GAS, POOL, POOL_BYTES, STORE_BYTES, CLOCK_LAG),
+    *(
+        HEAD,
+        STAGE_SECONDS,
+        TRANSACTIONS,
+        GAS,
+        POOL,
+        POOL_BYTES,
+        STORE_BYTES,
+        CLOCK_LAG,
+        MISBEHAVIOUR,
+    ),
     *(CALLS, CALL_SECONDS, REQUESTS, REFUSED, RECEIVED, SENT, CONNECTIONS),
 )
 """Every family, those of the operating system's view of a process (`process_*`) left out."""
@@ -167,7 +184,7 @@ class CoreReading:
 
 
 class CoreMetrics:
-    """What the core counts. Implements `consensus.solo.BlockObserver`."""
+    """What the core counts. Implements `consensus.observer.BlockObserver`."""
 
     def __init__(self) -> None:
         self._registry = _new_registry()
@@ -179,6 +196,7 @@ class CoreMetrics:
         self._pool_bytes = _gauge(POOL_BYTES, self._registry)
         self._store_bytes = _gauge(STORE_BYTES, self._registry)
         self._clock_lag = _gauge(CLOCK_LAG, self._registry)
+        self._misbehaviour = _counter(MISBEHAVIOUR, self._registry)
         self._state_seconds = 0.0
 
     @contextlib.contextmanager
@@ -206,6 +224,10 @@ class CoreMetrics:
         """Counts what became of decided transactions."""
         for result, count in count_by_result.items():
             self._transactions.labels(result).inc(count)
+
+    def count_misbehaviour(self, kind: str) -> None:
+        """Counts evidence against a validator."""
+        self._misbehaviour.labels(kind).inc()
 
     def block_committed(self, *, number: int, gas_used: int) -> None:
         """A block is durable."""

@@ -17,7 +17,14 @@ from local_network.books import BooksUnreadable, Caller
 from local_network.cast import CHAIN_ID, INSTITUTIONS
 from local_network.console import Console
 from local_network.demo import Demo, DemoFailed
-from local_network.layout import Layout, LayoutRefused, open_layout, remove_layout
+from local_network.layout import (
+    VALIDATORS_MAX,
+    Layout,
+    LayoutRefused,
+    Shape,
+    open_layout,
+    remove_layout,
+)
 from local_network.processes import Processes, ProcessFailed
 
 DEFAULT_PORT_BASE: Final = 8545
@@ -57,10 +64,15 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     directory: Path = options.data or options.checkout / ".devnet"
     if options.reset:
         remove_layout(directory)
-    console.say("Corridor devnet: one node, two central banks, two banks, one fx provider")
     layout = open_layout(
-        directory.resolve(), port_base=options.port_base, default_port_base=DEFAULT_PORT_BASE
+        directory.resolve(),
+        port_base=options.port_base,
+        default_port_base=DEFAULT_PORT_BASE,
+        shape=_shape(options),
     )
+    validators = layout.shape.validators
+    nodes = f"{validators} validators" if validators else "one node"
+    console.say(f"Corridor devnet: {nodes}, two central banks, two banks, one fx provider")
     console.step("network", f"files in {layout.directory}")
     with _started(layout, console) as processes, Caller(layout) as caller:
         demo = Demo(layout, console, ChainClient(layout.node_url, CHAIN_ID), caller)
@@ -80,21 +92,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 def _started(layout: Layout, console: Console) -> Iterator[Processes]:
     """The network's processes, all ready; ended when the block is left."""
     with Processes(layout.directory / "logs") as processes:
-        node = processes.start(
-            "node",
-            [
-                "node",
-                "run",
-                "--genesis",
-                str(layout.genesis),
-                "--data",
-                str(layout.directory / "node"),
-                "--port",
-                str(layout.port_base),
-            ],
-        )
-        processes.await_ready(node, "ready")
-        console.step("node", layout.node_url)
+        nodes = [processes.start(name, run) for name, run in layout.node_commands().items()]
+        for node, url in zip(nodes, layout.node_urls, strict=True):
+            processes.await_ready(node, "ready")
+            console.step("node", url)
         waiting = []
         for member in INSTITUTIONS:
             settings = ["--settings", str(layout.settings(member.key))]
@@ -115,9 +116,17 @@ def _started(layout: Layout, console: Console) -> Iterator[Processes]:
         yield processes
 
 
+def _shape(options: argparse.Namespace) -> Shape | None:
+    """What was asked for; None where whatever is there will do."""
+    if options.validators is None and not options.dev_accounts:
+        return None
+    return Shape(options.validators or 0, options.dev_accounts)
+
+
 def _tell_addresses(layout: Layout, console: Console) -> None:
     console.say("\nRunning until Ctrl-C")
-    console.say(f"  JSON-RPC            {layout.node_url}  (chain id {CHAIN_ID})")
+    for url in layout.node_urls:
+        console.say(f"  JSON-RPC            {url}  (chain id {CHAIN_ID})")
     for member in INSTITUTIONS:
         console.say(f"  {member.key:<18}  {layout.url(member.key)}")
     console.say(f"  bearer tokens       {layout.directory / 'tokens.json'}")
@@ -144,7 +153,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", help="stop after the payment")
     parser.add_argument("--reset", action="store_true", help="throw the network's data away first")
     parser.add_argument("--data", type=Path, help="the network's data directory")
-    parser.add_argument("--port-base", type=int, help="first of six ports")
+    parser.add_argument("--port-base", type=int, help="first of six ports, or more with validators")
+    parser.add_argument(
+        "--validators",
+        type=int,
+        choices=range(1, VALIDATORS_MAX + 1),
+        metavar="COUNT",
+        help="nodes that agree with each other, each with a consensus engine (needs it built)",
+    )
+    parser.add_argument(
+        "--dev-accounts",
+        action="store_true",
+        help="let anybody transact, and fund the well-known development accounts",
+    )
     return parser.parse_args()
 
 

@@ -2,8 +2,10 @@
 
     DIR/.corridor-devnet          the mark of a directory made here; no other is ever removed
     DIR/plan.json                 ports and format of this network
-    DIR/network.json, genesis.json
-    DIR/node/                     the node's store
+    DIR/network.json              who takes part, as the nodes' makers are told
+    DIR/nodes/genesis.json        the chain's beginning
+    DIR/nodes/node/               the store of the one node, or
+    DIR/nodes/BIC/                settings, keys and store of each validator
     DIR/INSTITUTION/              keys, settings.json and database of one institution
     DIR/tokens.json               bearer tokens of the demo's customers and operators (mode 0600)
     DIR/logs/                     one log per process
@@ -35,12 +37,20 @@ from local_network.cast import (
     InstitutionCast,
 )
 from local_network.processes import run_all
+from node.app.dev import development_accounts
 
-PLAN_FORMAT: Final = 2
+PLAN_FORMAT: Final = 3
 MARK: Final = ".corridor-devnet"
 MARK_FIRST_LINE: Final = "data of a Corridor devnet; scripts/devnet --reset removes this directory"
 OWNER_ONLY: Final = 0o700
 PORTS_NEEDED: Final = 1 + len(INSTITUTIONS)
+"""Ports of a network of one node, counted from its base."""
+
+VALIDATORS_MAX: Final = len(INSTITUTIONS)
+"""Each institution runs one node at most."""
+
+DEVELOPMENT_ACCOUNTS: Final = 10
+DEVELOPMENT_BALANCE_WEI: Final = 10_000 * 10**18
 BLOCK_GAS_LIMIT: Final = 30_000_000
 TRANSACTION_GAS_LIMIT: Final = 16_000_000
 
@@ -50,21 +60,67 @@ class LayoutRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What a network is made as."""
+
+    validators: int = 0
+    """Nodes that agree under a consensus engine of several; 0: one node by itself."""
+    has_development_accounts: bool = False
+    """Whether anybody may transact, and the well-known development accounts hold native coin."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Where everything of one network is."""
 
     directory: Path
     port_base: int
+    shape: Shape = Shape()
+
+    @property
+    def nodes(self) -> Path:
+        """The directory of the nodes."""
+        return self.directory / "nodes"
+
+    @property
+    def node_urls(self) -> tuple[str, ...]:
+        """The JSON-RPC endpoint of each node."""
+        first = self.port_base + PORTS_NEEDED
+        others = range(first, first + max(0, self.shape.validators - 1))
+        return tuple(f"http://127.0.0.1:{port}" for port in (self.port_base, *others))
 
     @property
     def node_url(self) -> str:
-        """The node's JSON-RPC endpoint."""
-        return f"http://127.0.0.1:{self.port_base}"
+        """The first node's JSON-RPC endpoint."""
+        return self.node_urls[0]
+
+    def node_url_of(self, key: str) -> str:
+        """The endpoint that an institution uses: its own node's, or the first where it runs none."""
+        place = [member.key for member in INSTITUTIONS].index(key)
+        return self.node_urls[place] if place < len(self.node_urls) else self.node_url
+
+    def peer_address(self, place: int) -> str:
+        """Where the other nodes reach the node of the institution at a place of the cast."""
+        return f"127.0.0.1:{self.port_base + PORTS_NEEDED + self.shape.validators + place}"
 
     @property
     def genesis(self) -> Path:
         """The genesis file."""
-        return self.directory / "genesis.json"
+        return self.nodes / "genesis.json"
+
+    def node_commands(self) -> dict[str, list[str]]:
+        """What runs each node, by its name."""
+        if not self.shape.validators:
+            place = ["--genesis", str(self.genesis), "--data", str(self.nodes / "node")]
+            return {"node": ["node", "run", *place, "--port", str(self.port_base)]}
+        validators = INSTITUTIONS[: self.shape.validators]
+        return {
+            f"node-{member.key}": [
+                *("node", "run", "--config", str(self.nodes / member.bic / "node.toml")),
+                *("--port", url.rpartition(":")[2]),
+            ]
+            for member, url in zip(validators, self.node_urls, strict=True)
+        }
 
     def url(self, key: str) -> str:
         """An institution's bridge."""
@@ -91,16 +147,18 @@ class Layout:
         return folder
 
 
-def open_layout(directory: Path, *, port_base: int | None, default_port_base: int) -> Layout:
+def open_layout(
+    directory: Path, *, port_base: int | None, default_port_base: int, shape: Shape | None = None
+) -> Layout:
     """The network in `directory`, made if it is not there yet.
 
-    Raises `LayoutRefused` for a directory of something else, or ports other than its network's:
-    the participants' endpoints stand in the genesis block.
+    Raises `LayoutRefused` for a directory of something else, and for ports or a shape other than its network's: both
+    stand in the genesis block.
     """
     plan_file = directory / "plan.json"
     if plan_file.exists():
-        return _known(directory, json.loads(plan_file.read_text("utf-8")), port_base)
-    layout = Layout(directory=directory, port_base=port_base or default_port_base)
+        return _known(directory, json.loads(plan_file.read_text("utf-8")), port_base, shape)
+    layout = Layout(directory, port_base or default_port_base, shape or Shape())
     if _holds_something_else(directory):
         raise LayoutRefused(f"{directory} holds something else; name another directory by --data")
     remove_layout(directory)
@@ -116,7 +174,9 @@ def remove_layout(directory: Path) -> None:
         shutil.rmtree(directory)
 
 
-def _known(directory: Path, plan: dict[str, int], port_base: int | None) -> Layout:
+def _known(
+    directory: Path, plan: dict[str, int], port_base: int | None, shape: Shape | None
+) -> Layout:
     if plan.get("format") != PLAN_FORMAT:
         raise LayoutRefused(f"{directory} was made by another version; start anew with --reset")
     if port_base not in {None, plan["port_base"]}:
@@ -124,7 +184,14 @@ def _known(directory: Path, plan: dict[str, int], port_base: int | None) -> Layo
             f"{directory} was made for port base {plan['port_base']}; its participants' endpoints "
             "stand in the genesis block. Use that, another --data, or --reset."
         )
-    return Layout(directory=directory, port_base=plan["port_base"])
+    known = Shape(plan["validators"], bool(plan["has_development_accounts"]))
+    if shape not in {None, known}:
+        raise LayoutRefused(
+            f"{directory} was made with {known.validators} validators and "
+            f"{'' if known.has_development_accounts else 'no '}development accounts; use the same, "
+            "another --data, or --reset."
+        )
+    return Layout(directory, plan["port_base"], known)
 
 
 def _holds_something_else(directory: Path) -> bool:
@@ -147,24 +214,20 @@ def _make(layout: Layout) -> None:
     (layout.directory / MARK).write_text(f"{MARK_FIRST_LINE}\nformat {PLAN_FORMAT}\n", "utf-8")
     run_all([_participant_command(layout, member) for member in INSTITUTIONS])
     _write(layout.directory / "network.json", _network(layout))
-    run_all(
-        [
-            [
-                "node",
-                "network",
-                "generate",
-                "--network",
-                str(layout.directory / "network.json"),
-                "--out",
-                str(layout.genesis),
-            ]
-        ]
-    )
+    network_file = str(layout.directory / "network.json")
+    generate = ["node", "network", "generate", "--network", network_file]
+    run_all([[*generate, "--homes", str(layout.nodes)]])
     _write(layout.directory / "tokens.json", _tokens(layout), mode=0o600)
     genesis_hash = json.loads(layout.genesis.read_text("utf-8"))["hash"]
     for member in INSTITUTIONS:
         _write(layout.settings(member.key), _settings(layout, member, genesis_hash))
-    _write(layout.directory / "plan.json", {"format": PLAN_FORMAT, "port_base": layout.port_base})
+    plan = {
+        "format": PLAN_FORMAT,
+        "port_base": layout.port_base,
+        "validators": layout.shape.validators,
+        "has_development_accounts": int(layout.shape.has_development_accounts),
+    }
+    _write(layout.directory / "plan.json", plan)
 
 
 def _participant_command(layout: Layout, member: InstitutionCast) -> list[str]:
@@ -195,6 +258,11 @@ def _network(layout: Layout) -> dict[str, object]:
         json.loads((layout.directory / member.key / "participant.json").read_text("utf-8"))
         for member in INSTITUTIONS
     ]
+    is_open = layout.shape.has_development_accounts
+    for place, participant in enumerate(participants[: layout.shape.validators]):
+        is_of_council = "issuer" in participant["roles"]
+        participant["roles"] += ["validator", *(["council"] if is_of_council else [])]
+        participant["peer_address"] = layout.peer_address(place)
     operator = next(
         account["address"]
         for account in participants[0]["accounts"]
@@ -203,8 +271,8 @@ def _network(layout: Layout) -> dict[str, object]:
     return {
         "chain_id": CHAIN_ID,
         "genesis_time": int(time.time()),
-        "development": False,
-        "transactions_open": False,
+        "development": is_open,
+        "transactions_open": is_open,
         "operator": operator,
         "block_gas_limit": BLOCK_GAS_LIMIT,
         "transaction_gas_limit": TRANSACTION_GAS_LIMIT,
@@ -219,6 +287,10 @@ def _network(layout: Layout) -> dict[str, object]:
             for currency in CURRENCIES
         ],
         "participants": participants,
+        "funds": [
+            {"address": f"0x{account.address.hex()}", "balance": DEVELOPMENT_BALANCE_WEI}
+            for account in (development_accounts(DEVELOPMENT_ACCOUNTS) if is_open else ())
+        ],
     }
 
 
@@ -243,7 +315,7 @@ def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dic
         "name": member.title,
         "database": "bridge.db",
         "port": layout.port(member.key),
-        "node_url": layout.node_url,
+        "node_url": layout.node_url_of(member.key),
         "chain_id": CHAIN_ID,
         "genesis_hash": genesis_hash,
         "currencies": member.currencies,

@@ -144,11 +144,10 @@ def running_devnet(
         path = layout.settings(key)
         path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
     with Processes(folder / "logs") as processes:
-        node = ["--genesis", str(layout.genesis), "--data", str(folder / "node")]
-        children = {
-            "node": processes.start("node", ["node", "run", *node, "--port", str(layout.port_base)])
-        }
-        processes.await_ready(children["node"], "ready")
+        commands = layout.node_commands()
+        children = {name: processes.start(name, run) for name, run in commands.items()}
+        for name in commands:
+            processes.await_ready(children[name], "ready")
         for member in INSTITUTIONS:
             settings = ["--settings", str(layout.settings(member.key))]
             children[member.key] = processes.start(member.key, ["bridge", "run", *settings])

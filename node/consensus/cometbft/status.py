@@ -13,7 +13,7 @@ import http.client
 import json
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
@@ -98,14 +98,6 @@ class Validator:
     power: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a transaction handed to the engine: code 0 where its mempool holds it."""
-
-    code: int
-    log: str
-
-
 class EngineClient:
     """Asks the engine. Every method may be called from any thread."""
 
@@ -185,33 +177,49 @@ class EngineClient:
             page += 1
         return tuple(found)
 
-    def broadcast_tx_sync(self, raw: bytes) -> Verdict:
-        """Hands a transaction to the engine's mempool and gives the application's verdict; a known one is well."""
-        try:
-            result = self._ask("broadcast_tx_sync", tx=base64.b64encode(raw).decode())
-        except EngineQuestionRefused as refusal:
-            if _ALREADY_KNOWN in refusal.reason:
-                return Verdict(0, _ALREADY_KNOWN)
-            raise
-        answer = _Answer("broadcast_tx_sync", result)
-        return Verdict(answer.integer("code"), answer.text("log"))
+    def broadcast(self, raws: Sequence[bytes]) -> list[str | None]:
+        """Hands transactions to the engine's mempool, in order; for each None, or why it is not taken now.
+
+        What the application says of them comes by its own check_tx. One that the mempool knows is well.
+        """
+        texts = [base64.b64encode(raw).decode() for raw in raws]
+        questions = [
+            _question("broadcast_tx_async", {"tx": text}, number)
+            for number, text in enumerate(texts)
+        ]
+        replies = self._answer("broadcast_tx_async", json.dumps(questions).encode())
+        if isinstance(replies, dict):
+            replies = [replies]  # CometBFT answers a batch of one as if it were none
+        if not isinstance(replies, list) or len(replies) != len(raws):
+            raise EngineAnswerInvalid("broadcast_tx_async", "not one answer for each transaction")
+        faults: list[str | None] = [None] * len(raws)
+        for reply in replies:
+            answer = _Answer("broadcast_tx_async", reply)
+            number = answer.integer("id")
+            if "error" in answer.fields and 0 <= number < len(raws):
+                reason = str(_refusal("broadcast_tx_async", answer.part("error")))
+                faults[number] = None if _ALREADY_KNOWN in reason else reason
+        return faults
 
     def _ask(self, method: str, **parameters: str) -> object:
-        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        reply = self._answer(method, json.dumps(_question(method, parameters, 1)).encode())
+        answer = _Answer(method, reply)
+        if "error" in answer.fields:
+            raise _refusal(method, answer.part("error"))
+        return answer.fields.get("result")
+
+    def _answer(self, method: str, question: bytes) -> object:
+        """The JSON that answers one question, or a batch of them."""
         try:
-            body = self._exchange(json.dumps(question).encode())
+            body = self._exchange(question)
         except (OSError, http.client.HTTPException) as error:
             raise EngineUnavailable(method, str(error) or type(error).__name__) from error
         if len(body) > ANSWER_BYTES_MAX:
             raise EngineAnswerInvalid(method, f"longer than {ANSWER_BYTES_MAX} bytes")
         try:
-            reply = json.loads(body)
+            return json.loads(body)
         except (ValueError, RecursionError):
             raise EngineAnswerInvalid(method, "it is no JSON") from None
-        answer = _Answer(method, reply)
-        if "error" in answer.fields:
-            raise _refusal(method, answer.part("error"))
-        return answer.fields.get("result")
 
     def _exchange(self, question: bytes) -> bytes:
         """Sends a question and reads the answer, on a connection that is kept for the next."""
@@ -253,6 +261,10 @@ class _UnixConnection(http.client.HTTPConnection):
             connected.close()
             raise
         self.sock = connected
+
+
+def _question(method: str, parameters: Mapping[str, str], number: int) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
 
 
 def _connection(address: str, seconds: float) -> http.client.HTTPConnection:

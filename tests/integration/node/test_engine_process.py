@@ -83,9 +83,8 @@ def test_an_engine_makes_blocks_answers_and_comes_back_when_it_is_killed(tmp_pat
         assert (status.node_id.hex(), status.chain_id) == (NODE_ID, CHAIN_ID)
         assert status.voting_power == 10
         assert client.net_info() == ()
-        assert client.broadcast_tx_sync(b"name=satoshi").code == 0
-        assert client.broadcast_tx_sync(b"name=satoshi").code == 0
-        assert client.broadcast_tx_sync(b"no assignment").code != 0
+        assert client.broadcast([b"name=satoshi"]) == [None]
+        assert client.broadcast([b"name=satoshi", b"other=one"]) == [None, None]
         wait_for_height(client, 3)
         signed = client.commit(1)
         assert signed.is_canonical

@@ -24,7 +24,6 @@ from node.consensus.cometbft.status import (
     EngineStatus,
     Peer,
     Validator,
-    Verdict,
 )
 from node.errors import EngineAnswerInvalid, EngineQuestionRefused, EngineUnavailable
 
@@ -54,11 +53,18 @@ def engine(
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            question = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            reply = answer(question["method"], question["params"])
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            questions = asked if isinstance(asked, list) else [asked]
+            replies = [answer(each["method"], each["params"]) for each in questions]
+            reply = replies[0]
             if not isinstance(reply, bytes):
-                has_error = isinstance(reply, dict) and "error" in reply
-                reply = json.dumps(reply if has_error else {"result": reply}).encode()
+                documents = [
+                    {"id": question["id"]}
+                    | (one if isinstance(one, dict) and "error" in one else {"result": one})
+                    for question, one in zip(questions, replies, strict=True)
+                ]
+                # As CometBFT does, also where the question was a batch of one.
+                reply = json.dumps(documents if len(documents) > 1 else documents[0]).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(reply)))
             self.end_headers()
@@ -155,17 +161,28 @@ def test_a_validator_set_that_is_none_is_refused(tmp_path: Path, page: Any) -> N
         client.validators(9)
 
 
-def test_a_transaction_is_handed_over_and_one_that_is_known_is_well(tmp_path: Path) -> None:
-    """N-134."""
+def test_transactions_are_handed_over_and_one_that_is_known_is_well(tmp_path: Path) -> None:
+    """N-134, N-149."""
     replies: dict[bytes, Any] = {
         b"new": {"code": 0, "data": "", "log": "", "hash": "00"},
-        b"bad": {"code": 7, "data": "", "log": "nonce too low", "hash": "00"},
+        b"full": refusal("mempool is full: number of txs 5000 (max: 5000)"),
         b"known": refusal("tx already exists in cache"),
     }
     with engine(tmp_path, lambda _, given: replies[base64.b64decode(given["tx"])]) as client:
-        assert client.broadcast_tx_sync(b"new") == Verdict(0, "")
-        assert client.broadcast_tx_sync(b"bad") == Verdict(7, "nonce too low")
-        assert client.broadcast_tx_sync(b"known").code == 0
+        first, second, third = client.broadcast([b"new", b"full", b"known"])
+        assert client.broadcast([b"known"]) == [None]
+    assert (first, third) == (None, None)
+    assert second is not None
+    assert "mempool is full" in second
+
+
+def test_answers_that_do_not_fit_the_transactions_are_refused(tmp_path: Path) -> None:
+    """N-134."""
+    with (
+        engine(tmp_path, lambda *_: b'[{"id": 0, "result": {}}]') as client,
+        pytest.raises(EngineAnswerInvalid),
+    ):
+        client.broadcast([b"one", b"two"])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +202,7 @@ def test_a_refusal_is_passing_or_not_by_its_words(
 ) -> None:
     """N-134."""
     with engine(tmp_path, lambda *_: refusal(words)) as client, pytest.raises(fault) as raised:
-        client.broadcast_tx_sync(b"x")
+        client.status()
     assert words in str(raised.value)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from node.consensus.solo import SoloEngine, name_of_result
+from node.consensus.observer import name_of_result
+from node.consensus.solo import SoloEngine
 from node.engine import SkipReason
 from node.telemetry import FAMILIES, CoreMetrics, CoreReading, RpcMetrics, format_samples
 from support.core import open_core

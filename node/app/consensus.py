@@ -1,0 +1,150 @@
+"""The engine of consensus that the settings name, at work over the application."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from node import genesis, link
+from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, Shutdown, guard
+from node.chain import Tip
+from node.config import Settings
+from node.consensus.application import Application
+from node.consensus.cometbft.face import Face, Held, Misbehaviour
+from node.consensus.cometbft.home import (
+    Places,
+    consensus_genesis,
+    read_keys,
+    write_configuration,
+    write_genesis,
+)
+from node.consensus.cometbft.relay import Relay
+from node.consensus.cometbft.server import Server
+from node.consensus.cometbft.status import EngineClient
+from node.consensus.cometbft.supervisor import Supervisor, check_version, find_engine
+from node.consensus.intake import Intake
+from node.consensus.solo import SoloEngine
+from node.errors import InvariantBroken
+from node.membership import first_validators
+from node.telemetry import CoreMetrics, get_logger
+
+ENGINE_DIRECTORY: Final = "engine"
+"""The engine's home, in the data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """What every engine of consensus works with."""
+
+    application: Application
+    intake: Intake
+    announce: Callable[[Tip], None]
+    """Called with the new tip after each durable block."""
+    metrics: CoreMetrics
+
+    def on_height(self, tip: Tip, *, is_block: bool) -> None:
+        """A height is durable."""
+        if is_block:
+            self.announce(tip)
+
+    def on_misbehaviour(self, misbehaviour: Misbehaviour) -> None:
+        """A block holds evidence against a validator."""
+        get_logger().error(
+            "validator_misbehaved",
+            kind=misbehaviour.kind,
+            validator=misbehaviour.validator,
+            height=misbehaviour.height,
+            reported_height=misbehaviour.reported_height,
+        )
+        self.metrics.count_misbehaviour(misbehaviour.kind)
+
+
+@contextlib.contextmanager
+def running_consensus(
+    settings: Settings, consensus: Consensus, shutdown: Shutdown
+) -> Iterator[None]:
+    """Blocks are made for as long as the context lasts."""
+    if settings.consensus.engine == "solo":
+        with _running_solo(consensus, shutdown):
+            yield
+    else:
+        with _running_cometbft(settings, consensus, shutdown):
+            yield
+
+
+@contextlib.contextmanager
+def _running_solo(consensus: Consensus, shutdown: Shutdown) -> Iterator[None]:
+    solo = SoloEngine(
+        consensus.application, consensus.intake, consensus.announce, consensus.metrics
+    )
+    worker = threading.Thread(target=guard, args=(solo.run, shutdown), name="consensus")
+    worker.start()
+    try:
+        yield
+    finally:
+        solo.stop()
+        worker.join()
+
+
+@contextlib.contextmanager
+def _running_cometbft(
+    settings: Settings, consensus: Consensus, shutdown: Shutdown
+) -> Iterator[None]:
+    """The application listens first; the engine ends before it."""
+    binary = find_engine(settings.consensus.binary)
+    check_version(binary)
+    home = settings.data_directory.resolve() / ENGINE_DIRECTORY
+    places = Places(
+        application=link.socket_path(settings.data_directory, "abci"),
+        rpc=link.socket_path(settings.data_directory, "engine"),
+    )
+    _prepare_home(settings, consensus.application, home, places)
+    held = Held()
+    face = Face(consensus.application, consensus.intake, held, consensus, consensus.metrics)
+    with contextlib.ExitStack() as stack:
+        server = Server(places.application, face, lambda fault: _end(shutdown, fault))
+        stack.callback(server.close)
+        server.start()
+        client = stack.enter_context(EngineClient(f"unix://{places.rpc}"))
+        supervisor = Supervisor(
+            binary, home, lambda reason: shutdown.request(exit_code=EXIT_FAILED, reason=reason)
+        )
+        relay = Relay(consensus.intake, held, client)
+        threads = [
+            threading.Thread(target=guard, args=(run, shutdown), name=name)
+            for run, name in ((supervisor.keep, "engine"), (relay.run, "relay"))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            relay.stop()
+            consensus.intake.close()
+            supervisor.stop()
+            for thread in threads:
+                thread.join()
+
+
+def _prepare_home(settings: Settings, application: Application, home: Path, places: Places) -> None:
+    """Writes what the engine reads; raises `KeyUnusable` where its keys are not there."""
+    keys = read_keys(home)
+    made = genesis.parse(settings.genesis_file.read_bytes())
+    text = consensus_genesis(
+        chain_id=application.consensus_chain_id(),
+        genesis_time=made.header.timestamp,
+        genesis_hash=made.header.hash,
+        validators=first_validators(made),
+    )
+    write_genesis(home, text)
+    write_configuration(home, settings.consensus, places, keys.node_id.hex()[:12])
+
+
+def _end(shutdown: Shutdown, fault: BaseException) -> None:
+    """Asks for the end of a node that could not answer its engine."""
+    is_broken = isinstance(fault, InvariantBroken)
+    shutdown.request(exit_code=EXIT_BROKEN if is_broken else EXIT_FAILED, reason=str(fault))
