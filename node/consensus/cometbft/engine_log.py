@@ -2,8 +2,9 @@
 
 The engine writes JSON, one object per line; what its runtime or a library writes besides (a panic, a fatal message) is
 plain text. Both become events of `process="engine"` with its own fields; its words are the event. Nothing that peers
-or the engine do can flood the log: a message about an error comes once in `REPEAT_SECONDS_MIN`, with the count of those
-left out; plain text is cut off after `PLAIN_LINES_MAX` lines of one process; long values are cut.
+or the engine do can flood the log: a message about an error or a connection comes once in `REPEAT_SECONDS_MIN`, with
+the count of those left out, for a node that is refused comes back thirty times a second; plain text is cut off after
+`PLAIN_LINES_MAX` lines of one process; long values are cut.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ PLAIN_LINES_MAX: Final = 60
 """Lines of plain text of one process: a panic's first goroutines, not hundreds of them."""
 
 REPEAT_SECONDS_MIN: Final = 30
-"""Seconds between two lines of one message about an error."""
+"""Seconds between two lines of one message about an error or a connection."""
+
+CONNECTIONS_MODULE: Final = "p2p"
+"""What the engine calls the part of it that connects to peers."""
 
 MESSAGES_KEPT_MAX: Final = 256
 """Messages whose last line is remembered."""
@@ -95,11 +99,11 @@ class EngineLog:
             get_logger().error("consensus_failure", process=PROCESS, **fields)
             self._on_consensus_failure()
             return
-        is_fault = level in {"error", "warn"}
         if level == "error":
             self.last_fault = message
-        if is_fault or "err" in fields:
-            left_out = self._count(f"{record.get('module')}: {message}")
+        module = record.get("module")
+        if level in {"error", "warn"} or "err" in fields or module == CONNECTIONS_MODULE:
+            left_out = self._count(f"{module}: {message}")
             if left_out is None:
                 return
             if left_out:

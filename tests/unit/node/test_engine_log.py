@@ -105,6 +105,16 @@ def test_peers_that_are_refused_again_and_again_do_not_flood_the_log(level: str)
     ]
 
 
+def test_a_peer_that_comes_and_goes_does_not_flood_the_log() -> None:
+    """N-133."""
+    log = EngineLog(nothing, clock=Clock())
+    with capture_logs() as logs:
+        for _ in range(600):
+            log.take(line("Reconnecting to peer", module="p2p", addr="x"))
+            log.take(line("service start", module="p2p", impl="Peer{x}"))
+    assert [entry["event"] for entry in logs] == ["Reconnecting to peer", "service start"]
+
+
 def test_messages_without_an_error_are_all_kept() -> None:
     with capture_logs() as logs:
         log = EngineLog(nothing)
