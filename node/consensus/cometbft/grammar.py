@@ -1,6 +1,6 @@
 """The order in which the engine of consensus may ask, held to as it asks.
 
-ABCI 2.0's grammar (spec/abci, "comet expected behavior") for the connection of consensus, one such connection after
+ABCI 2.0's grammar for the connection of consensus, one such connection after
 each start or restart of the engine:
 
     start   = [init_chain] height*          init_chain only before the first height
