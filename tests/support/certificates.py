@@ -105,17 +105,21 @@ def consensus_header(
 
 
 def signed_by(
-    header: ConsensusHeader, validators: ValidatorSet, places: Sequence[int] | None = None
+    header: ConsensusHeader,
+    validators: ValidatorSet,
+    places: Sequence[int] | None = None,
+    round_number: int = 0,
+    time: Timestamp | None = None,
 ) -> SignedHeader:
     """A header with the precommits of those at some places of the set: all, if not told."""
     secret_by_key = {key_of(n).public_key.format(): key_of(n) for n in range(20)}
-    commit = Commit(0, BlockId(header.hash, 1, label_hash("parts")), ())
+    commit = Commit(round_number, BlockId(header.hash, 1, label_hash("parts")), ())
     signatures = []
     for place in range(len(validators.members)) if places is None else places:
-        time = Timestamp(header.time.seconds + 1, 1_000 * place)
+        signed_at = time or Timestamp(header.time.seconds + 1, 1_000 * place)
         key = secret_by_key[validators.members[place].public_key]
-        signature = key.sign_recoverable(vote_digest(header, commit, time), hasher=None)
-        signatures.append(CommitSignature(place, time, signature))
+        signature = key.sign_recoverable(vote_digest(header, commit, signed_at), hasher=None)
+        signatures.append(CommitSignature(place, signed_at, signature))
     return SignedHeader(header, replace(commit, signatures=tuple(signatures)), validators)
 
 
