@@ -1,12 +1,20 @@
-"""Sign bytes and header hashes as CometBFT publishes them (types/vote_test.go, types/block_test.go)."""
+"""What CometBFT signs: its published vectors (types/vote_test.go, types/block_test.go), and commits that it made."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
 
-from node.signed_header import BlockId, ConsensusHeader, Timestamp
+from node.signed_header import (
+    BlockId,
+    ConsensusHeader,
+    SignedHeader,
+    Timestamp,
+    check_signed_header,
+)
 from node.verify_certificate import sign_bytes
+from support.certificates import CHAIN_ID, engine_headers, sample
 
 YEAR_ONE = {"seconds": -62_135_596_800, "nanos": 0}
 """Go's zero time."""
@@ -73,3 +81,20 @@ def test_n_160_a_header_has_the_published_hash() -> None:
     )
     published = "F740121F553B5418C3EFBD343C2DBFE9E007BB67B0D020A0741374BAB65242A4"
     assert header.hash.hex().upper() == published
+
+
+def test_n_169_what_the_engine_answers_is_borne_out_by_its_signatures() -> None:
+    for signed in engine_headers():
+        check_signed_header(signed, chain_id=CHAIN_ID)
+        assert SignedHeader.decode(signed.encode()) == signed
+
+
+def test_n_161_a_commit_of_the_engine_certifies_through_a_change_of_validators() -> None:
+    first, change, later = engine_headers()
+    one = replace(sample(), genesis=first.validators)
+    before = replace(one, material=replace(one.material, signed=first))
+    after = replace(one, material=replace(one.material, signed=later, changes=[change]))
+    assert len(before.verify().signers) == 3
+    verdict = after.verify()
+    assert (verdict.height, verdict.validators) == (5, 3)
+    assert verdict.ethereum_hash == one.material.header.hash

@@ -16,6 +16,7 @@ from node.signed_header import CommitSignature, SignedHeader, Timestamp, Validat
 from node.verify_certificate import header_leaves
 from support.certificates import (
     consensus_header,
+    engine_headers,
     label_hash,
     sample,
     signed_by,
@@ -97,6 +98,15 @@ def test_cer_1_what_a_certificate_carries_is_accepted_step_by_step(verifier: Con
         chain_id, _, *others = arguments_of(signed)
         app_hash, trusted = verifier.read("verifyCommit", chain_id, trusted, *others)
     assert app_hash == one.material.header.hash
+
+
+def test_cer_1_commits_of_the_engine_are_accepted_through_a_change(verifier: Contract) -> None:
+    signed_headers = engine_headers()
+    trusted = signed_headers[0].validators.hash
+    for signed in signed_headers:
+        chain_id, _, *others = arguments_of(signed)
+        app_hash, trusted = verifier.read("verifyCommit", chain_id, trusted, *others)
+        assert app_hash == sample().material.header.hash
 
 
 @pytest.mark.parametrize("height", [1, 127, 128, 2**40])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -29,6 +30,7 @@ from node.signed_header import (
     Timestamp,
     Validator,
     ValidatorSet,
+    parse_signed_header,
     vote_digest,
 )
 from node.verify_certificate import SETTLEMENT_ADDRESS, CertificateRefused, Verdict, verify
@@ -36,6 +38,9 @@ from support.transactions import ALICE, SINK
 
 CHAIN_ID: Final = "corridor-certificates"
 PAYMENT_ID: Final = Hash32(keccak(b"payment"))
+ENGINE_ANSWERS: Final = Path(__file__).parents[1] / "conformance/vectors/consensus_commits.json"
+"""The engine's answers to `/commit` and `/validators` at some heights."""
+
 EVENT_HASHES: Final = {name: Hash32(topic) for topic, name in EVENT_BY_TOPIC.items()}
 
 
@@ -184,6 +189,16 @@ def sample(
     signed = signed_by(consensus_header(50, header.hash, current, current), current)
     material = CertificateMaterial(header, block_receipts, index, 1, signed, steps)
     return Sample(material, genesis)
+
+
+def engine_headers() -> list[SignedHeader]:
+    """Three headers of a chain that four CometBFT v0.40.0 nodes made with the keys of this page.
+
+    Their application gave the hash of `sample()`'s Ethereum header at every height and took the key of validator 0
+    out at height 2, so that the header of height 3 names another set, which signed that of height 5.
+    """
+    answers = json.loads(ENGINE_ANSWERS.read_text(encoding="utf-8"))
+    return [parse_signed_header(**answers[height]) for height in ("1", "3", "5")]
 
 
 Change = Callable[[dict[str, Any]], object]
