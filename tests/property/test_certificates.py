@@ -75,6 +75,21 @@ def test_n_167_any_signature_is_judged_as_the_library_does(
     assert primitives.keccak(x.to_bytes(32, "big") + y.to_bytes(32, "big"))[12:] == expected
 
 
+@given(st.integers(1, primitives.SECP256K1_ORDER - 1), st.binary(min_size=32, max_size=32))
+@settings(max_examples=20)
+def test_n_167_a_signature_whose_key_would_be_no_point_is_refused(
+    nonce: int, digest: bytes
+) -> None:
+    order = primitives.SECP256K1_ORDER
+    s = int.from_bytes(digest, "big") * pow(nonce, -1, order) % order
+    x, y = PrivateKey(nonce.to_bytes(32, "big")).public_key.point()
+    is_high = 2 * s > order
+    s, parity = (order - s, 1 - y % 2) if is_high else (s, y % 2)
+    signature = x.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
+    with pytest.raises(CertificateRefused, match=r"none of any key|out of range"):
+        recover(digest, signature)
+
+
 @given(st.binary(min_size=33, max_size=33))
 def test_n_167_any_key_is_judged_as_the_library_does(key: bytes) -> None:
     try:

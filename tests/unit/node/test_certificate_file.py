@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from node.certificate import build_certificate
+from node.primitives import RlpItem, decode_list, decode_rlp, encode_rlp, keccak
 from node.verify_certificate import BYTES_MAX, CertificateRefused, main
 from support.certificates import (
     CHAIN_ID,
@@ -27,6 +28,7 @@ from support.certificates import (
     resigned,
     sample,
     updating,
+    with_signed,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,6 +59,79 @@ def test_n_166_a_proof_has_just_the_nodes_of_its_path() -> None:
     for proof in (nodes[1:], nodes[:-1], [*nodes, nodes[-1]], [nodes[0], *nodes], nodes[::-1], []):
         text = altered(one.text, updating(receipt_proof=proof))
         refused(one, text, "path|not proven")
+
+
+def with_ethereum(one: Sample, header: list[RlpItem], **fields: object) -> bytes:
+    """A certificate whose validators signed the hash of just any Ethereum header."""
+    encoded = encode_rlp(header)
+    signed = with_signed(one, resigned(one, app_hash=keccak(encoded)))
+    return altered(signed.text, updating(ethereum_header=encoded.hex(), **fields))
+
+
+def test_n_166_what_validators_signed_has_its_form_all_the_same() -> None:
+    one = sample(1)
+    header = list(decode_list(decode_rlp(one.material.header.encode())))
+    assert one.verify(with_ethereum(one, header)).height == 50
+    for malformed in (header[:20], [*header, b""], [*header[:5], [], *header[6:]], []):
+        refused(one, with_ethereum(one, malformed), "Ethereum header is malformed")
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        ([b""] * 3, "breaks off"),
+        ([[b""], b""], "breaks off"),
+        ([], "breaks off"),
+        ([b"\x20\x02", b"RECEIPT"], "another position"),
+        ([b"\x32", b"RECEIPT"], "another position"),
+        ([b"\x30", b"RECEIPT"], "not proven"),
+        ([b"\x20", b"RECEIPT"], "not proven"),
+        ([b"", b"RECEIPT"], "not proven"),
+        ([b"\x00\x01", b"RECEIPT"], "not proven"),
+        ([b"\x20\x01", [b"RECEIPT"]], "not proven"),
+        ([b""] * 17, "not proven"),
+    ],
+)
+def test_n_166_a_proof_of_any_form_leads_to_the_receipt_or_nowhere(
+    node: list[RlpItem], reason: str
+) -> None:
+    one = sample(1)
+    receipt_bytes = one.material.receipts[1].encode()
+    encoded = encode_rlp([receipt_bytes if item == b"RECEIPT" else item for item in node])
+    header = list(decode_list(decode_rlp(one.material.header.encode())))
+    header[5] = keccak(encoded)
+    refused(one, with_ethereum(one, header, receipt_proof=[encoded.hex()]), reason)
+    header[5] = keccak(encode_rlp([b"\x20\x01", receipt_bytes]))
+    proof = [encode_rlp([b"\x20\x01", receipt_bytes]).hex()]
+    assert one.verify(with_ethereum(one, header, receipt_proof=proof)).transaction_index == 1
+
+
+@pytest.mark.parametrize(
+    ("receipt", "reason"),
+    [
+        ("", "malformed"),
+        ("02", "malformed"),
+        ("c0", "none of a success"),
+        ("c101", "none of a success"),
+        ("c0c0", "malformed"),
+        ("0180", "malformed"),
+        ("f8", "cut off"),
+        ("fbffff", "cut off"),
+        ("c2c101", "none of a success"),
+        ("c483010203", "none of a success"),
+        ("c4018080c0", "not the log"),
+        ("c401808001", "not the log"),
+        ("c8c7c6c5c4c3c2c1c0", "too deep"),
+    ],
+)
+def test_n_166_a_receipt_of_any_form_is_read_or_refused(receipt: str, reason: str) -> None:
+    one = sample(1)
+    refused(one, altered(one.text, updating(receipt=receipt)), reason)
+
+
+def test_n_166_a_file_too_long_is_not_read() -> None:
+    one = sample(1)
+    refused(one, b"[" * (BYTES_MAX + 1), "longer than")
 
 
 @pytest.mark.parametrize(
