@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 ARTEFACT_NAMES: Final = (
     "AccessManager",
+    "CertificateVerifier",
     "CurrencyToken",
     "DevelopmentToken",
     "ERC1967Proxy",

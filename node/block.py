@@ -259,6 +259,27 @@ def list_root(values: Sequence[bytes]) -> Hash32:
     )
 
 
+def list_proof(values: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """Return the trie's nodes from the root to the value at a position; values are at least 32 bytes long."""
+    leaves = sorted(
+        (_nibbles(encode_rlp(encode_uint(position))), value)
+        for position, value in enumerate(values)
+    )
+    path, depth = _nibbles(encode_rlp(encode_uint(index))), 0
+    nodes: list[bytes] = []
+    while True:
+        node = _trie_node(leaves, depth)
+        nodes.append(encode_rlp(node))
+        if len(leaves) == 1:
+            return tuple(nodes)
+        if len(node) == 2:
+            while leaves[0][0][depth] == leaves[-1][0][depth]:
+                depth += 1
+            continue
+        leaves = [leaf for leaf in leaves if leaf[0][depth] == path[depth]]
+        depth += 1
+
+
 def trie_root(pairs: Iterable[tuple[bytes, bytes]]) -> Hash32:
     """Return the root of a Merkle Patricia trie; keys are distinct, values not empty."""
     leaves = sorted((_nibbles(key), value) for key, value in pairs)

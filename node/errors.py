@@ -61,6 +61,8 @@ NodeError
     ParametersTooMany             a JSON-RPC call with more values than its method takes
     TraceTooLarge                 a trace that holds more than one answer may
     NothingToTrace                no such transaction is committed, or it is genesis
+    NothingToCertify              a position in a block at which no event of a payment stands
+    SignedHeaderInvalid           a header of consensus that its validators' signatures do not bear out
     SimulatedBlockOutOfOrder      a simulated block whose number or time does not follow
     SimulationTooLarge            more simulated blocks, calls or gas than one answer may hold
     SimulatedCallRefused          a simulated block cannot hold this call
@@ -667,6 +669,26 @@ class NothingToTrace(Rejected):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
+        self.reason = reason
+
+
+class NothingToCertify(Rejected):
+    """A position in a block at which no event of a payment stands."""
+
+    def __init__(self, transaction_index: int, log_index: int) -> None:
+        super().__init__(
+            f"nothing to certify: transaction {transaction_index} of the block has no event of a payment "
+            f"as its log {log_index}"
+        )
+        self.transaction_index = transaction_index
+        self.log_index = log_index
+
+
+class SignedHeaderInvalid(Rejected):
+    """A header of consensus that its validators' signatures do not bear out, or that cannot be read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid signed header: {reason}")
         self.reason = reason
 
 

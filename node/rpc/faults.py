@@ -115,6 +115,8 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.DryRunTooLong: OVER_LIMIT,
     errors.TraceTooLarge: OVER_LIMIT,
     errors.NothingToTrace: REFUSED,
+    errors.NothingToCertify: REFUSED,
+    errors.SignedHeaderInvalid: INTERNAL,
     errors.SimulatedBlockOutOfOrder: BLOCK_OUT_OF_ORDER,
     errors.SimulationTooLarge: SIMULATION_TOO_LARGE,
     errors.SimulatedCallRefused: REFUSED,

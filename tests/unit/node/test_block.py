@@ -21,6 +21,7 @@ from node.block import (
     decode_body,
     decode_header,
     encode_body,
+    list_proof,
     list_root,
     merge_blooms,
     receipts_root,
@@ -171,3 +172,17 @@ def test_the_size_of_a_block_is_that_of_its_rlp() -> None:
 def test_a_changed_field_changes_the_hash() -> None:
     assert replace(HEADER, timestamp=HEADER.timestamp + 1).hash != HEADER.hash
     assert HEADER.hash == keccak(HEADER.encode())
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 16, 17, 127, 128, 129, 300])
+def test_n_161_a_proof_is_the_nodes_that_py_trie_finds_on_the_path(length: int) -> None:
+    values = [bytes([position % 251]) * 40 for position in range(length)]
+    trie = HexaryTrie({})
+    for position, value in enumerate(values):
+        trie[rlp.encode(position)] = value
+    for position in {0, 1, length // 2, length - 1} & set(range(length)):
+        nodes = trie.get_proof(rlp.encode(position))  # type: ignore[no-untyped-call] # py-trie
+        expected = [rlp.encode(node) for node in nodes]
+        proof = list_proof(values, position)
+        assert list(proof) == expected
+        assert keccak(proof[0]) == list_root(values)
