@@ -1,6 +1,8 @@
 """The node's command line.
 
     node network generate --network FILE --out FILE   make genesis.json from a network file
+    node network generate --network FILE --homes DIR  make genesis.json, and keys and settings for each node
+    node network keys --data DIR                      make a node's keys for consensus, print the public parts
     node network verify --genesis FILE                recompute a genesis file's hash and print it
     node run --genesis FILE --data DIR --port N       run a node (core and RPC processes)
     node run --config FILE --check-config             say whether settings and files are right, and what holds
@@ -12,6 +14,8 @@
     node keys new | import --keystore DIR             keep a new key, or one from standard input, encrypted
     node keys list --keystore DIR                     the addresses of a keystore
     node keys address --file FILE                     the address of a keystore file
+    node certificate verify FILE --chain-id ID --genesis-validators HASH   whether a settlement certificate holds
+    node certificate anchor --genesis FILE            the chain id and hash that certificates are held against
     node rpc ...                                      an RPC process beside a running core, on a port of its own
 
 Settings are flags before environment (CORRIDOR_NODE_...) before the settings file before defaults.
@@ -31,7 +35,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from node import app
+from node import app, verify_certificate
 from node.config import (
     CONFIG_VARIABLE,
     LoadedSettings,
@@ -73,6 +77,11 @@ def _run(options: argparse.Namespace) -> int:
             return _check_config(_settings(options))
         case "run":
             return app.run_core(_settings(options).settings)
+        case "certificate-verify":
+            return verify_certificate.main(options.arguments)
+        case "certificate-anchor":
+            chain_id, validators_hash = app.trust_anchor(options.genesis, options.data)
+            print(f"--chain-id {chain_id} --genesis-validators {validators_hash.hex()}")
         case "keys-new" | "keys-import" | "keys-list" | "keys-address":
             _run_keys(options)
         case "dev":
@@ -203,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(command="verify")
     _add_development(commands.add_parser("dev", help="run a development chain"))
     _add_archive(commands)
+    _add_certificates(commands.add_parser("certificate", help="check proofs of payments"))
     _add_keys(commands.add_parser("keys", help="make and list keys"))
     run = commands.add_parser("run", help="run a node", allow_abbrev=False)
     run.add_argument(
@@ -230,6 +240,19 @@ def _add_keys(keys: argparse.ArgumentParser) -> None:
     address = commands.add_parser("address", help="show a keystore file's address")
     address.add_argument("--file", type=Path, required=True)
     address.set_defaults(command="keys-address")
+
+
+def _add_certificates(certificate: argparse.ArgumentParser) -> None:
+    commands = certificate.add_subparsers(required=True)
+    verify = commands.add_parser(
+        "verify", help="whether a file proves what it says", add_help=False, prefix_chars=" "
+    )
+    verify.add_argument("arguments", nargs="*")
+    verify.set_defaults(command="certificate-verify")
+    anchor = commands.add_parser("anchor", help="what to hold a chain's certificates against")
+    anchor.add_argument("--genesis", type=Path, required=True)
+    anchor.add_argument("--data", type=Path, help="of a solo node, which signs by its own key")
+    anchor.set_defaults(command="certificate-anchor")
 
 
 def _add_settings(process: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ from node.membership import Membership, ValidatorKey, ValidatorUpdate
 from node.permissions import ParentState, Permissions
 from node.primitives import ZERO_ADDRESS, Address, Hash32
 from node.specification import Rules, Specification, consensus_chain_id
-from node.store import ChainStore, Checkpoint
+from node.store import NO_ANNEX, Annex, ChainStore, Checkpoint
 from node.transaction import CheckedTransaction
 
 CODE_INCLUDED = 0
@@ -201,8 +201,8 @@ class Chain:
         self._execution = Execution(height, block, executed, tuple(results), updates)
         return self._execution
 
-    def commit(self) -> Tip:
-        """Makes the executed height durable and gives the new tip."""
+    def commit(self, annex: Annex = NO_ANNEX) -> Tip:
+        """Makes the executed height durable, with what consensus tells besides, and gives the new tip."""
         execution = self._execution
         if execution is None:
             raise InvariantBroken("commit without an executed height")
@@ -216,11 +216,12 @@ class Chain:
                 execution.block,
                 [each.receipt for each in included],
                 [each.hash for each in included],
+                annex,
             )
             ancestors = (header.hash, *self._tip.ancestor_hashes)[:ANCESTOR_HASHES_MAX]
         else:
             self._discard()
-            self._store.commit(checkpoint)
+            self._store.commit(checkpoint, annex=annex)
             ancestors = self._tip.ancestor_hashes
         self._execution = None
         self._tip = Tip(header, execution.height, ancestors)

@@ -61,6 +61,7 @@ NodeError
     ParametersTooMany             a JSON-RPC call with more values than its method takes
     TraceTooLarge                 a trace that holds more than one answer may
     NothingToTrace                no such transaction is committed, or it is genesis
+    PaymentUnknown                no payment of that id, and no transaction with an event of one
     NothingToCertify              a position in a block at which no event of a payment stands
     SignedHeaderInvalid           a header of consensus that its validators' signatures do not bear out
     SimulatedBlockOutOfOrder      a simulated block whose number or time does not follow
@@ -87,6 +88,7 @@ NodeError
     NotIncludedYet                pooled, and in no block within the time its sender waits
     CursorAhead                   this node has not come as far as the event cursor
     FilterTableFull               the node keeps as many filters as it may
+    CertificateNotReady           a block whose certifying header is not kept here yet
     CoreUnavailable               the core process does not answer
     CoreFailed                    the core met a fault of its own over this question
     EngineUnavailable             the consensus engine does not answer, catches up, or has no room
@@ -672,6 +674,14 @@ class NothingToTrace(Rejected):
         self.reason = reason
 
 
+class PaymentUnknown(Rejected):
+    """No payment with that id is known, nor a transaction of that hash with an event of a payment."""
+
+    def __init__(self, asked: bytes) -> None:
+        super().__init__(f"no payment or transaction 0x{asked.hex()} to certify")
+        self.asked = asked
+
+
 class NothingToCertify(Rejected):
     """A position in a block at which no event of a payment stands."""
 
@@ -884,6 +894,14 @@ class FilterTableFull(Unavailable):
     def __init__(self, filters_max: int) -> None:
         super().__init__(f"the node keeps at most {filters_max} filters; uninstall some")
         self.filters_max = filters_max
+
+
+class CertificateNotReady(Unavailable):
+    """The header that certifies a block is not kept here yet: it comes with the next height."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"block {number} is final, its certifying header is not kept here yet")
+        self.number = number
 
 
 class CoreUnavailable(Unavailable):

@@ -13,10 +13,12 @@ from typing import Final
 from node.block import Block, Header, Log, Receipt
 from node.errors import CursorAhead, HistoryPruned, LogQueryTooLarge, StoreCorrupt
 from node.primitives import Address, Hash32, keccak
+from node.signed_header import SignedHeader
 from node.store import (
     ChainReader,
     ChainStore,
     Checkpoint,
+    Misbehaviour,
     PostingList,
     StoredLog,
     encode_log_key,
@@ -243,6 +245,31 @@ class History:
         with self._store.read() as reader:
             count = len(reader.transactions(number))
             return tuple(reader.receipt(number, position).receipt for position in range(count))
+
+    def signed_header(self, number: int) -> SignedHeader | None:
+        """Return the header of consensus that certifies a block; None before it is signed and kept."""
+        with self._store.read() as reader:
+            return reader.signed_header(number)
+
+    def certified_number(self) -> int:
+        """Return the newest block whose certifying header is kept; 0 where there is none."""
+        with self._store.read() as reader:
+            return reader.certified_number()
+
+    def validator_changes(self) -> tuple[SignedHeader, ...]:
+        """Return the headers that name another set of validators as the next, in order of height."""
+        with self._store.read() as reader:
+            return reader.validator_changes()
+
+    def misbehaviours(self, newest: int) -> tuple[Misbehaviour, ...]:
+        """Return the newest evidence against validators, newest first."""
+        with self._store.read() as reader:
+            return reader.misbehaviours(newest=newest)
+
+    def height(self, number: int) -> int:
+        """Return the consensus height that made a block."""
+        with self._store.read() as reader:
+            return reader.height(number)
 
     def ancestor_hashes(self, number: int, count: int = 256) -> tuple[Hash32, ...]:
         """Return the hashes of the blocks before `number`, newest first: what BLOCKHASH sees."""

@@ -15,7 +15,13 @@ from node.app.archive import export_chain, import_chain, prune_store, verify_sto
 from node.app.check import check_files
 from node.app.core import run_core
 from node.app.dev import DEVELOPMENT_ACCOUNTS_MAX, DevelopmentSettings, run_development
-from node.app.files import generate_genesis, generate_network, make_node_keys, verify_genesis
+from node.app.files import (
+    generate_genesis,
+    generate_network,
+    make_node_keys,
+    trust_anchor,
+    verify_genesis,
+)
 from node.app.keys import PASSPHRASE_VARIABLE, address_of, keep_key, list_keys
 from node.app.rpc import run_kept_rpc, run_rpc
 
@@ -37,6 +43,7 @@ __all__ = [
     "run_development",
     "run_kept_rpc",
     "run_rpc",
+    "trust_anchor",
     "verify_genesis",
     "verify_store",
 ]

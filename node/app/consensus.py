@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +14,14 @@ from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, Shutdown, guard
 from node.chain import Tip
 from node.config import Settings
 from node.consensus.application import Application
-from node.consensus.cometbft.face import Face, Held, Misbehaviour
+from node.consensus.cometbft.archivist import Archivist
+from node.consensus.cometbft.face import Face, Held
 from node.consensus.cometbft.home import (
     Places,
     consensus_genesis,
+    make_keys,
     read_keys,
+    read_validator_key,
     write_configuration,
     write_genesis,
 )
@@ -28,8 +31,10 @@ from node.consensus.cometbft.status import EngineClient
 from node.consensus.cometbft.supervisor import Supervisor, check_version, find_engine
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
+from node.consensus.witness import Witness
 from node.errors import InvariantBroken
 from node.membership import first_validators
+from node.store import ChainStore, Misbehaviour
 from node.telemetry import CoreMetrics, get_logger
 
 ENGINE_DIRECTORY: Final = "engine"
@@ -45,11 +50,16 @@ class Consensus:
     announce: Callable[[Tip], None]
     """Called with the new tip after each durable block."""
     metrics: CoreMetrics
+    store: ChainStore
+    on_durable: list[Callable[[], None]] = field(default_factory=list)
+    """Called after each durable height; none of them waits."""
 
     def on_height(self, tip: Tip, *, is_block: bool) -> None:
         """A height is durable."""
         if is_block:
             self.announce(tip)
+        for notice in self.on_durable:
+            notice()
 
     def on_misbehaviour(self, misbehaviour: Misbehaviour) -> None:
         """A block holds evidence against a validator."""
@@ -69,7 +79,7 @@ def running_consensus(
 ) -> Iterator[None]:
     """Blocks are made for as long as the context lasts."""
     if settings.consensus.engine == "solo":
-        with _running_solo(consensus, shutdown):
+        with _running_solo(settings, consensus, shutdown):
             yield
     else:
         with _running_cometbft(settings, consensus, shutdown):
@@ -77,9 +87,16 @@ def running_consensus(
 
 
 @contextlib.contextmanager
-def _running_solo(consensus: Consensus, shutdown: Shutdown) -> Iterator[None]:
+def _running_solo(settings: Settings, consensus: Consensus, shutdown: Shutdown) -> Iterator[None]:
+    home = settings.data_directory.resolve() / ENGINE_DIRECTORY
+    make_keys(home)
+    application = consensus.application
     solo = SoloEngine(
-        consensus.application, consensus.intake, consensus.announce, consensus.metrics
+        application,
+        consensus.intake,
+        consensus.announce,
+        consensus.metrics,
+        Witness(read_validator_key(home), application.consensus_chain_id()),
     )
     worker = threading.Thread(target=guard, args=(solo.run, shutdown), name="consensus")
     worker.start()
@@ -114,9 +131,15 @@ def _running_cometbft(
             binary, home, lambda reason: shutdown.request(exit_code=EXIT_FAILED, reason=reason)
         )
         relay = Relay(consensus.intake, held, client)
+        archivist = Archivist(consensus.application, consensus.store, client)
+        consensus.on_durable.append(archivist.notice)
+        parts = (
+            (supervisor.keep, "engine"),
+            (relay.run, "relay"),
+            (archivist.run, "archivist"),
+        )
         threads = [
-            threading.Thread(target=guard, args=(run, shutdown), name=name)
-            for run, name in ((supervisor.keep, "engine"), (relay.run, "relay"))
+            threading.Thread(target=guard, args=(run, shutdown), name=name) for run, name in parts
         ]
         for thread in threads:
             thread.start()
@@ -124,6 +147,7 @@ def _running_cometbft(
             yield
         finally:
             relay.stop()
+            archivist.stop()
             consensus.intake.close()
             supervisor.stop()
             for thread in threads:

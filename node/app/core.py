@@ -67,7 +67,11 @@ def run_core(settings: Settings) -> int:
         settle_in()
         server.start()
         stack.enter_context(
-            running_consensus(settings, Consensus(application, intake, announce, metrics), shutdown)
+            running_consensus(
+                settings,
+                Consensus(application, intake, announce, metrics, chain_store),
+                shutdown,
+            )
         )
         stack.enter_context(rpc_processes(settings, shutdown))
         shutdown.requested.wait()

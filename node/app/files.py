@@ -9,8 +9,12 @@ from typing import Final
 from node import genesis
 from node.app.consensus import ENGINE_DIRECTORY
 from node.config import Network, NetworkParticipant, is_loopback, parse_network
-from node.consensus.cometbft.home import PublicKeys, make_keys
+from node.consensus.cometbft.home import PublicKeys, make_keys, read_keys
 from node.engine import PyEvmEngine
+from node.errors import GenesisFileInvalid
+from node.membership import VALIDATOR_POWER, first_validators
+from node.signed_header import Validator, ValidatorSet
+from node.specification import consensus_chain_id
 from node.store import MemoryState
 
 NODE_SETTINGS: Final = "node.toml"
@@ -62,6 +66,22 @@ def verify_genesis(genesis_file: Path) -> bytes:
     """The hash of a genesis file, recomputed; raises `GenesisMismatch` where the file states another."""
     loaded, _ = genesis.load(genesis_file.read_bytes(), PyEvmEngine(MemoryState()))
     return loaded.header.hash
+
+
+def trust_anchor(genesis_file: Path, data_directory: Path | None) -> tuple[str, bytes]:
+    """What certificates of a chain are held against: its id in consensus, and the hash of its first validators.
+
+    They stand in genesis; a solo node signs by its own key, which its data directory holds.
+    """
+    made = genesis.parse(genesis_file.read_bytes())
+    keys = [each.public_key for each in first_validators(made)]
+    if data_directory is not None:
+        own = read_keys(data_directory / ENGINE_DIRECTORY).validator
+        keys = [own] if own is not None else keys
+    if not keys:
+        raise GenesisFileInvalid("it names no validators: a solo node's data directory is needed")
+    validators = ValidatorSet.of([Validator(key, VALIDATOR_POWER) for key in keys])
+    return consensus_chain_id(made.specification.chain_id, made.header.hash), validators.hash
 
 
 def _generate(network: Network) -> tuple[bytes, bytes]:

@@ -22,6 +22,7 @@ from node.engine import skip_reason_of
 from node.errors import GenesisMismatch, ProposalRejected, TransactionRejected
 from node.membership import ValidatorKey, ValidatorUpdate
 from node.primitives import Address, Hash32
+from node.store import NO_ANNEX, Annex
 from node.transaction import CheckedTransaction
 
 TIME_RECORD_PREFIX: Final = b"\x00\x01"
@@ -165,9 +166,9 @@ class Application:
             block=block,
         )
 
-    def commit(self) -> Tip:
-        """Makes the finalized height durable."""
-        return self._chain.commit()
+    def commit(self, annex: Annex = NO_ANNEX) -> Tip:
+        """Makes the finalized height durable, with what consensus tells besides."""
+        return self._chain.commit(annex)
 
 
 def encode_time_record(timestamp: int) -> bytes:

@@ -13,14 +13,16 @@ from collections.abc import Callable, Sequence
 
 from node import failpoint
 from node.chain import CODE_INCLUDED, Tip
-from node.consensus.application import BLOCK_BYTES_MAX, Application
+from node.consensus.application import BLOCK_BYTES_MAX, Application, FinalizedBlock
 from node.consensus.intake import Intake
 from node.consensus.observer import BlockObserver, Unobserved, name_of_result
 from node.consensus.proposal import draft_proposal
+from node.consensus.witness import Witness
 from node.engine import SkipReason
 from node.errors import ProposalRejected
 from node.failpoint import Failpoint
 from node.pool import PooledTransaction
+from node.store import NO_ANNEX, Annex
 from node.telemetry import get_logger
 
 REFUSED_PROPOSAL_WAIT_SECONDS = 1
@@ -36,8 +38,10 @@ class SoloEngine:
         intake: Intake,
         on_block: Callable[[Tip], None],
         observer: BlockObserver | None = None,
+        witness: Witness | None = None,
     ) -> None:
-        """`on_block` is called with the new tip after each durable block."""
+        """`on_block` is called with the new tip after each durable block; `witness` signs each."""
+        self._witness = witness
         self._observer = observer or Unobserved()
         self._application = application
         self._intake = intake
@@ -71,10 +75,11 @@ class SoloEngine:
             return
         with stage("verify"):
             application.process_proposal(proposal)
+        height = self._next_height()
         with stage("execute"):
-            finalized = application.finalize_block(application.info().last_height + 1, proposal)
+            finalized = application.finalize_block(height, proposal)
         with stage("commit"):
-            tip = application.commit()
+            tip = application.commit(self._annex_of(finalized, height))
         included: list[PooledTransaction] = []
         for raw, result in zip(proposal, finalized.results, strict=True):
             if raw not in by_raw:
@@ -88,6 +93,18 @@ class SoloEngine:
         self._on_block(tip)
         decided = finalized.results[1:]  # behind the time record
         self._observer.count_results(Counter(name_of_result(each.code) for each in decided))
+
+    def _next_height(self) -> int:
+        """Odd ones: the even one after each is that of the header which certifies its block."""
+        last_height = self._application.info().last_height
+        return last_height + 2 if last_height % 2 else last_height + 1
+
+    def _annex_of(self, finalized: FinalizedBlock, height: int) -> Annex:
+        if self._witness is None or finalized.block is None:
+            return NO_ANNEX
+        version = self._application.info().application_version
+        header = finalized.block.header
+        return Annex(self._witness.sign(header, height=height, application_version=version))
 
     def stop(self) -> None:
         """Ends `run` after the block at hand."""

@@ -16,6 +16,9 @@
     logs          number || log index            -> position || RLP log
     by_address    address || number || log index -> ""
     by_topic      topic position(1) || topic(32) || number || log index -> ""
+    signed_headers     number                    -> header of consensus that certifies the block, with its precommits
+    validator_changes  height                    -> the same, of each header that names another set as the next
+    misbehaviours      height || position        -> RLP of evidence against a validator
     meta          "format", "genesis", "head" (number), "height" (consensus), "app_hash",
                   "first" (number; absent where the chain is kept from block 0 on),
                   "first_state" (number, once states were pruned: the oldest block whose state is kept)
@@ -37,10 +40,11 @@ as the file grows past it. The file itself only takes what is written.
 *pool* holds what was acknowledged and is in no block yet; see `store.pool`.
 """
 
-from node.store.chain import ChainReader, ChainStore, Checkpoint, PostingList
+from node.store.chain import NO_ANNEX, Annex, ChainReader, ChainStore, Checkpoint, PostingList
 from node.store.entries import (
     BLOCK_TABLES,
     Entry,
+    Misbehaviour,
     StoredLog,
     StoredReceipt,
     block_entries,
@@ -54,6 +58,8 @@ from node.store.trie import StateCopy
 
 __all__ = [
     "BLOCK_TABLES",
+    "NO_ANNEX",
+    "Annex",
     "ChainReader",
     "ChainStore",
     "Checkpoint",
@@ -61,6 +67,7 @@ __all__ = [
     "KeptTransaction",
     "LayeredState",
     "MemoryState",
+    "Misbehaviour",
     "PoolStore",
     "PostingList",
     "StateCopy",

@@ -6,6 +6,7 @@ What a block is in its tables stands in `entries`.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, cast
 
@@ -16,14 +17,19 @@ from node.block import Block, Header, Log, Receipt, decode_body, decode_header
 from node.errors import GenesisMismatch, StoreCorrupt
 from node.failpoint import Failpoint
 from node.primitives import Hash32
+from node.signed_header import SignedHeader
 from node.store.entries import (
     BLOCK_TABLES,
+    CONSENSUS_TABLES,
     Entry,
+    Misbehaviour,
     StoredLog,
     StoredReceipt,
     block_entries,
+    decode_misbehaviour,
     decode_receipt,
     decode_stored_log,
+    encode_misbehaviour,
     encode_number,
     encode_position,
     log_span,
@@ -36,7 +42,7 @@ from node.store.environment import (
     write_transaction,
 )
 
-CHAIN_FORMAT: Final = b"corridor-chain-2"
+CHAIN_FORMAT: Final = b"corridor-chain-3"
 
 _GENESIS: Final = b"genesis"
 _HEAD: Final = b"head"
@@ -56,6 +62,18 @@ class Checkpoint:
     """Hash of the newest block."""
 
 
+@dataclass(frozen=True, slots=True)
+class Annex:
+    """What consensus tells of a height besides its block."""
+
+    signed: SignedHeader | None = None
+    """The header that certifies the block, where it is signed already."""
+    misbehaviours: tuple[Misbehaviour, ...] = ()
+
+
+NO_ANNEX: Final = Annex()
+
+
 class ChainStore:
     """The chain environment. One process writes (`commit`), any may `read`."""
 
@@ -71,7 +89,7 @@ class ChainStore:
         self._environment = open_environment(
             path, readonly=readonly, is_synced=not is_throwaway, map_bytes=map_bytes
         )
-        names = (*BLOCK_TABLES, "meta")
+        names = (*BLOCK_TABLES, *CONSENSUS_TABLES, "meta")
         self._tables = dict(
             zip(names, open_tables(self._environment, names, readonly=readonly), strict=True)
         )
@@ -123,6 +141,7 @@ class ChainStore:
         block: Block | None = None,
         receipts: Sequence[Receipt] = (),
         transaction_hashes: Sequence[Hash32] = (),
+        annex: Annex = NO_ANNEX,
     ) -> None:
         """Make a consensus height final on this disk, with its block if it made one.
 
@@ -133,13 +152,33 @@ class ChainStore:
             if block is not None:
                 entries = block_entries(block, receipts, transaction_hashes, checkpoint.height)
                 self._put_block(transaction, block, entries)
+                if annex.signed is not None:
+                    self._put_signed(transaction, block.header.number, annex.signed)
+            for position, each in enumerate(annex.misbehaviours):
+                key = encode_number(checkpoint.height) + encode_position(position)
+                value = encode_misbehaviour(each)
+                transaction.put(key, value, db=self._tables["misbehaviours"])
             failpoint.visit(Failpoint.BLOCK_INSIDE)
             self._put_checkpoint(transaction, checkpoint)
         failpoint.visit(Failpoint.BLOCK_WRITTEN)
 
+    def certify(self, signed_by_number: Mapping[int, SignedHeader]) -> None:
+        """Keep the signed headers that certify blocks; again is harmless."""
+        with write_transaction(self._environment) as transaction:
+            for number, signed in signed_by_number.items():
+                self._put_signed(transaction, number, signed)
+
     def close(self) -> None:
         """Release the environment; it cannot be used any more."""
         self._environment.close()
+
+    def _put_signed(self, transaction: lmdb.Transaction, number: int, signed: SignedHeader) -> None:
+        encoded = signed.encode()
+        transaction.put(encode_number(number), encoded, db=self._tables["signed_headers"])
+        header = signed.header
+        if header.next_validators_hash != header.validators_hash:
+            key = encode_number(header.height)
+            transaction.put(key, encoded, db=self._tables["validator_changes"])
 
     def _put_checkpoint(self, transaction: lmdb.Transaction, checkpoint: Checkpoint) -> None:
         meta = self._tables["meta"]
@@ -185,6 +224,28 @@ class ChainReader:
     def height(self, number: int) -> int:
         """Return the consensus height that made a block."""
         return int.from_bytes(self._need("heights", encode_number(number)), "big")
+
+    def signed_header(self, number: int) -> SignedHeader | None:
+        """Return the header of consensus that certifies a block; None before it is signed and kept."""
+        found = self._get("signed_headers", encode_number(number))
+        return None if found is None else SignedHeader.decode(found)
+
+    def certified_number(self) -> int:
+        """Return the newest block whose certifying header is kept; 0 where there is none."""
+        with self._transaction.cursor(self._tables["signed_headers"]) as cursor:
+            return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
+
+    def validator_changes(self) -> tuple[SignedHeader, ...]:
+        """Return the headers that name another set of validators as the next, in order of height."""
+        return tuple(
+            SignedHeader.decode(entry.value) for entry in self.entries("validator_changes")
+        )
+
+    def misbehaviours(self, *, newest: int) -> tuple[Misbehaviour, ...]:
+        """Return the newest evidence against validators, newest first."""
+        with self._transaction.cursor(self._tables["misbehaviours"]) as cursor:
+            values = (value for _, value in cursor.iterprev())
+            return tuple(decode_misbehaviour(bytes(value)) for value in islice(values, newest))
 
     def value(self, table: str, key: bytes) -> bytes | None:
         """Return what a table holds for a key, as it stands there."""

@@ -35,6 +35,9 @@ BLOCK_TABLES: Final = (
 )
 """Tables that blocks add to."""
 
+CONSENSUS_TABLES: Final = ("signed_headers", "validator_changes", "misbehaviours")
+"""Tables of what consensus tells besides blocks; they differ between nodes."""
+
 NUMBER_BYTES: Final = 8
 POSITION_BYTES: Final = 4
 LOG_KEY_BYTES: Final = NUMBER_BYTES + POSITION_BYTES
@@ -46,6 +49,21 @@ class Entry(NamedTuple):
     table: str
     key: bytes
     value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Misbehaviour:
+    """A validator that signed what it must not, as the engine of consensus reports it with its evidence."""
+
+    kind: str
+    """`duplicate_vote` or `light_client_attack`."""
+    validator: Address
+    height: int
+    """Of what it signed."""
+    timestamp: int
+    """UTC seconds of the block at that height."""
+    reported_height: int
+    """Of the block that holds the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +200,28 @@ def _log_entries(key: bytes, position: int, log: Log) -> Iterator[Entry]:
     yield Entry("by_address", log.address + key, b"")
     for topic_position, topic in enumerate(log.topics):
         yield Entry("by_topic", bytes([topic_position]) + topic + key, b"")
+
+
+def encode_misbehaviour(misbehaviour: Misbehaviour) -> bytes:
+    """Return the form in which evidence is kept."""
+    return encode_rlp(
+        [
+            misbehaviour.kind.encode(),
+            misbehaviour.validator,
+            encode_uint(misbehaviour.height),
+            encode_uint(misbehaviour.timestamp),
+            encode_uint(misbehaviour.reported_height),
+        ]
+    )
+
+
+def decode_misbehaviour(value: bytes) -> Misbehaviour:
+    """Return what `encode_misbehaviour` gave."""
+    kind, validator, height, timestamp, reported_height = decode_list(decode_rlp(value), 5)
+    return Misbehaviour(
+        kind=decode_bytes(kind).decode(),
+        validator=Address(decode_bytes(validator, 20)),
+        height=decode_uint(height),
+        timestamp=decode_uint(timestamp),
+        reported_height=decode_uint(reported_height),
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from coincurve import PrivateKey
 from eth_abi.abi import encode
 
 import contracts
@@ -18,6 +19,7 @@ from node.config import parse_network
 from node.consensus.application import Application
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
+from node.consensus.witness import Witness
 from node.engine import Alloc, PyEvmEngine
 from node.history import History
 from node.link import FilterKeeper
@@ -31,6 +33,9 @@ from node.specification import Specification
 from node.store import ChainStore, MemoryState, StateValues
 from support.settlement_network import GENESIS_TIME, OPERATOR, Institution, network_file
 from support.transactions import Draft
+
+WITNESS_KEY = PrivateKey(keccak(b"witness"))
+"""What the solo engine signs with."""
 
 
 @dataclass(slots=True)
@@ -160,7 +165,8 @@ def open_core(
     application = Application(chain, clock)
     intake = Intake(application, Pool())
     tips: list[Tip] = []
-    solo = SoloEngine(application, intake, tips.append)
+    witness = Witness(WITNESS_KEY, application.consensus_chain_id())
+    solo = SoloEngine(application, intake, tips.append, witness=witness)
     return Core(
         clock=clock,
         store=store,

@@ -21,7 +21,6 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from node import failpoint
@@ -44,7 +43,8 @@ from node.errors import (
 )
 from node.failpoint import Failpoint
 from node.membership import VALIDATOR_POWER, ValidatorUpdate
-from node.primitives import Hash32, keccak
+from node.primitives import Address, Hash32, keccak
+from node.store import Annex, Misbehaviour
 from node.telemetry import get_logger
 
 ABCI_VERSION: Final = "2.0.0"
@@ -62,19 +62,6 @@ PEER_ADDRESS_PATH: Final = "/p2p/filter/addr/"
 SNAPSHOT_REQUESTS: Final = frozenset(
     {"list_snapshots", "offer_snapshot", "load_snapshot_chunk", "apply_snapshot_chunk"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Misbehaviour:
-    """A validator that signed what it must not, as the engine of consensus reports it with its evidence."""
-
-    kind: str
-    """`duplicate_vote` or `light_client_attack`."""
-    validator: bytes
-    height: int
-    timestamp: int
-    """UTC seconds of the block at that height."""
-    reported_height: int
 
 
 class Decided(Protocol):
@@ -250,7 +237,7 @@ class Face:
                 raise ConsensusOutOfOrder("commit", "finalize_block before it")
             finalized, entries, reported = self._finalized
             with self._observer.time_stage("commit"):
-                tip = self._application.commit()
+                tip = self._application.commit(Annex(misbehaviours=reported))
             self._finalized = None
             self._settle(finalized, entries)
             for each in reported:
@@ -360,7 +347,7 @@ def _update_of(update: ValidatorUpdate) -> abci.ValidatorUpdate:
 def _misbehaviour_of(reported: abci.Misbehavior, reported_height: int) -> Misbehaviour:
     return Misbehaviour(
         kind=abci.Misbehavior.Type.Name(reported.type).lower(),
-        validator=reported.validator.address,
+        validator=Address(reported.validator.address),
         height=reported.height,
         timestamp=reported.time.seconds,
         reported_height=reported_height,

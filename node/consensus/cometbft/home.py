@@ -96,6 +96,16 @@ def read_keys(home: Path) -> PublicKeys:
     return PublicKeys(node_id, validator)
 
 
+def read_validator_key(home: Path) -> coincurve.PrivateKey:
+    """The private key of a home's validator; raises KeyUnusable."""
+    path = home / "config" / "priv_validator_key.json"
+    secret = _read_key(path, "priv_key")
+    try:
+        return coincurve.PrivateKey(secret)
+    except ValueError as error:
+        raise KeyUnusable(str(path), "it is no key of secp256k1") from error
+
+
 def write_configuration(
     home: Path, settings: ConsensusSettings, places: Places, moniker: str
 ) -> None:

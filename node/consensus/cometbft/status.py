@@ -18,7 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 
-from node.errors import EngineAnswerInvalid, EngineQuestionRefused, EngineUnavailable
+from node.errors import (
+    EngineAnswerInvalid,
+    EngineQuestionRefused,
+    EngineUnavailable,
+    SignedHeaderInvalid,
+)
+from node.signed_header import SignedHeader, parse_signed_header
 
 ANSWER_SECONDS_MAX: Final = 5
 """How long one answer may take."""
@@ -28,9 +34,7 @@ CONNECTIONS_KEPT_MAX: Final = 16
 
 ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
 VALIDATORS_PAGE: Final = 100
-"""Validators of one answer; CometBFT gives no more."""
-
-VALIDATORS_MAX: Final = 1_000
+"""Validators of one answer: CometBFT gives no more, and NodeRegistry has no more."""
 
 _ALREADY_KNOWN: Final = "tx already exists in cache"
 _PASSING: Final = (
@@ -75,27 +79,6 @@ class EngineReading:
     height: int
     is_catching_up: bool
     peers: int
-
-
-@dataclass(frozen=True, slots=True)
-class SignedHeader:
-    """A header and a commit of it, as the RPC writes them: integers as text, hashes in upper-case hex."""
-
-    header: Json
-    commit: Json
-    is_canonical: bool
-    """Whether the commit is the one in the next block, so the same on every node; else the one this node saw."""
-
-
-@dataclass(frozen=True, slots=True)
-class Validator:
-    """One of a validator set, in the set's order."""
-
-    address: bytes
-    key_type: str
-    """As CometBFT names it, `tendermint/PubKeySecp256k1eth`."""
-    public_key: bytes
-    power: int
 
 
 class EngineClient:
@@ -149,33 +132,22 @@ class EngineClient:
         status = self.status()
         return EngineReading(status.height, status.is_catching_up, len(self.net_info()))
 
-    def commit(self, height: int) -> SignedHeader:
-        """The header of a height and a commit of it; `EngineQuestionRefused` where the engine has none."""
-        answer = _Answer("commit", self._ask("commit", height=str(height)))
-        signed = answer.part("signed_header")
-        header, commit = signed.part("header"), signed.part("commit")
-        for part in (header, commit):
-            if part.integer("height") != height:
-                raise EngineAnswerInvalid("commit", f"it is of another height than {height}")
-        return SignedHeader(header.fields, commit.fields, answer.flag("canonical"))
+    def signed_header(self, height: int) -> SignedHeader:
+        """The header of a height with a commit of it and the validators who signed; nothing but the form is checked.
 
-    def validators(self, height: int) -> tuple[Validator, ...]:
-        """The whole validator set of a height, in its order."""
-        found: list[Validator] = []
-        total = 1
-        page = 1
-        while len(found) < total:
-            result = self._ask(
-                "validators", height=str(height), page=str(page), per_page=str(VALIDATORS_PAGE)
-            )
-            answer = _Answer("validators", result)
-            total = answer.integer("total")
-            batch = [_validator(part) for part in answer.parts("validators")]
-            if answer.integer("block_height") != height or not batch or total > VALIDATORS_MAX:
-                raise EngineAnswerInvalid("validators", f"no set of at most {VALIDATORS_MAX}")
-            found += batch
-            page += 1
-        return tuple(found)
+        Raises `EngineQuestionRefused` where the engine has none.
+        """
+        commit = _Answer("commit", self._ask("commit", height=str(height)))
+        page = str(VALIDATORS_PAGE)
+        answer = self._ask("validators", height=str(height), page="1", per_page=page)
+        validators = _Answer("validators", answer)
+        try:
+            signed = parse_signed_header(commit.fields, validators.fields)
+        except SignedHeaderInvalid as fault:
+            raise EngineAnswerInvalid("commit", str(fault)) from fault
+        if signed.header.height != height:
+            raise EngineAnswerInvalid("commit", f"it is of another height than {height}")
+        return signed
 
     def broadcast(self, raws: Sequence[bytes]) -> list[str | None]:
         """Hands transactions to the engine's mempool, in order; for each None, or why it is not taken now.
@@ -329,16 +301,6 @@ class _Answer:
 
 def _decode_base64(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
-
-
-def _validator(part: _Answer) -> Validator:
-    key = part.part("pub_key")
-    return Validator(
-        address=part.hex("address"),
-        key_type=key.text("type"),
-        public_key=key.base64("value"),
-        power=part.integer("voting_power"),
-    )
 
 
 def _refusal(method: str, error: _Answer) -> EngineUnavailable | EngineQuestionRefused:

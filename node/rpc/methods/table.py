@@ -11,6 +11,7 @@ from node.rpc.json_value import Json
 from node.rpc.methods import (
     admission,
     blocks,
+    certificates,
     configuration,
     events,
     execution,
@@ -76,6 +77,8 @@ INTERFACE_VERSION: Final = "1.0"
 METHODS: Final[Mapping[str, Method]] = {
     "corridor_explainTransaction": _light(admission.corridor_explain_transaction),
     "corridor_getEvents": _heavy(events.corridor_get_events),
+    "corridor_getMisbehaviours": _light(certificates.corridor_get_misbehaviours),
+    "corridor_getSettlementCertificate": _heavy(certificates.corridor_get_settlement_certificate),
     "corridor_isTransactionAllowed": _light(admission.corridor_is_transaction_allowed),
     "corridor_subscribe": _heavy(notifications.subscribe),
     "corridor_unsubscribe": _light(notifications.unsubscribe),

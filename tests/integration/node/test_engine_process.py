@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from node.consensus.cometbft.status import EngineClient
 from node.consensus.cometbft.supervisor import FAILURES_MAX, Patience, Supervisor, check_version
 from node.errors import EngineQuestionRefused, EngineUnavailable
+from node.signed_header import check_signed_header
 from support.engine_binary import engine_binary
 from support.engine_home import (
     CHAIN_ID,
@@ -86,15 +87,13 @@ def test_an_engine_makes_blocks_answers_and_comes_back_when_it_is_killed(tmp_pat
         assert client.broadcast([b"name=satoshi"]) == [None]
         assert client.broadcast([b"name=satoshi", b"other=one"]) == [None, None]
         wait_for_height(client, 3)
-        signed = client.commit(1)
-        assert signed.is_canonical
-        assert signed.header["chain_id"] == CHAIN_ID
-        (validator,) = client.validators(1)
+        signed = client.signed_header(1)
+        check_signed_header(signed, chain_id=CHAIN_ID)
+        (validator,) = signed.validators.members
         assert (validator.address, validator.power) == (VALIDATOR_ADDRESS, 10)
         assert validator.public_key == VALIDATOR_PUBLIC_KEY
-        assert validator.key_type == "tendermint/PubKeySecp256k1eth"
         with pytest.raises(EngineQuestionRefused, match="must be less than"):
-            client.commit(999)
+            client.signed_header(999)
 
         child = supervisor._child
         assert child

@@ -90,7 +90,7 @@ def test_a_height_without_a_transaction_makes_no_block(core: Core) -> None:
     assert core.history.head().number == 0
     assert core.history.checkpoint().height == 3
     core.send(Draft().signed_by(SENDER))
-    assert (core.chain.tip.height, core.history.head().number) == (4, 1)
+    assert (core.chain.tip.height, core.history.head().number) == (5, 1)
 
 
 def test_block_time_is_the_record_clamped_to_the_parents(core: Core) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from node.chain import Tip
 from node.consensus.application import TIME_RECORD_PREFIX
 from node.consensus.cometbft import abci_pb2 as abci
-from node.consensus.cometbft.face import Conversation, Face, Held, Misbehaviour
+from node.consensus.cometbft.face import Conversation, Face, Held
 from node.consensus.cometbft.framing import (
     MESSAGE_BYTES_MAX,
     encode_length,
@@ -31,7 +31,8 @@ from node.errors import (
     EngineUnavailable,
     GenesisMismatch,
 )
-from node.primitives import keccak
+from node.primitives import Address, keccak
+from node.store import Misbehaviour
 from support.core import Core, open_core, suspension_of
 from support.settlement_network import ALPHA, BETA
 from support.transactions import ALICE, Draft
@@ -238,8 +239,10 @@ def test_evidence_against_a_validator_is_told_once_it_is_durable(engine: Engine)
     engine.finalize(misbehavior=[reported])
     assert engine.told.misbehaviours == []
     engine.ask(commit=abci.Empty())
-    expected = Misbehaviour("duplicate_vote", b"\x11" * 20, 7, 1_700_000_000, 1)
+    expected = Misbehaviour("duplicate_vote", Address(b"\x11" * 20), 7, 1_700_000_000, 1)
     assert engine.told.misbehaviours == [expected]
+    with engine.core.store.read() as reader:
+        assert reader.misbehaviours(newest=10) == (expected,)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from node.genesis import Genesis
 from node.history import History
 from node.permissions import Permissions
 from node.primitives import ZERO_HASH, Hash32
-from node.store import ChainStore, Checkpoint, MemoryState, StateStore
+from node.store import NO_ANNEX, Annex, ChainStore, Checkpoint, MemoryState, StateStore
 from support.core import MovableClock
 from support.settlement_network import ALPHA, GENESIS_TIME, network_file
 from support.transactions import Draft
@@ -55,10 +55,11 @@ class DyingChain(ChainStore):
         block: Block | None = None,
         receipts: Sequence[Receipt] = (),
         transaction_hashes: Sequence[Hash32] = (),
+        annex: Annex = NO_ANNEX,
     ) -> None:
         if self.is_dying:
             raise StoreUnwritable("chain", "the disk is full")
-        super().commit(checkpoint, block, receipts, transaction_hashes)
+        super().commit(checkpoint, block, receipts, transaction_hashes, annex)
 
 
 class Node:

@@ -23,9 +23,9 @@ from node.consensus.cometbft.status import (
     EngineReading,
     EngineStatus,
     Peer,
-    Validator,
 )
 from node.errors import EngineAnswerInvalid, EngineQuestionRefused, EngineUnavailable
+from node.signed_header import parse_signed_header
 
 NODE = "ba9be3aeb764e3892cc84a29eb30b12c990deb58"
 STATUS = {
@@ -35,10 +35,7 @@ STATUS = {
 }
 PEER = {"node_info": {"id": NODE, "moniker": "two"}, "is_outbound": True, "remote_ip": "10.0.0.2"}
 NET = {"listening": True, "n_peers": "1", "peers": [PEER]}
-COMMIT = {
-    "signed_header": {"header": {"height": "5"}, "commit": {"height": "5", "round": 0}},
-    "canonical": True,
-}
+COMMITS = Path(__file__).resolve().parents[2] / "conformance/vectors/consensus_commits.json"
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -100,65 +97,21 @@ def test_the_status_is_read_over_a_unix_socket(tmp_path: Path) -> None:
         assert client.reading() == EngineReading(7, is_catching_up=False, peers=1)
 
 
-def test_a_commit_is_given_with_its_header(tmp_path: Path) -> None:
-    asked = []
-
-    def answer(method: str, parameters: dict[str, str]) -> Any:
-        asked.append((method, parameters))
-        return COMMIT
-
-    with engine(tmp_path, answer) as client:
-        signed = client.commit(5)
-        assert (signed.header, signed.commit) == ({"height": "5"}, {"height": "5", "round": 0})
-        assert signed.is_canonical
-        with pytest.raises(EngineAnswerInvalid, match="another height than 6"):
-            client.commit(6)
-    assert asked == [("commit", {"height": "5"}), ("commit", {"height": "6"})]
+def test_a_signed_header_is_read_with_its_validators(tmp_path: Path) -> None:
+    """N-134, N-155."""
+    made = json.loads(COMMITS.read_text("utf-8"))["1"]
+    with engine(tmp_path, lambda method, _: made[method]) as client:
+        signed = client.signed_header(1)
+        assert signed == parse_signed_header(made["commit"], made["validators"])
+        with pytest.raises(EngineAnswerInvalid, match="another height than 2"):
+            client.signed_header(2)
 
 
-def test_a_validator_set_is_read_page_by_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [{}, {"signed_header": 7}, {"signed_header": {"header": {}}}])
+def test_a_signed_header_that_is_none_is_refused(tmp_path: Path, broken: Any) -> None:
     """N-134."""
-
-    def answer(_: str, parameters: dict[str, str]) -> Any:
-        first = (int(parameters["page"]) - 1) * int(parameters["per_page"])
-        numbers = range(first, min(first + int(parameters["per_page"]), 250))
-        return {
-            "block_height": parameters["height"],
-            "validators": [
-                {
-                    "address": f"{number:040X}",
-                    "pub_key": {"type": "t", "value": base64.b64encode(bytes([number])).decode()},
-                    "voting_power": "10",
-                    "proposer_priority": "-5",
-                }
-                for number in numbers
-            ],
-            "count": str(len(numbers)),
-            "total": "250",
-        }
-
-    with engine(tmp_path, answer) as client:
-        found = client.validators(9)
-    assert found == tuple(
-        Validator(number.to_bytes(20, "big"), "t", bytes([number]), 10) for number in range(250)
-    )
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        {"block_height": "9", "validators": [], "total": "1"},
-        {"block_height": "8", "validators": [], "total": "0"},
-        {"block_height": "9", "validators": [{}], "total": "1"},
-        {"block_height": "9", "validators": [7], "total": "1"},
-        {"block_height": "9", "validators": {}, "total": "1"},
-        {"block_height": "9", "validators": [], "total": "1000000"},
-    ],
-)
-def test_a_validator_set_that_is_none_is_refused(tmp_path: Path, page: Any) -> None:
-    """N-134."""
-    with engine(tmp_path, lambda *_: page) as client, pytest.raises(EngineAnswerInvalid):
-        client.validators(9)
+    with engine(tmp_path, lambda *_: broken) as client, pytest.raises(EngineAnswerInvalid):
+        client.signed_header(1)
 
 
 def test_transactions_are_handed_over_and_one_that_is_known_is_well(tmp_path: Path) -> None:
