@@ -1,4 +1,4 @@
-"""`scripts/bench node`: prepares the chain, takes every figure, prints one JSON object."""
+"""`scripts/bench node` and `scripts/bench consensus`: take every figure and print one JSON object."""
 
 import argparse
 import datetime as dt
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.consensus import SENDERS, VALIDATORS, ConsensusSize, measure_consensus
 from benchmark.intake import measure_intake
 from benchmark.machine import describe, load_average, probe
 from benchmark.prepared import Prepared, prepare
@@ -32,29 +33,57 @@ class Size:
 
 FULL: Final = Size(accounts=10_000, transfers=100_000, history_blocks=10_000, intake=1_000)
 QUICK: Final = Size(accounts=200, transfers=300, history_blocks=30, intake=50)
+FULL_NETWORK: Final = ConsensusSize(latencies=100, transfers=20_000)
+QUICK_NETWORK: Final = ConsensusSize(latencies=3, transfers=400)
 
 
 def main() -> int:
     """Measures and prints; gives the exit code."""
     options = _parser().parse_args()
+    cache: Path = options.cache or options.checkout / ".bench"
+    cache.mkdir(parents=True, exist_ok=True)
+    if options.what == "consensus":
+        figures = _measure_network(QUICK_NETWORK if options.quick else FULL_NETWORK, cache)
+        wrong_balances = figures["wrong_balances"]
+    else:
+        figures = measure_node(_size(options), cache)
+        wrong_balances = figures["transfers"]["wrong_balances"]
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+    return 0 if wrong_balances == 0 else 1
+
+
+def _size(options: argparse.Namespace) -> Size:
     default = QUICK if options.quick else FULL
-    size = Size(
+    return Size(
         accounts=options.accounts or default.accounts,
         transfers=options.transfers or default.transfers,
         history_blocks=default.history_blocks,
         intake=default.intake,
     )
-    figures = measure_node(size, options.cache or options.checkout / ".bench")
-    text = json.dumps(figures, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
-    return 0 if figures["transfers"]["wrong_balances"] == 0 else 1
+
+
+def _measure_network(size: ConsensusSize, cache: Path) -> dict[str, Any]:  # a JSON object
+    """Every figure of four validators."""
+    started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    busy_before = load_average()
+    with tempfile.TemporaryDirectory(prefix="run-", dir=cache) as name:
+        reference = probe(Path(name))
+        figures = measure_consensus(size, Path(name))
+    return {
+        "measured": started,
+        "machine": describe(),
+        "size": {"validators": VALIDATORS, "senders": SENDERS, "transfers": size.transfers},
+        "load_average": {"before": busy_before, "after": load_average()},
+        "reference": reference,
+        **figures,
+    }
 
 
 def measure_node(size: Size, cache: Path) -> dict[str, Any]:  # a JSON object
     """Every figure of a node at one size."""
-    cache.mkdir(parents=True, exist_ok=True)
     _say(f"preparing a chain with {size.accounts} holders")
     prepared = prepare(cache, accounts=size.accounts, history_blocks=size.history_blocks)
     _say("signing")
@@ -102,8 +131,10 @@ def _say(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure a node.")
-    parser.add_argument("what", choices=("node",))
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measure a node, or a network."
+    )
+    parser.add_argument("what", choices=("node", "consensus"))
     parser.add_argument("--checkout", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="small: does it work?")
     parser.add_argument("--accounts", type=int, help="token holders (10,000 of them send)")

@@ -136,15 +136,20 @@ def _make_genesis(prepared: Prepared) -> genesis.Genesis:
     made = genesis.generate(parse_network(json.dumps(_network(prepared)).encode()), engine)
     senders = prepared.senders
     others = [holder(index) for index in range(len(senders), prepared.holders)]
+    return with_token(made, [*(sender.address for sender in senders), *others])
+
+
+def with_token(made: genesis.Genesis, holders: Sequence[bytes]) -> genesis.Genesis:
+    """A genesis with the token besides, of which each holder has `BALANCE`."""
     storage = {
         int.from_bytes(keccak(address.rjust(32, b"\0") + _BALANCES_SLOT), "big"): BALANCE
-        for address in (*(sender.address for sender in senders), *others)
+        for address in holders
     }
-    storage[_SUPPLY_SLOT] = BALANCE * prepared.holders
+    storage[_SUPPLY_SLOT] = BALANCE * len(holders)
     code = contracts.load("DevelopmentToken").runtime
     alloc = {**made.alloc, TOKEN: GenesisAccount(nonce=1, code=code, storage=storage)}
-    root = engine.load_genesis(alloc).state_root
-    header = genesis.genesis_header(made.specification, GENESIS_TIME, root)
+    root = PyEvmEngine(MemoryState()).load_genesis(alloc).state_root
+    header = genesis.genesis_header(made.specification, made.header.timestamp, root)
     return genesis.Genesis(made.specification, header, alloc)
 
 
@@ -165,6 +170,27 @@ def _make_history(prepared: Prepared) -> None:
         application.commit()
     store.close()
     state.close()
+
+
+def participant_entry(number: int, senders: Sequence[Sender]) -> dict[str, Any]:  # a JSON object
+    """An institution of the network file, whose accounts are some senders."""
+    return {
+        "lei": _lei(f"BENCH{number:013d}"),
+        "bic": f"BNCHDE{number // 1000:02d}{number % 1000:03d}",
+        "country": "DE",
+        "roles": ["bank", "operator"] if number == 0 else ["bank"],
+        "sealing_key": _hex(keccak(f"sealing/{number}".encode())),
+        "signing_key": _hex(keccak(f"signing/{number}".encode())),
+        "endpoint": f"https://bank-{number}.example",
+        "accounts": [
+            {
+                "reference": _hex(keccak(sender.address)),
+                "address": _hex(sender.address),
+                "kind": "operating",
+            }
+            for sender in senders
+        ],
+    }
 
 
 def open_application(
@@ -192,28 +218,8 @@ def _network(prepared: Prepared) -> dict[str, Any]:  # a JSON object
         "transaction_gas_limit": 16_000_000,
         "currencies": [],
         "participants": [
-            _participant(number, senders[first : first + ACCOUNTS_MAX])
+            participant_entry(number, senders[first : first + ACCOUNTS_MAX])
             for number, first in enumerate(range(0, len(senders), ACCOUNTS_MAX))
-        ],
-    }
-
-
-def _participant(number: int, senders: Sequence[Sender]) -> dict[str, Any]:  # a JSON object
-    return {
-        "lei": _lei(f"BENCH{number:013d}"),
-        "bic": f"BNCHDE{number // 1000:02d}{number % 1000:03d}",
-        "country": "DE",
-        "roles": ["bank", "operator"] if number == 0 else ["bank"],
-        "sealing_key": _hex(keccak(f"sealing/{number}".encode())),
-        "signing_key": _hex(keccak(f"signing/{number}".encode())),
-        "endpoint": f"https://bank-{number}.example",
-        "accounts": [
-            {
-                "reference": _hex(keccak(sender.address)),
-                "address": _hex(sender.address),
-                "kind": "operating",
-            }
-            for sender in senders
         ],
     }
 

@@ -105,24 +105,40 @@ class RunningNode:
 @contextmanager
 def running_node(genesis_file: Path, data: Path, log: Path) -> Iterator[RunningNode]:
     """A node on a data directory, for as long as the context lasts."""
+    place = ["--genesis", str(genesis_file), "--data", str(data)]
+    node = start_node(place, _free_port(), log)
+    try:
+        yield node
+    finally:
+        stop_node(node)
+
+
+def start_node(place: Sequence[str], port: int, log: Path) -> RunningNode:
+    """A node that serves, by the flags that say where its files are."""
     with log.open("a") as errors:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "node", "run", "--log-level", "warning"),
-                *("--port", str(_free_port())),
-                *("--genesis", str(genesis_file), "--data", str(data)),
+                *("--port", str(port), *place),
             ],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
         )
     try:
-        yield _await_ready(process, log)
-    finally:
-        process.terminate()
-        process.wait(STOP_SECONDS_MAX)
-        if process.stdout is not None:
-            process.stdout.close()
+        return _await_ready(process, log)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def stop_node(node: RunningNode) -> None:
+    """Ends a node in order."""
+    node.process.terminate()
+    node.process.wait(STOP_SECONDS_MAX)
+    if node.process.stdout is not None:
+        node.process.stdout.close()
 
 
 def _free_port() -> int:
@@ -142,11 +158,18 @@ def _await_ready(process: subprocess.Popen[str], log: Path) -> RunningNode:
             # The kernel lists children by the thread that started them.
             tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
             children = [int(pid) for task in tasks for pid in task.read_text().split()]
-            pids = {"core": process.pid, "rpc": children[0]}
+            names = {pid: _name_of_child(pid) for pid in children}
+            pids = {"core": process.pid, **{name: pid for pid, name in names.items()}}
             return RunningNode(process, line.removeprefix("ready ").strip(), pids)
         if readable and not line:
             break
     raise RuntimeError(f"the node did not start: {log.read_text()[-2000:]}")
+
+
+def _name_of_child(pid: int) -> str:
+    """What a core's child is: its engine of consensus, or else an RPC process."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+    return "engine" if command.endswith(b"corridor-engine") else "rpc"
 
 
 def _usage(pid: int) -> Usage:

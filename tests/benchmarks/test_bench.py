@@ -6,20 +6,24 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from support.engine_binary import engine_binary
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.integration
 
 
-def test_a_quick_run_takes_every_figure_and_ends_with_right_balances(tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
+def run(what: str, folder: Path) -> Any:
+    """The figures of a quick run."""
+    out = folder / "figures.json"
     finished = subprocess.run(
         [
-            *(sys.executable, "-m", "benchmark", "node", "--quick", "--checkout", str(ROOT)),
-            *("--cache", str(tmp_path / "cache"), "--out", str(out)),
+            *(sys.executable, "-m", "benchmark", what, "--quick", "--checkout", str(ROOT)),
+            *("--cache", str(folder / "cache"), "--out", str(out)),
         ],
         cwd=ROOT / "scripts",
         capture_output=True,
@@ -28,7 +32,11 @@ def test_a_quick_run_takes_every_figure_and_ends_with_right_balances(tmp_path: P
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    figures = json.loads(out.read_text())
+    return json.loads(out.read_text())
+
+
+def test_a_quick_run_takes_every_figure_and_ends_with_right_balances(tmp_path: Path) -> None:
+    figures = run("node", tmp_path)
     transfers = figures["transfers"]
     assert transfers["transfers"] == 300
     assert transfers["wrong_balances"] == 0
@@ -47,3 +55,18 @@ def test_a_quick_run_takes_every_figure_and_ends_with_right_balances(tmp_path: P
         "python_loops_per_second",
         "synchronised_writes_per_second",
     }
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_validators_takes_every_figure(tmp_path: Path) -> None:
+    engine_binary()
+    figures = run("consensus", tmp_path)
+    assert figures["wrong_balances"] == 0
+    for name in ("idle", "after_flood", "one_down"):
+        assert figures[name]["count"] == 3
+        assert 0 < figures[name]["p50"] <= figures[name]["max"]
+    for name in ("transfers", "flooded"):
+        assert figures[name]["transfers"] == 400
+        assert figures[name]["transfers_per_second"] > 0
+        assert set(figures[name]["cpu_seconds_per_1000"]) == {"core", "rpc", "engine", "all"}
+    assert figures["quorum_lost"]["seconds_to_start_two_nodes"] > 0

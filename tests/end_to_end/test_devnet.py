@@ -57,7 +57,7 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
     data = tmp_path_factory.mktemp("devnet") / "data"
     first = devnet("--once", "--data", str(data), "--port-base", str(free_port_base()))
     assert first.code == 0, first.output + first.errors
-    genesis = json.loads((data / "genesis.json").read_text())["hash"]
+    genesis = json.loads((data / "nodes/genesis.json").read_text())["hash"]
     pids = json.loads((data / "processes.json").read_text())
     return Twice(data, first, genesis, pids, devnet("--once", "--data", str(data)))
 
@@ -97,7 +97,7 @@ def test_a_second_run_continues_the_same_chain_with_a_payment_of_its_own(twice: 
     assert second["block"] > first["block"]
     assert second["uetr"] != first["uetr"]
     assert second["books"] == first["books"]
-    assert json.loads((twice.data / "genesis.json").read_text())["hash"] == twice.genesis
+    assert json.loads((twice.data / "nodes/genesis.json").read_text())["hash"] == twice.genesis
 
 
 def test_no_process_is_left_behind(twice: Twice) -> None:
