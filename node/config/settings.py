@@ -65,7 +65,7 @@ class Limits(_Section):
         description="Time in which a request body must have arrived.",
         json_schema_extra=_SECONDS,
     )
-    batch_calls_max: int = Field(default=100, ge=1, le=10_000, description="Calls of one batch.")
+    batch_calls_max: int = Field(default=1_000, ge=1, le=10_000, description="Calls of one batch.")
     answer_bytes_max: int = Field(
         default=25_000_000,
         ge=1_024,

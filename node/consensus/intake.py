@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container, Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Final
 
@@ -185,8 +184,10 @@ class Intake:
         with self._changed:
             is_known = self._pool.get(transaction_hash) is not None
         if not is_known:
-            with suppress(TransactionAlreadyKnown):  # it may have come to us directly meanwhile
-                self.submit(raw)
+            # It may have come to us directly meanwhile. Nobody here was told that it is kept, so that can wait.
+            (answer,) = self._take_in([self._admit(raw)], is_acknowledged=False)
+            if isinstance(answer, NodeError) and not isinstance(answer, TransactionAlreadyKnown):
+                raise answer
         with self._changed:
             entry = self._pool.get(transaction_hash)
             missing = 0 if entry is None else self._pool.missing_before(transaction_hash)
@@ -267,7 +268,7 @@ class Intake:
             return refusal
 
     def _take_in(
-        self, entries: Sequence[PooledTransaction | NodeError]
+        self, entries: Sequence[PooledTransaction | NodeError], *, is_acknowledged: bool = True
     ) -> list[Hash32 | NodeError]:
         """Puts what was admitted into the pool, and keeps it before anybody is told so."""
         answers: list[Hash32 | NodeError] = []
@@ -291,7 +292,7 @@ class Intake:
                 failpoint.visit(Failpoint.POOL_ADDED)
             self._tell()
             self._changed.notify_all()
-        if self._store is not None:
+        if self._store is not None and is_acknowledged:
             self._store.flush()
         return answers
 

@@ -24,6 +24,9 @@ BATCH_TRANSACTIONS_MAX: Final = 200
 HELD_MAX: Final = 4_000
 """Transactions in the engine's mempool above which it gets no more from here: the pool keeps them, in fair order."""
 
+PAUSE_SECONDS: Final = 0.02
+"""Pause after each look at the pool: while many come in, one look serves all of them."""
+
 WAIT_SECONDS: Final = 0.25
 """Pause while there is nothing to hand over."""
 
@@ -67,8 +70,8 @@ class Relay:
                 if is_reachable:
                     get_logger().warning("engine_not_reached", reason=str(fault))
                 is_reachable = is_content = False
-            if not is_content:
-                self._stopping.wait(REFUSED_WAIT_SECONDS if is_reachable else WAIT_SECONDS)
+            pause_seconds = PAUSE_SECONDS if is_content else REFUSED_WAIT_SECONDS
+            self._stopping.wait(pause_seconds if is_reachable else WAIT_SECONDS)
 
     def stop(self) -> None:
         """Ends `run` soon."""
