@@ -32,13 +32,17 @@ from node.consensus.cometbft.supervisor import Supervisor, check_version, find_e
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.consensus.witness import Witness
-from node.errors import InvariantBroken
+from node.errors import InvariantBroken, Rejected, Unavailable
 from node.membership import first_validators
 from node.store import ChainStore, Misbehaviour
-from node.telemetry import CoreMetrics, get_logger
+from node.telemetry import CoreMetrics, EngineReading, get_logger
 
 ENGINE_DIRECTORY: Final = "engine"
 """The engine's home, in the data directory."""
+
+
+WATCH_SECONDS_MAX: Final = 1
+"""How long metrics wait for the engine to say where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,26 @@ class Consensus:
 
     application: Application
     intake: Intake
-    announce: Callable[[Tip], None]
-    """Called with the new tip after each durable block."""
     metrics: CoreMetrics
     store: ChainStore
+    on_block: list[Callable[[Tip], None]] = field(default_factory=list)
+    """Called with the new tip after each durable block; none of them waits."""
+    engines: list[EngineClient] = field(default_factory=list)
+    """Asked for where they stand; none with the solo one."""
     on_durable: list[Callable[[], None]] = field(default_factory=list)
     """Called after each durable height; none of them waits."""
+
+    def engine_reading(self) -> EngineReading | None:
+        """Where the engine stands; None where it does not answer, or is the solo one."""
+        for engine in self.engines:
+            with contextlib.suppress(Rejected, Unavailable):
+                return engine.reading()
+        return None
+
+    def announce(self, tip: Tip) -> None:
+        """A block is durable."""
+        for tell in self.on_block:
+            tell(tip)
 
     def on_height(self, tip: Tip, *, is_block: bool) -> None:
         """A height is durable."""
@@ -130,6 +148,8 @@ def _running_cometbft(
         supervisor = Supervisor(
             binary, home, lambda reason: shutdown.request(exit_code=EXIT_FAILED, reason=reason)
         )
+        watch = EngineClient(f"unix://{places.rpc}", WATCH_SECONDS_MAX)
+        consensus.engines.append(stack.enter_context(watch))
         relay = Relay(consensus.intake, held, client)
         archivist = Archivist(consensus.application, consensus.store, client)
         consensus.on_durable.append(archivist.notice)

@@ -47,7 +47,8 @@ def run_core(settings: Settings) -> int:
         stack.callback(pool_store.close)
         intake = Intake(application, Pool(**settings.pool.model_dump()), pool_store)
         socket_path = link.socket_path(settings.data_directory)
-        board = link.Board(lambda: metrics.encode(_read(settings, application, intake)))
+        consensus = Consensus(application, intake, metrics, chain_store)
+        board = link.Board(lambda: metrics.encode(_read(settings, consensus)))
         server = link.Server(socket_path, intake, shutdown.on_fault, board)
         stack.callback(server.close)
         intake.on_events(server.announce_events)
@@ -66,13 +67,8 @@ def run_core(settings: Settings) -> int:
         intake.restore()
         settle_in()
         server.start()
-        stack.enter_context(
-            running_consensus(
-                settings,
-                Consensus(application, intake, announce, metrics, chain_store),
-                shutdown,
-            )
-        )
+        consensus.on_block.append(announce)
+        stack.enter_context(running_consensus(settings, consensus, shutdown))
         stack.enter_context(rpc_processes(settings, shutdown))
         shutdown.requested.wait()
         get_logger().info("core_stopping", reason=shutdown.reason)
@@ -82,20 +78,21 @@ def run_core(settings: Settings) -> int:
     return shutdown.exit_code
 
 
-def _read(settings: Settings, application: Application, intake: Intake) -> CoreReading:
+def _read(settings: Settings, consensus: Consensus) -> CoreReading:
     """What the core's metrics show of this moment."""
-    status = intake.pool_status()
+    status = consensus.intake.pool_status()
     files = {name: settings.data_directory / name / "data.mdb" for name in STORES}
     return CoreReading(
         executable=status.executable,
         waiting=status.waiting,
-        pool_bytes=intake.pool_bytes(),
-        clock_lag_seconds=application.clock_lag_seconds(),
+        pool_bytes=consensus.intake.pool_bytes(),
+        clock_lag_seconds=consensus.application.clock_lag_seconds(),
         bytes_by_store={
             name: file.stat().st_blocks * STAT_BLOCK_BYTES
             for name, file in files.items()
             if file.exists()
         },
+        engine=consensus.engine_reading(),
     )
 
 

@@ -128,6 +128,27 @@ MISBEHAVIOUR = Family(
     ("kind",),
     is_of_core=True,
 )
+ENGINE_HEIGHT = Family(
+    "corridor_engine_height",
+    Kind.GAUGE,
+    "Newest height that the consensus engine has; with several validators only.",
+    is_of_core=True,
+)
+ENGINE_PEERS = Family(
+    "corridor_engine_peers", Kind.GAUGE, "Nodes that the engine is connected to.", is_of_core=True
+)
+ENGINE_CATCHING_UP = Family(
+    "corridor_engine_catching_up",
+    Kind.GAUGE,
+    "1 while the engine fetches what others decided, else 0.",
+    is_of_core=True,
+)
+ENGINE_ANSWERS = Family(
+    "corridor_engine_answers",
+    Kind.GAUGE,
+    "1 while the engine answers, 0 while it does not.",
+    is_of_core=True,
+)
 CALLS = Family(
     "corridor_rpc_calls_total",
     Kind.COUNTER,
@@ -166,10 +187,23 @@ FAMILIES: Final = (
         STORE_BYTES,
         CLOCK_LAG,
         MISBEHAVIOUR,
+        ENGINE_ANSWERS,
+        ENGINE_HEIGHT,
+        ENGINE_PEERS,
+        ENGINE_CATCHING_UP,
     ),
     *(CALLS, CALL_SECONDS, REQUESTS, REFUSED, RECEIVED, SENT, CONNECTIONS),
 )
 """Every family, those of the operating system's view of a process (`process_*`) left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReading:
+    """Where the consensus engine stands."""
+
+    height: int
+    is_catching_up: bool
+    peers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +215,8 @@ class CoreReading:
     pool_bytes: int
     clock_lag_seconds: int
     bytes_by_store: Mapping[str, int]
+    engine: EngineReading | None = None
+    """None where it does not answer, or is the solo one."""
 
 
 class CoreMetrics:
@@ -197,6 +233,10 @@ class CoreMetrics:
         self._store_bytes = _gauge(STORE_BYTES, self._registry)
         self._clock_lag = _gauge(CLOCK_LAG, self._registry)
         self._misbehaviour = _counter(MISBEHAVIOUR, self._registry)
+        self._engine_answers = _gauge(ENGINE_ANSWERS, self._registry)
+        self._engine_height = _gauge(ENGINE_HEIGHT, self._registry)
+        self._engine_peers = _gauge(ENGINE_PEERS, self._registry)
+        self._engine_catching_up = _gauge(ENGINE_CATCHING_UP, self._registry)
         self._state_seconds = 0.0
 
     @contextlib.contextmanager
@@ -244,6 +284,11 @@ class CoreMetrics:
         self._pool.labels("waiting").set(reading.waiting)
         self._pool_bytes.set(reading.pool_bytes)
         self._clock_lag.set(reading.clock_lag_seconds)
+        self._engine_answers.set(reading.engine is not None)
+        if reading.engine is not None:
+            self._engine_height.set(reading.engine.height)
+            self._engine_peers.set(reading.engine.peers)
+            self._engine_catching_up.set(reading.engine.is_catching_up)
         for store, size in reading.bytes_by_store.items():
             self._store_bytes.labels(store).set(size)
         return _encode(self._registry)

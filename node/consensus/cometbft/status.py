@@ -25,6 +25,7 @@ from node.errors import (
     SignedHeaderInvalid,
 )
 from node.signed_header import SignedHeader, parse_signed_header
+from node.telemetry import EngineReading
 
 ANSWER_SECONDS_MAX: Final = 5
 """How long one answer may take."""
@@ -70,15 +71,6 @@ class Peer:
     moniker: str
     remote_ip: str
     is_outbound: bool
-
-
-@dataclass(frozen=True, slots=True)
-class EngineReading:
-    """What health and metrics show."""
-
-    height: int
-    is_catching_up: bool
-    peers: int
 
 
 class EngineClient:

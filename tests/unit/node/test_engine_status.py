@@ -20,12 +20,12 @@ import pytest
 
 from node.consensus.cometbft.status import (
     EngineClient,
-    EngineReading,
     EngineStatus,
     Peer,
 )
 from node.errors import EngineAnswerInvalid, EngineQuestionRefused, EngineUnavailable
 from node.signed_header import parse_signed_header
+from node.telemetry import EngineReading
 
 NODE = "ba9be3aeb764e3892cc84a29eb30b12c990deb58"
 STATUS = {
