@@ -22,6 +22,9 @@ SAMPLE_SECONDS: Final = 0.5
 READ_PAUSE_SECONDS: Final = 0.01
 BALANCES_PER_BATCH: Final = 100
 HASHES_ONLY: Final = (False,)
+PACED_TRANSFERS: Final = 5_000
+PACED_PER_SECOND: Final = 250
+PACED_BATCH: Final = 10
 
 
 @dataclass(slots=True)
@@ -87,33 +90,68 @@ class Watch:
 
 
 def measure_transfers(node: RunningNode, load: Load) -> dict[str, Any]:  # a JSON object
-    """Sends the load and waits until it is final."""
+    """Sends the load and waits until it is final: most of it flat out, its end at an even pace."""
+    paced_count = min(PACED_TRANSFERS, len(load.raws) // 10)
+    flat_out = _measure_flat_out(node, load.raws[:-paced_count])
+    paced = _measure_paced(node, load.raws[-paced_count:])
+    client = Client(node.url)
+    wrong = _wrong_balances(client, load)
+    client.close()
+    return {**flat_out, "at_an_even_pace": paced, "wrong_balances": wrong}
+
+
+def _measure_paced(node: RunningNode, raws: Sequence[bytes]) -> dict[str, Any]:  # a JSON object
+    """How long a reader waits while blocks commit, at the rate that the node is meant for."""
+    client, watch = Client(node.url), Watch()
+    watcher = threading.Thread(target=watch.run, args=(node,))
+    watcher.start()
+    started_at = time.perf_counter()
+    try:
+        hashes = []
+        for position, at in enumerate(range(0, len(raws), PACED_BATCH)):
+            due_at = started_at + position * PACED_BATCH / PACED_PER_SECOND
+            time.sleep(max(0.0, due_at - time.perf_counter()))
+            batch = raws[at : at + PACED_BATCH]
+            calls = [("eth_sendRawTransaction", (f"0x{raw.hex()}",)) for raw in batch]
+            hashes += client.batch(calls)
+        seconds = time.perf_counter() - started_at
+        while client.call("eth_getTransactionReceipt", hashes[-1]) is None:
+            time.sleep(READ_PAUSE_SECONDS)
+    finally:
+        watch.stopping.set()
+        watcher.join()
+    client.close()
+    return {
+        "transfers_per_second": round(len(raws) / seconds, 1),
+        "get_block_by_number_milliseconds": percentiles(watch.read_seconds),
+    }
+
+
+def _measure_flat_out(node: RunningNode, raws: Sequence[bytes]) -> dict[str, Any]:  # a JSON object
     client, watch = Client(node.url), Watch()
     first_block = int(client.call("eth_blockNumber"), 16)
     watcher = threading.Thread(target=watch.run, args=(node,))
     before, started_at = node.usage(), time.perf_counter()
     watcher.start()
     try:
-        blocks = _send_all(client, load.raws, first_block)
+        blocks = _send_all(client, raws, first_block)
     finally:
         watch.stopping.set()
         watcher.join()
     seconds = time.perf_counter() - started_at
     cpu = cpu_between(before, node.usage())
-    wrong = _wrong_balances(client, load)
     client.close()
     return {
-        "transfers": len(load.raws),
+        "transfers": len(raws),
         "seconds": round(seconds, 2),
-        "transfers_per_second": round(len(load.raws) / seconds, 1),
+        "transfers_per_second": round(len(raws) / seconds, 1),
         "blocks": len(blocks),
-        "transfers_per_block": round(len(load.raws) / len(blocks), 1),
+        "transfers_per_block": round(len(raws) / len(blocks), 1),
         "cpu_microseconds_per_transfer": {
-            name: round(used / len(load.raws) * 1e6) for name, used in cpu.items()
+            name: round(used / len(raws) * 1e6) for name, used in cpu.items()
         },
-        "wrong_balances": wrong,
         "get_block_by_number_milliseconds": percentiles(watch.read_seconds),
-        "memory": _memory(watch.samples, len(load.raws)),
+        "memory": _memory(watch.samples, len(raws)),
     }
 
 
