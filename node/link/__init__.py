@@ -26,7 +26,7 @@ from node.link.filters import FilterKeeper, Filters
 from node.link.frames import Frame, Head, Kind
 from node.link.pool_codec import Submission
 from node.link.server import Intake, Server
-from node.link.socket_path import socket_path
+from node.link.socket_path import listen_privately, socket_path
 
 __all__ = [
     "Board",
@@ -39,5 +39,6 @@ __all__ = [
     "Kind",
     "Server",
     "Submission",
+    "listen_privately",
     "socket_path",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 import threading
@@ -31,6 +30,7 @@ from node.link.pool_codec import (
     encode_page,
     encode_standing,
 )
+from node.link.socket_path import listen_privately
 from node.pool import PooledTransaction, PoolEvent, PoolPage, PoolStatus, Standing
 from node.primitives import Address, Hash32, encode_uint
 from node.telemetry import get_logger
@@ -91,14 +91,7 @@ class Server:
         self._notices_max = notices_max
         self._outboxes: dict[Connection, Outbox] = {}
         self._head: Head | None = None
-        path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        old_umask = os.umask(0o177)
-        try:
-            self._listener.bind(os.fspath(path))
-        finally:
-            os.umask(old_umask)
-        self._listener.listen(CONNECTIONS_MAX)
+        self._listener = listen_privately(path, CONNECTIONS_MAX)
 
     def start(self) -> None:
         """Begins to serve, in the background."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import socket
 import stat
 import tempfile
 from pathlib import Path
@@ -25,6 +26,19 @@ def socket_path(directory: Path, name: str = "core") -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     return _runtime_directory() / f"corridor-{digest}-{name}.sock"
+
+
+def listen_privately(path: Path, waiting_max: int) -> socket.socket:
+    """A listening socket at a path, open to this user alone; what an earlier process left there goes."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old_umask = os.umask(0o177)
+    try:
+        listener.bind(os.fspath(path))
+    finally:
+        os.umask(old_umask)
+    listener.listen(waiting_max)
+    return listener
 
 
 def _runtime_directory() -> Path:

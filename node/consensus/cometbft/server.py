@@ -8,7 +8,6 @@ well (`on_fault`).
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from node.consensus.cometbft import abci_pb2 as abci
 from node.consensus.cometbft.face import Conversation, Face
 from node.consensus.cometbft.framing import read_request, write_response
 from node.errors import EngineMessageInvalid, NodeError
+from node.link import listen_privately
 from node.telemetry import get_logger
 
 CONNECTIONS_WAITING_MAX: Final = 8
@@ -36,14 +36,7 @@ class Server:
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._is_closed = False
-        path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        old_umask = os.umask(0o177)
-        try:
-            self._listener.bind(os.fspath(path))
-        finally:
-            os.umask(old_umask)
-        self._listener.listen(CONNECTIONS_WAITING_MAX)
+        self._listener = listen_privately(path, CONNECTIONS_WAITING_MAX)
 
     def start(self) -> None:
         """Begins to serve, in the background."""
