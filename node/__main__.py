@@ -4,12 +4,14 @@
     node network generate --network FILE --homes DIR  make genesis.json, and keys and settings for each node
     node network keys --data DIR                      make a node's keys for consensus, print the public parts
     node network verify --genesis FILE                recompute a genesis file's hash and print it
+    node join --genesis FILE --peers ID@HOST:PORT,...  prepare a new node's data directory, from genesis or a snapshot
     node run --genesis FILE --data DIR --port N       run a node (core and RPC processes)
     node run --config FILE --check-config             say whether settings and files are right, and what holds
     node dev                                          run a development chain of its own (chain id 31337, port 8545)
     node export --data DIR --out FILE                 write the blocks to a chain file, also beside a running node
     node import FILE --data DIR                       execute a chain file's blocks into a data directory
     node verify --data DIR                            execute every block again and compare all that is stored
+    node snapshot --data DIR                          make a snapshot for nodes that join, and list those there are
     node prune --data DIR --keep N                    keep the states of the newest N blocks only
     node keys new | import --keystore DIR             keep a new key, or one from standard input, encrypted
     node keys list --keystore DIR                     the addresses of a keystore
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     match options.command:
-        case "generate" | "verify" | "network-keys":
+        case "generate" | "verify" | "network-keys" | "join":
             _run_network(options)
         case "run" if options.check_config:
             return _check_config(_settings(options))
@@ -106,10 +108,28 @@ def _run_network(options: argparse.Namespace) -> None:
         case "verify":
             print(f"genesis 0x{app.verify_genesis(options.genesis).hex()}")
         case _:
-            made = app.make_node_keys(options.data.resolve())
+            made = _join(options) if options.command == "join" else _make_keys(options)
             print(f"node 0x{made.node_id.hex()}")
             if made.validator is not None:
                 print(f"validator 0x{made.validator.hex()}")
+
+
+def _make_keys(options: argparse.Namespace) -> app.PublicKeys:
+    return app.make_node_keys(options.data.resolve())
+
+
+def _join(options: argparse.Namespace) -> app.PublicKeys:
+    return app.join_network(
+        app.JoinRequest(
+            genesis_file=options.genesis,
+            data_directory=options.data.resolve(),
+            peers=tuple(options.peers.split(",")),
+            listen=options.listen,
+            sync_rpc=tuple(options.rpc.split(",")) if options.from_snapshot else (),
+            trust_height=options.trust_height,
+            trust_hash=options.trust_hash,
+        )
+    )
 
 
 def _run_archive(options: argparse.Namespace) -> int:
@@ -137,6 +157,9 @@ def _run_archive(options: argparse.Namespace) -> int:
                 first_number=options.first,
                 out=sys.stdout,
             )
+        case "snapshot":
+            app.keep_snapshot(data_directory=data_directory, only_list=options.list, out=sys.stdout)
+            return 0
         case _:
             return app.prune_store(data_directory=data_directory, keep=options.keep, out=sys.stdout)
 
@@ -210,6 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = network_commands.add_parser("verify", help="recompute a genesis file's hash")
     verify.add_argument("--genesis", type=Path, required=True)
     verify.set_defaults(command="verify")
+    _add_joining(commands.add_parser("join", help="prepare a new node's data directory"))
     _add_development(commands.add_parser("dev", help="run a development chain"))
     _add_archive(commands)
     _add_certificates(commands.add_parser("certificate", help="check proofs of payments"))
@@ -225,6 +249,18 @@ def _parser() -> argparse.ArgumentParser:
     for process in (run, rpc):
         _add_settings(process)
     return parser
+
+
+def _add_joining(join: argparse.ArgumentParser) -> None:
+    join.add_argument("--genesis", type=Path, required=True)
+    join.add_argument("--data", type=Path, required=True)
+    join.add_argument("--peers", required=True, metavar="ID@HOST:PORT,...")
+    join.add_argument("--listen", metavar="HOST:PORT", help="where its engine awaits peers")
+    join.add_argument("--from-snapshot", action="store_true", help="execute no old blocks")
+    join.add_argument("--rpc", default="", metavar="URL,...", help="RPC of at least two engines")
+    join.add_argument("--trust-height", type=_positive, default=0, metavar="HEIGHT")
+    join.add_argument("--trust-hash", default="", metavar="HASH")
+    join.set_defaults(command="join")
 
 
 def _add_keys(keys: argparse.ArgumentParser) -> None:
@@ -296,7 +332,10 @@ def _add_archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     prune = commands.add_parser("prune", help="keep the newest states only")
     prune.add_argument("--keep", type=_positive, required=True, metavar="BLOCKS")
     prune.set_defaults(command="prune")
-    for command in (export, bring, verify, prune):
+    snapshot = commands.add_parser("snapshot", help="make a snapshot for nodes that join")
+    snapshot.add_argument("--list", action="store_true", help="make none")
+    snapshot.set_defaults(command="snapshot")
+    for command in (export, bring, verify, prune, snapshot):
         command.add_argument("--data", type=Path, required=True)
 
 

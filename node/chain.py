@@ -103,15 +103,7 @@ class Chain:
         if genesis_hash is None:
             raise StoreCorrupt("the store has no genesis")
         self._consensus_chain_id = consensus_chain_id(specification.chain_id, genesis_hash)
-        header, checkpoint = history.head(), history.checkpoint()
-        if checkpoint.app_hash != header.hash:
-            raise StoreCorrupt("the checkpoint names another block than the newest", header.hash)
-        engine.account(header.state_root, ZERO_ADDRESS)  # Raises StateMissing without its root.
-        self._tip = Tip(
-            header=header,
-            height=checkpoint.height,
-            ancestor_hashes=history.ancestor_hashes(header.number + 1, ANCESTOR_HASHES_MAX),
-        )
+        self._tip = self._stored_tip()
         self._execution: Execution | None = None
 
     @property
@@ -129,6 +121,18 @@ class Chain:
         """What consensus calls this chain: its votes fit no other."""
         return self._consensus_chain_id
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the store stands where it began, at genesis or at a snapshot: nothing was executed since."""
+        history = History(self._store)
+        return history.first_number() == history.head().number
+
+    def adopt(self) -> Tip:
+        """Goes on from what the store was made to begin with; raises StoreCorrupt or StateMissing."""
+        self._discard()
+        self._tip = self._stored_tip()
+        return self._tip
+
     def next_rules(self) -> Rules:
         """The rules of the next block."""
         return self._specification.rules_at(self._tip.header.number + 1)
@@ -139,8 +143,19 @@ class Chain:
 
     def validators(self) -> tuple[ValidatorKey, ...]:
         """The validators of the newest state."""
-        parent = self._parent_state(self._tip.header.timestamp)
-        return self._membership.validators(parent.env, parent.root)
+        return self.validators_after(self._tip.header)
+
+    def validators_after(self, header: Header) -> tuple[ValidatorKey, ...]:
+        """The validators of the state after a block, which may be one that this chain does not stand at yet."""
+        number = header.number + 1
+        env = BlockEnv(
+            chain_id=self._specification.chain_id,
+            number=number,
+            timestamp=header.timestamp,
+            rules=self._specification.rules_at(number),
+            ancestor_hashes=(header.hash,),
+        )
+        return self._membership.validators(env, header.state_root)
 
     def may_connect(self, node_id: bytes) -> bool:
         """Whether the newest state lets a node connect."""
@@ -226,6 +241,19 @@ class Chain:
         self._execution = None
         self._tip = Tip(header, execution.height, ancestors)
         return self._tip
+
+    def _stored_tip(self) -> Tip:
+        history = History(self._store)
+        header, checkpoint = history.head(), history.checkpoint()
+        if checkpoint.app_hash != header.hash:
+            raise StoreCorrupt("the checkpoint names another block than the newest", header.hash)
+        # Raises StateMissing without its root.
+        self._engine.account(header.state_root, ZERO_ADDRESS)
+        return Tip(
+            header=header,
+            height=checkpoint.height,
+            ancestor_hashes=history.ancestor_hashes(header.number + 1, ANCESTOR_HASHES_MAX),
+        )
 
     def _parent_state(self, timestamp: int) -> ParentState:
         tip = self._tip

@@ -74,6 +74,7 @@ NodeError
     DryRunTooLong                 a dry run that took more time than its caller has
     ChainFileInvalid              a chain file that is cut off, changed or none at all
     ChainFileAhead                a chain file that begins beyond this node's newest block
+    SnapshotInvalid               a snapshot that does not lead to the block it is said to be of
     BlockDiffers                  a block that comes out otherwise when it is executed again
     FailpointRefused              a failpoint that is unknown, or not to be had on this chain
     EngineBinaryMissing           no binary of the consensus engine
@@ -765,6 +766,14 @@ class ChainFileAhead(Rejected):
         )
         self.first_number = first_number
         self.head_number = head_number
+
+
+class SnapshotInvalid(Rejected):
+    """A snapshot that does not lead to the block it is said to be of, or that cannot be made of this store."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"invalid snapshot: {reason}")
+        self.reason = reason
 
 
 class BlockDiffers(Rejected):

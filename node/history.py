@@ -178,10 +178,15 @@ class History:
         with self._store.read() as reader:
             return reader.first_state_number()
 
-    def header(self, number: int) -> Header | None:
-        """Return the header of a block."""
+    def first_number(self) -> int:
+        """Return the oldest block that is kept whole: 0 unless this node began from a snapshot."""
         with self._store.read() as reader:
-            return reader.header(number)
+            return reader.first_number()
+
+    def header(self, number: int) -> Header | None:
+        """Return the header of a block; raises HistoryPruned where it is not kept any more."""
+        with self._store.read() as reader:
+            return _kept_header(reader, number)
 
     def header_by_hash(self, block_hash: bytes) -> Header | None:
         """Return the header with that hash."""
@@ -190,9 +195,9 @@ class History:
             return None if number is None else _header(reader, number)
 
     def block(self, number: int) -> Block | None:
-        """Return a block with its raw transactions."""
+        """Return a block with its raw transactions; raises HistoryPruned."""
         with self._store.read() as reader:
-            header = reader.header(number)
+            header = _kept_header(reader, number)
             return None if header is None else Block(header, reader.transactions(number))
 
     def block_by_hash(self, block_hash: bytes) -> Block | None:
@@ -279,8 +284,10 @@ class History:
             return reader.block_hashes(newest=number - 1, count=count)
 
     def logs(self, log_filter: LogFilter) -> list[LogRecord]:
-        """Return the matching logs in order; raises LogQueryTooLarge past the limits."""
+        """Return the matching logs in order; raises LogQueryTooLarge past the limits, or HistoryPruned."""
         with self._store.read() as reader:
+            if log_filter.from_number < reader.first_number():
+                raise HistoryPruned(reader.first_number())
             found = _matching(reader, log_filter, _Work(self._logs_examined_max))
             return list(_resolve(reader, found))
 
@@ -436,8 +443,15 @@ def _resolve(reader: ChainReader, logs: Sequence[StoredLog]) -> Iterator[LogReco
             )
 
 
-def _header(reader: ChainReader, number: int) -> Header:
+def _kept_header(reader: ChainReader, number: int) -> Header | None:
     header = reader.header(number)
+    if header is None and number < reader.first_number():
+        raise HistoryPruned(reader.first_number())
+    return header
+
+
+def _header(reader: ChainReader, number: int) -> Header:
+    header = _kept_header(reader, number)
     if header is None:
         raise StoreCorrupt("no header", encode_number(number))
     return header

@@ -16,26 +16,34 @@ from node.app.check import check_files
 from node.app.core import run_core
 from node.app.dev import DEVELOPMENT_ACCOUNTS_MAX, DevelopmentSettings, run_development
 from node.app.files import (
+    JoinRequest,
     generate_genesis,
     generate_network,
+    join_network,
     make_node_keys,
     trust_anchor,
     verify_genesis,
 )
 from node.app.keys import PASSPHRASE_VARIABLE, address_of, keep_key, list_keys
 from node.app.rpc import run_kept_rpc, run_rpc
+from node.app.snapshots import keep_snapshot
+from node.consensus.cometbft.home import PublicKeys
 
 __all__ = [
     "DEVELOPMENT_ACCOUNTS_MAX",
     "PASSPHRASE_VARIABLE",
     "DevelopmentSettings",
+    "JoinRequest",
+    "PublicKeys",
     "address_of",
     "check_files",
     "export_chain",
     "generate_genesis",
     "generate_network",
     "import_chain",
+    "join_network",
     "keep_key",
+    "keep_snapshot",
     "list_keys",
     "make_node_keys",
     "prune_store",

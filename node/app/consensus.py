@@ -11,6 +11,7 @@ from typing import Final
 
 from node import genesis, link
 from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, Shutdown, guard
+from node.app.snapshots import SNAPSHOTS_DIRECTORY, SnapshotMaker, SnapshotSource
 from node.chain import Tip
 from node.config import Settings
 from node.consensus.application import Application
@@ -27,14 +28,16 @@ from node.consensus.cometbft.home import (
 )
 from node.consensus.cometbft.relay import Relay
 from node.consensus.cometbft.server import Server
+from node.consensus.cometbft.snapshots import SnapshotFace
 from node.consensus.cometbft.status import EngineClient
 from node.consensus.cometbft.supervisor import Supervisor, check_version, find_engine
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.consensus.witness import Witness
 from node.errors import InvariantBroken, Rejected, Unavailable
-from node.membership import first_validators
-from node.store import ChainStore, Misbehaviour
+from node.membership import ValidatorKey, first_validators
+from node.snapshot import Shelf
+from node.store import ChainStore, Misbehaviour, StateValues
 from node.telemetry import CoreMetrics, EngineReading, get_logger
 
 ENGINE_DIRECTORY: Final = "engine"
@@ -52,6 +55,7 @@ class Consensus:
     application: Application
     intake: Intake
     metrics: CoreMetrics
+    state: StateValues
     store: ChainStore
     on_block: list[Callable[[Tip], None]] = field(default_factory=list)
     """Called with the new tip after each durable block; none of them waits."""
@@ -137,9 +141,12 @@ def _running_cometbft(
         application=link.socket_path(settings.data_directory, "abci"),
         rpc=link.socket_path(settings.data_directory, "engine"),
     )
-    _prepare_home(settings, consensus.application, home, places)
+    first = _prepare_home(settings, consensus.application, home, places)
     held = Held()
-    face = Face(consensus.application, consensus.intake, held, consensus, consensus.metrics)
+    application, state, store = consensus.application, consensus.state, consensus.store
+    shelf = Shelf(settings.data_directory / SNAPSHOTS_DIRECTORY)
+    snapshots = SnapshotFace(application, shelf, state, store, consensus.announce, first)
+    face = Face(application, consensus.intake, held, consensus, consensus.metrics, snapshots)
     with contextlib.ExitStack() as stack:
         server = Server(places.application, face, lambda fault: _end(shutdown, fault))
         stack.callback(server.close)
@@ -152,11 +159,15 @@ def _running_cometbft(
         consensus.engines.append(stack.enter_context(watch))
         relay = Relay(consensus.intake, held, client)
         archivist = Archivist(consensus.application, consensus.store, client)
-        consensus.on_durable.append(archivist.notice)
+        maker = SnapshotMaker(
+            SnapshotSource(store, state, client), shelf, settings.consensus.snapshot_blocks
+        )
+        consensus.on_durable.extend((archivist.notice, maker.notice))
         parts = (
             (supervisor.keep, "engine"),
             (relay.run, "relay"),
             (archivist.run, "archivist"),
+            (maker.run, "snapshots"),
         )
         threads = [
             threading.Thread(target=guard, args=(run, shutdown), name=name) for run, name in parts
@@ -168,24 +179,29 @@ def _running_cometbft(
         finally:
             relay.stop()
             archivist.stop()
+            maker.stop()
             consensus.intake.close()
             supervisor.stop()
             for thread in threads:
                 thread.join()
 
 
-def _prepare_home(settings: Settings, application: Application, home: Path, places: Places) -> None:
-    """Writes what the engine reads; raises `KeyUnusable` where its keys are not there."""
+def _prepare_home(
+    settings: Settings, application: Application, home: Path, places: Places
+) -> tuple[ValidatorKey, ...]:
+    """Writes what the engine reads; gives the validators of genesis. Raises `KeyUnusable` without keys."""
     keys = read_keys(home)
     made = genesis.parse(settings.genesis_file.read_bytes())
+    validators = first_validators(made)
     text = consensus_genesis(
         chain_id=application.consensus_chain_id(),
         genesis_time=made.header.timestamp,
         genesis_hash=made.header.hash,
-        validators=first_validators(made),
+        validators=validators,
     )
     write_genesis(home, text)
     write_configuration(home, settings.consensus, places, keys.node_id.hex()[:12])
+    return validators
 
 
 def _end(shutdown: Shutdown, fault: BaseException) -> None:

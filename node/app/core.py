@@ -47,7 +47,7 @@ def run_core(settings: Settings) -> int:
         stack.callback(pool_store.close)
         intake = Intake(application, Pool(**settings.pool.model_dump()), pool_store)
         socket_path = link.socket_path(settings.data_directory)
-        consensus = Consensus(application, intake, metrics, chain_store)
+        consensus = Consensus(application, intake, metrics, timed_store, chain_store)
         board = link.Board(lambda: metrics.encode(_read(settings, consensus)))
         server = link.Server(socket_path, intake, shutdown.on_fault, board)
         stack.callback(server.close)

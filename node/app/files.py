@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from node import genesis
 from node.app.consensus import ENGINE_DIRECTORY
-from node.config import Network, NetworkParticipant, is_loopback, parse_network
+from node.config import (
+    Network,
+    NetworkParticipant,
+    is_loopback,
+    load_settings,
+    parse_network,
+)
 from node.consensus.cometbft.home import PublicKeys, make_keys, read_keys
 from node.engine import PyEvmEngine
 from node.errors import GenesisFileInvalid
@@ -60,6 +68,43 @@ def generate_network(network_file: Path, directory: Path) -> bytes:
 def make_node_keys(data_directory: Path) -> PublicKeys:
     """The public keys of a data directory's engine, made where there are none."""
     return make_keys(data_directory / ENGINE_DIRECTORY)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """What a new node starts with, as a member of the network gives it."""
+
+    genesis_file: Path
+    data_directory: Path
+    peers: tuple[str, ...]
+    """Each `node id@host:port`."""
+    listen: str | None = None
+    """`host:port` at which its engine awaits peers; the settings' default where it is not said."""
+    sync_rpc: tuple[str, ...] = ()
+    """URLs of engines to verify a snapshot by; none: the node executes all blocks from genesis."""
+    trust_height: int = 0
+    trust_hash: str = ""
+
+
+def join_network(request: JoinRequest) -> PublicKeys:
+    """Makes a data directory with genesis, keys and settings for a new node; gives the keys to be admitted.
+
+    Nothing that is there is overwritten; keys that are there are used. Raises SettingsInvalid, GenesisFileInvalid and
+    `FileExistsError` where a node was prepared already.
+    """
+    verify_genesis(request.genesis_file)
+    directory = request.data_directory
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = directory / NODE_SETTINGS
+    if settings.exists():
+        raise FileExistsError(f"{settings} is there already")
+    shutil.copyfile(request.genesis_file, directory / "genesis.json")
+    fresh = settings.with_suffix(".new")
+    fresh.write_text(_joining_settings(request), "utf-8")
+    load_settings(flags={"port": "1"}, environment={}, config_file=fresh)
+    keys = make_node_keys(directory)
+    fresh.replace(settings)
+    return keys
 
 
 def verify_genesis(genesis_file: Path) -> bytes:
@@ -123,4 +168,25 @@ def _node_settings(participant: NetworkParticipant, others: list[NetworkParticip
         f'external_address = "{participant.peer_address}"',
         f"peers = {json.dumps(peers, indent=4)}",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _joining_settings(request: JoinRequest) -> str:
+    lines = [
+        f"# A node that joins: run with `node run --config {NODE_SETTINGS} --port PORT`.",
+        'genesis_file = "genesis.json"',
+        'data_directory = "."',
+        "",
+        "[consensus]",
+        'engine = "cometbft"',
+        f"peers = {json.dumps(request.peers, indent=4)}",
+    ]
+    if request.listen is not None:
+        lines.append(f"listen = {json.dumps(request.listen)}")
+    if request.sync_rpc:
+        lines += [
+            f"sync_rpc = {json.dumps(request.sync_rpc, indent=4)}",
+            f"sync_trust_height = {request.trust_height}",
+            f"sync_trust_hash = {json.dumps(request.trust_hash.lower())}",
+        ]
     return "\n".join(lines) + "\n"

@@ -25,6 +25,7 @@ from node.errors import (
     BlockDiffers,
     BlockUnknown,
     GenesisMismatch,
+    HistoryPruned,
     MalformedRlp,
     StateMissing,
     StatePruned,
@@ -64,11 +65,13 @@ class Verification:
     def run(self, first_number: int = 1) -> Iterator[int]:
         """Verifies block 0, or the state of the block before the first, and all after; yields their numbers.
 
-        Raises StoreDiffers, GenesisMismatch for another chain's genesis, BlockUnknown and
-        StatePruned for a first block that cannot be started from.
+        Raises StoreDiffers, GenesisMismatch for another chain's genesis, BlockUnknown, StatePruned and
+        HistoryPruned for a first block that cannot be started from.
         """
         with ExitStack() as stack:
             reader = stack.enter_context(self._store.read())
+            if first_number <= reader.first_number():
+                raise HistoryPruned(reader.first_number())
             over = StateStore(self._scratch / "state", is_throwaway=True)
             stack.callback(over.close)
             replayed = ChainStore(self._scratch / "chain", is_throwaway=True)

@@ -26,6 +26,9 @@ PATTERNS_MAX: Final = 64
 RPC_PROCESSES_MAX: Final = 8
 """RPC processes that one core starts; the link has room for as many more, started by hand."""
 
+SYNC_RPC_MIN: Final = 2
+"""Engines that a new node must ask, as CometBFT has it."""
+
 HOUR_SECONDS: Final = 3_600
 GIBIBYTE: Final = 1 << 30
 
@@ -38,6 +41,7 @@ Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PeerAddress = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$")]
 Peer = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}@[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$")]
+RpcUrl = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$")]
 ClientName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
@@ -190,6 +194,44 @@ class ConsensusSettings(_Section):
         default="",
         description="Where a remote signer connects to sign votes; empty: the key file of the engine's home.",
     )
+    light_rpc_listen: Annotated[
+        str, StringConstraints(pattern=r"^([A-Za-z0-9.-]{1,253}:[0-9]{1,5})?$")
+    ] = Field(
+        default="",
+        description=(
+            "Address on which the engine's RPC listens besides its socket, for nodes that join from a snapshot; "
+            "empty: none."
+        ),
+    )
+    snapshot_blocks: int = Field(
+        default=1_000,
+        ge=0,
+        le=1 << 53,
+        description="Blocks from one snapshot to the next, counted from genesis; 0: none are made.",
+    )
+    sync_rpc: tuple[RpcUrl, ...] = Field(
+        default=(),
+        max_length=PATTERNS_MAX,
+        description=(
+            "RPC of engines that a new node verifies a snapshot by, at least two; none: it starts from genesis."
+        ),
+    )
+    sync_trust_height: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 53,
+        description="Height of consensus from which on a new node verifies.",
+    )
+    sync_trust_hash: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = Field(
+        default="", description="Hash of the consensus header at `sync_trust_height`, in hex."
+    )
+    sync_trust_hours: int = Field(
+        default=8_760,
+        ge=1,
+        le=1_000_000,
+        description="Age up to which that header may be trusted; a quiet chain's newest may be old.",
+        json_schema_extra={"unit": "hours"},
+    )
     propose_milliseconds: int = Field(
         default=500,
         ge=50,
@@ -214,6 +256,18 @@ class ConsensusSettings(_Section):
     log_level: LogLevel = Field(
         default="error", description="Least level of the engine's own lines in the log."
     )
+
+    @model_validator(mode="after")
+    def _says_what_to_trust(self) -> Self:
+        if not self.sync_rpc:
+            return self
+        if len(self.sync_rpc) < SYNC_RPC_MIN:
+            raise ValueError(
+                f"sync_rpc: at least {SYNC_RPC_MIN}, so that one is not believed alone"
+            )
+        if not self.sync_trust_height or not self.sync_trust_hash:
+            raise ValueError("sync_rpc: needs sync_trust_height and sync_trust_hash")
+        return self
 
 
 class AccessSettings(_Section):

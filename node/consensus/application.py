@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from node.block import Block
+from node.block import Block, Header
 from node.chain import CODE_INCLUDED, Chain, Clock, Tip, TransactionResult
 from node.engine import skip_reason_of
 from node.errors import GenesisMismatch, ProposalRejected, TransactionRejected
@@ -84,9 +84,21 @@ class Application:
             raise GenesisMismatch("genesis hash", expected=genesis_hash, found=app_hash)
         return app_hash
 
+    def is_untouched(self) -> bool:
+        """Whether nothing was executed since this node's store began, at genesis or at a snapshot."""
+        return self._chain.is_untouched
+
+    def adopt(self) -> Tip:
+        """Goes on from what the store was made to begin with."""
+        return self._chain.adopt()
+
     def validators(self) -> tuple[ValidatorKey, ...]:
         """Who validates by the newest state."""
         return self._chain.validators()
+
+    def validators_after(self, header: Header) -> tuple[ValidatorKey, ...]:
+        """Who validates by the state after a block."""
+        return self._chain.validators_after(header)
 
     def may_connect(self, node_id: bytes) -> bool:
         """Whether a node may connect by the newest state."""

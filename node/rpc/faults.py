@@ -125,6 +125,7 @@ CODE_BY_ERROR: Final[Mapping[type[NodeError], int]] = {
     errors.PrecompileMoveClash: PRECOMPILE_MOVE_CLASH,
     errors.ChainFileInvalid: INTERNAL,
     errors.ChainFileAhead: INTERNAL,
+    errors.SnapshotInvalid: INTERNAL,
     errors.BlockDiffers: INTERNAL,
     errors.FailpointRefused: INTERNAL,
     errors.EngineBinaryMissing: INTERNAL,

@@ -30,6 +30,9 @@ on this disk. Both are synced, and each is there whole or not at all: one that f
 stops the node with `StoreUnwritable`. Any number of processes may read at the same time; each reads a
 snapshot and must keep it short, since an open one stops the reuse of freed pages.
 
+A store may begin at a block that came with a snapshot (`begin_at`): "first" and "first_state" name it, it is whole,
+and of those before it there are headers as far as the next block sees.
+
 States can be pruned while no node runs (`node.archive.pruning`): those to keep are copied into
 `state-pruned`, beside *state*, whose file then takes the place of the old one in one rename. What is
 left of a copy whose process was killed is removed by the next one.
@@ -54,7 +57,7 @@ from node.store.entries import (
 )
 from node.store.pool import KeptTransaction, PoolStore
 from node.store.state import LayeredState, MemoryState, StateStore, StateValues
-from node.store.trie import StateCopy
+from node.store.trie import StateCopy, StateWalk
 
 __all__ = [
     "BLOCK_TABLES",
@@ -73,6 +76,7 @@ __all__ = [
     "StateCopy",
     "StateStore",
     "StateValues",
+    "StateWalk",
     "StoredLog",
     "StoredReceipt",
     "block_entries",

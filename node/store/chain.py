@@ -14,13 +14,14 @@ import lmdb
 
 from node import failpoint
 from node.block import Block, Header, Log, Receipt, decode_body, decode_header
-from node.errors import GenesisMismatch, StoreCorrupt
+from node.errors import GenesisMismatch, HistoryPruned, StoreCorrupt
 from node.failpoint import Failpoint
-from node.primitives import Hash32
+from node.primitives import Hash32, keccak
 from node.signed_header import SignedHeader
 from node.store.entries import (
     BLOCK_TABLES,
     CONSENSUS_TABLES,
+    HEADER_TABLES,
     Entry,
     Misbehaviour,
     StoredLog,
@@ -129,6 +130,36 @@ class ChainStore:
                 self._put_block(transaction, block, block_entries(block))
             transaction.put(_GENESIS, genesis, db=self._tables["meta"])
             self._put_checkpoint(transaction, Checkpoint(height, newest.hash))
+
+    def begin_at(
+        self,
+        block: Block,
+        receipts: Sequence[Receipt],
+        *,
+        ancestors: Sequence[Header],
+        changes: Sequence[SignedHeader],
+        height: int,
+    ) -> None:
+        """Begin anew with a block whose state is here, in one step: what is before it is not kept.
+
+        Of its `ancestors`, which are what BLOCKHASH can see, there are the headers alone; `changes` are the headers
+        of consensus in which the validators changed so far.
+        """
+        number = encode_number(block.header.number)
+        hashes = [keccak(raw) for raw in block.transactions]
+        meta = self._tables["meta"]
+        with write_transaction(self._environment) as transaction:
+            for header in ancestors:
+                for table, key, value in block_entries(Block(header, ())):
+                    if table in HEADER_TABLES:
+                        transaction.put(key, value, db=self._tables[table])
+            self._put_block(transaction, block, block_entries(block, receipts, hashes, height))
+            for each in changes:
+                key = encode_number(each.header.height)
+                transaction.put(key, each.encode(), db=self._tables["validator_changes"])
+            transaction.put(_FIRST, number, db=meta)
+            transaction.put(_FIRST_STATE, number, db=meta)
+            self._put_checkpoint(transaction, Checkpoint(height, block.header.hash))
 
     def mark_first_state(self, number: int) -> None:
         """Record that states before that of block `number` are about to be gone."""
@@ -283,7 +314,9 @@ class ChainReader:
         return None if found is None else int.from_bytes(found, "big")
 
     def transactions(self, number: int) -> tuple[bytes, ...]:
-        """Return a block's raw transactions."""
+        """Return a block's raw transactions; raises HistoryPruned where the block is not kept whole."""
+        if number < self.first_number() and self._get("bodies", encode_number(number)) is None:
+            raise HistoryPruned(self.first_number())
         return decode_body(self._need("bodies", encode_number(number)))
 
     def transaction_place(self, transaction_hash: bytes) -> tuple[int, int] | None:

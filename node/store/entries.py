@@ -38,6 +38,9 @@ BLOCK_TABLES: Final = (
 CONSENSUS_TABLES: Final = ("signed_headers", "validator_changes", "misbehaviours")
 """Tables of what consensus tells besides blocks; they differ between nodes."""
 
+HEADER_TABLES: Final = frozenset({"headers", "numbers"})
+"""Those that a header adds to alone."""
+
 NUMBER_BYTES: Final = 8
 POSITION_BYTES: Final = 4
 LOG_KEY_BYTES: Final = NUMBER_BYTES + POSITION_BYTES

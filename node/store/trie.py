@@ -27,6 +27,9 @@ from node.store.state import StateValues
 BATCH_VALUES: Final = 10_000
 """Values written in one transaction."""
 
+CODES_REMEMBERED_MAX: Final = 65_536
+"""Codes that a walk remembers to have passed; accounts share a few."""
+
 _ACCOUNT_FIELDS: Final = 4
 _LEAF_FLAG: Final = 0x20
 """In the first byte of a node's path (hex prefix)."""
@@ -39,6 +42,44 @@ class _Kind(Enum):
 
 
 _Reference = tuple[Hash32, _Kind]
+
+
+class StateWalk:
+    """The values of one state in the order of its paths: an account's node, its storage, its code, then the next.
+
+    Whoever walks gives each value that is asked for. The order depends on the root alone, every value is held to its
+    hash, and memory is bounded by the depth of the tries, not by the state. A code comes once, as far as it is
+    remembered; a storage trie comes with every account that has it.
+    """
+
+    def __init__(self, root: Hash32) -> None:
+        self._pending: list[_Reference] = []
+        self._codes: set[bytes] = set()
+        if root != EMPTY_TRIE_ROOT:
+            self._pending.append((root, _Kind.ACCOUNTS))
+
+    @property
+    def next_key(self) -> Hash32 | None:
+        """The hash of the value that comes next; None where all have come."""
+        return self._pending[-1][0] if self._pending else None
+
+    def take(self, value: bytes) -> None:
+        """Passes the value that comes next; raises StoreCorrupt where it is another one."""
+        key, kind = self._pending.pop()
+        if keccak(value) != key:
+            raise StoreCorrupt("a state value is not what its hash says", key)
+        if kind is not _Kind.CODE:
+            try:
+                self._pending.extend(reversed([*_references(decode_rlp(value), kind)]))
+            except MalformedRlp as error:
+                raise StoreCorrupt(f"state node: {error}", key) from error
+        elif len(self._codes) < CODES_REMEMBERED_MAX:
+            self._codes.add(key)
+        while self._pending and self._pending[-1][1] is _Kind.CODE and self._is_known():
+            self._pending.pop()
+
+    def _is_known(self) -> bool:
+        return self._pending[-1][0] in self._codes
 
 
 class StateCopy:

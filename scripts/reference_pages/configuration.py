@@ -19,6 +19,10 @@ environment before file before defaults; lists are separated by commas in the fi
 
 SECTIONS = {
     "": "Of the node",
+    "consensus": (
+        "Which engine orders the blocks, how it reaches the others, and what it has for nodes that join: [running a "
+        "network](../guides/run-a-network.md)."
+    ),
     "limits": "JSON-RPC takes no more than this, and no longer.",
     "pool": "The pool holds no more than this.",
     "access": "Who may ask in general.",
@@ -82,7 +86,7 @@ def _default_of(setting: Setting) -> str:
         case int(number):
             return f"{number:,}"
         case str(text):
-            return f"`{text}`"
+            return f"`{text}`" if text else "empty"
         case tuple(texts):
             return ", ".join(f"`{text}`" for text in texts) or "none"
         case _:

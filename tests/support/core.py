@@ -55,6 +55,7 @@ class Core:
 
     clock: MovableClock
     store: ChainStore
+    state: StateValues
     engine: PyEvmEngine
     specification: Specification
     chain: Chain
@@ -149,7 +150,8 @@ def open_core(
     `accounts` stand in genesis besides those of the network: a chain that no command makes.
     """
     text = json.dumps(network or network_file()).encode()
-    engine = PyEvmEngine(state or MemoryState())
+    state = state or MemoryState()
+    engine = PyEvmEngine(state)
     made = genesis.generate(parse_network(text), engine)
     loaded = engine.load_genesis({**made.alloc, **(accounts or {})})
     engine.commit(loaded.handle)
@@ -170,6 +172,7 @@ def open_core(
     return Core(
         clock=clock,
         store=store,
+        state=state,
         engine=engine,
         specification=made.specification,
         chain=chain,

@@ -72,7 +72,7 @@ class Archivist:
         while True:
             last_height = self._application.info().last_height
             head = self._history.head().number
-            first = self._history.certified_number() + 1
+            first = max(self._history.certified_number() + 1, self._history.first_number())
             numbers = range(first, min(head, first + BATCH_BLOCKS_MAX - 1) + 1)
             found: dict[int, SignedHeader] = {}
             for number in numbers:

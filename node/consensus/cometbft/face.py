@@ -10,6 +10,7 @@ that of consensus is answered by one thread at a time, the only one that writes.
     finalize_block     the application, total over arbitrary bytes
     commit             durable, then the pool is settled; the answer goes out after that
     query              whether a peer may connect; never raises
+    snapshots          see `snapshots`
 
 Whatever raises in prepare_proposal, finalize_block or commit is a fault of this node: the engine is told and ends, and
 the node with it.
@@ -28,6 +29,7 @@ from node.chain import CODE_INCLUDED, Tip
 from node.consensus.application import Application, FinalizedBlock
 from node.consensus.cometbft import abci_pb2 as abci
 from node.consensus.cometbft.grammar import Grammar
+from node.consensus.cometbft.snapshots import SNAPSHOT_QUESTIONS, SnapshotFace
 from node.consensus.intake import Intake
 from node.consensus.observer import BlockObserver, name_of_result
 from node.consensus.proposal import draft_proposal
@@ -58,10 +60,6 @@ TRANSACTION_OVERHEAD_BYTES: Final = 5
 
 PEER_ID_PATH: Final = "/p2p/filter/id/"
 PEER_ADDRESS_PATH: Final = "/p2p/filter/addr/"
-
-SNAPSHOT_REQUESTS: Final = frozenset(
-    {"list_snapshots", "offer_snapshot", "load_snapshot_chunk", "apply_snapshot_chunk"}
-)
 
 
 class Decided(Protocol):
@@ -109,12 +107,14 @@ class Face:
         held: Held,
         decided: Decided,
         observer: BlockObserver,
+        snapshots: SnapshotFace,
     ) -> None:
         self._application = application
         self._intake = intake
         self._held = held
         self._decided = decided
         self._observer = observer
+        self.snapshots = snapshots
         self._lock = threading.Lock()
         """One of consensus at a time, also while an engine is replaced by the next."""
         self._finalized: tuple[FinalizedBlock, tuple[bytes, ...], tuple[Misbehaviour, ...]] | None
@@ -296,8 +296,8 @@ class Conversation:
                 return abci.Response(check_tx=face.recheck_tx(request.check_tx.tx))
             case "check_tx":
                 return abci.Response(check_tx=face.check_tx(request.check_tx.tx))
-            case "list_snapshots":
-                return abci.Response(list_snapshots=abci.ListSnapshotsResponse())
+            case asked if asked in SNAPSHOT_QUESTIONS:
+                return face.snapshots.answer(request)
             case _:
                 return self._answer_consensus(request)
 

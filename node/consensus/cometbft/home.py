@@ -172,7 +172,7 @@ def _configuration(
             "priv_validator_laddr": settings.signer_address,
         },
         "rpc": {
-            "laddr": f"unix://{places.rpc}",
+            "laddr": ",".join(_rpc_addresses(settings, places)),
             "max_request_batch_size": 1_000,
             "max_body_bytes": 16 * 1024 * 1024,
         },
@@ -210,9 +210,29 @@ def _configuration(
             "peer_gossip_sleep_duration": "10ms",
             "peer_query_maj23_sleep_duration": "500ms",
         },
+        "statesync": _state_sync(settings),
         "tx_index": {"indexer": "null"},
         "storage": {"discard_abci_responses": False},
         "instrumentation": {"prometheus": False},
+    }
+
+
+def _rpc_addresses(settings: ConsensusSettings, places: Places) -> list[str]:
+    light = [f"tcp://{settings.light_rpc_listen}"] if settings.light_rpc_listen else []
+    return [f"unix://{places.rpc}", *light]
+
+
+def _state_sync(settings: ConsensusSettings) -> Mapping[str, object]:
+    """How an engine that stands at no height yet gets a snapshot; one that stands at some passes over it."""
+    if not settings.sync_rpc:
+        return {"enable": False}
+    return {
+        "enable": True,
+        "rpc_servers": ",".join(settings.sync_rpc),
+        "trust_height": settings.sync_trust_height,
+        "trust_hash": settings.sync_trust_hash,
+        "trust_period": f"{settings.sync_trust_hours}h",
+        "discovery_time": "5s",
     }
 
 

@@ -53,9 +53,9 @@ def eth_config(view: View) -> JsonObject:
 
 
 def eth_capabilities(view: View) -> JsonObject:
-    """What this node answers for, from which block on: everything from genesis, states from where they are kept."""
+    """What this node answers for, from which block on: blocks and states from where they are kept."""
     head = view.history.head()
-    whole = _from_block(0)
+    whole = _from_block(view.history.first_number())
     kept = _from_block(view.history.first_state_number())
     answer: JsonObject = dict.fromkeys(("tx", "logs", "receipts", "blocks"), whole)
     answer |= {"state": kept, "stateproofs": kept}

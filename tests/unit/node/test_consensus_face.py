@@ -24,6 +24,7 @@ from node.consensus.cometbft.framing import (
     write_response,
 )
 from node.consensus.cometbft.relay import AGAIN_SECONDS, HELD_MAX, Relay
+from node.consensus.cometbft.snapshots import SnapshotFace
 from node.consensus.observer import Unobserved
 from node.errors import (
     ConsensusOutOfOrder,
@@ -32,6 +33,7 @@ from node.errors import (
     GenesisMismatch,
 )
 from node.primitives import Address, keccak
+from node.snapshot import Shelf
 from node.store import Misbehaviour
 from support.core import Core, open_core, suspension_of
 from support.settlement_network import ALPHA, BETA
@@ -109,7 +111,16 @@ class Engine:
 def open_engine(directory: Path, network: dict[str, Any] | None = None) -> Engine:
     core = open_core(directory, network)
     held, told = Held(), Told()
-    face = Face(core.application, core.intake, held, told, Unobserved())
+    shelf = Shelf(directory / "snapshots")
+    snapshots = SnapshotFace(
+        core.application,
+        shelf,
+        core.state,
+        core.store,
+        lambda _: None,
+        core.application.validators(),
+    )
+    face = Face(core.application, core.intake, held, told, Unobserved(), snapshots)
     return Engine(core, held, told, face, face.open())
 
 

@@ -1,0 +1,105 @@
+"""New nodes come to a running network, from a snapshot and from genesis; all processes are real.
+
+Cites docs/spec/node.md: N-170, N-172, N-173, N-174, N-175.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.failpoint import Failpoint
+from support.engine_binary import engine_binary
+from support.joining_network import SENDER, JoiningNetwork, joining_network
+from support.node_process import NodeProcess, RpcRefused
+
+PRUNED = 4444
+NEWCOMERS = ("quick", "slow", Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("joining")
+
+
+@pytest.fixture(scope="module")
+def network(folder: Path) -> Iterator[JoiningNetwork]:
+    """Four validators with five blocks, idle since."""
+    engine_binary()
+    newcomers = [folder / name for name in NEWCOMERS]
+    with joining_network(folder / "network", newcomers) as opened:
+        opened.make_blocks(5)
+        opened.await_idle()
+        yield opened
+
+
+def refusal(node: NodeProcess, method: str, *params: Any) -> RpcRefused:
+    with pytest.raises(RpcRefused) as refused:
+        node.rpc(method, *params)
+    return refused.value
+
+
+def events(node: NodeProcess) -> str:
+    return node.log.read_text()
+
+
+def test_a_node_joins_an_idle_network_from_a_snapshot_and_goes_on(
+    network: JoiningNetwork, folder: Path
+) -> None:
+    """N-170, N-173, N-174."""
+    network.prepare(folder / "quick", *network.snapshot_options(trust_height=1))
+    node = network.join(folder / "quick")
+    network.await_agreement()
+    assert '"snapshot_restored"' in events(node), "it did not execute the old blocks"
+    old = network.validators[0]
+    balance = ("eth_getBalance", "0x" + SENDER.address.hex(), "latest")
+    assert node.rpc(*balance) == old.rpc(*balance)
+    first = int(node.rpc("eth_capabilities")["blocks"]["oldestBlock"], 16)
+    assert 1 < first <= old.head()[0]
+    kept = ("eth_getBlockByNumber", hex(first), True)
+    assert node.rpc(*kept) == old.rpc(*kept)
+    raw = node.rpc(*kept)["transactions"][0]["hash"]
+    assert node.receipt(raw) == old.receipt(raw)
+    assert refusal(node, "eth_getBlockByNumber", hex(first - 1), True).code == PRUNED
+    assert refusal(node, "eth_getLogs", {"fromBlock": "0x1"}).code == PRUNED
+    assert "pruned" in refusal(node, "eth_getBalance", balance[1], hex(first - 1)).message
+    network.make_blocks(2)
+    assert node.head() == old.head()
+    network.joined.remove(node)
+    assert node.stop() == 0
+    again = network.join(folder / "quick")
+    network.make_blocks(1)
+    assert again.head() == old.head()
+
+
+def test_a_node_joins_from_genesis_by_executing_all_blocks(
+    network: JoiningNetwork, folder: Path
+) -> None:
+    """N-174."""
+    network.prepare(folder / "slow")
+    node = network.join(folder / "slow")
+    network.await_agreement()
+    first = ("eth_getBlockByNumber", "0x1", True)
+    assert node.rpc(*first) == network.validators[0].rpc(*first)
+
+
+@pytest.mark.parametrize(
+    "failpoint", [Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED]
+)
+def test_a_node_killed_while_it_takes_in_a_snapshot_joins_at_its_next_start(
+    network: JoiningNetwork, folder: Path, failpoint: Failpoint
+) -> None:
+    """N-172."""
+    data = folder / failpoint
+    network.prepare(data, *network.snapshot_options(trust_height=1))
+    dying = network.join(data, dies_at=failpoint)
+    network.joined.remove(dying)
+    assert dying.process.wait(60) == -signal.SIGKILL
+    node = network.join(data)
+    network.await_agreement()
+    assert '"snapshot_restored"' in events(node)
+    network.make_blocks(1)

@@ -1,0 +1,175 @@
+"""Four validators as their operators run them, and nodes that join: all real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from node import link
+from node.consensus.cometbft.home import make_keys
+from node.consensus.cometbft.status import EngineClient
+from node.errors import EngineUnavailable
+from node.failpoint import ALLOWED_VARIABLE, FAILPOINT_VARIABLE, Failpoint
+from support.node_process import NodeProcess, free_port, run_command, start_node
+from support.settlement_network import network_file
+from support.transactions import Draft
+from support.validator_network import HOUSES
+
+WAIT_SECONDS_MAX: Final = 60
+POLL_SECONDS: Final = 0.1
+SNAPSHOT_BLOCKS: Final = 2
+SENDER: Final = HOUSES[0].operating
+
+
+def await_that(what: str, condition: Callable[[], bool]) -> None:
+    """Returns once it holds."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError, EngineUnavailable):
+            if condition():
+                return
+        time.sleep(POLL_SECONDS)
+    raise AssertionError(f"not within {WAIT_SECONDS_MAX} s: {what}")
+
+
+@dataclass(slots=True)
+class JoiningNetwork:
+    """The running validators, and what a partner is told of them."""
+
+    genesis: Path
+    peers: tuple[str, ...]
+    rpc_urls: tuple[str, ...]
+    validators: list[NodeProcess]
+    data: Path
+    """The first validator's data directory."""
+    joined: list[NodeProcess] = field(default_factory=list)
+    nonce: int = 0
+
+    def make_blocks(self, count: int) -> None:
+        """As many blocks, each with one transaction, final on every node."""
+        for _ in range(count):
+            raw = Draft(nonce=self.nonce).signed_by(SENDER)
+            self.nonce += 1
+            node = self.validators[0]
+            node.receipt(node.rpc("eth_sendRawTransaction", "0x" + raw.hex()))
+        self.await_agreement()
+
+    def await_agreement(self) -> None:
+        """Returns once all nodes have one head."""
+        nodes = [*self.validators, *self.joined]
+        await_that("one head", lambda: len({each.head() for each in nodes}) == 1)
+
+    def await_idle(self) -> int:
+        """The height at which the chain has become quiet."""
+        with self.engine() as engine:
+            height = 0
+            while height != (height := engine.status().height):
+                time.sleep(1)
+            return height
+
+    def header_hash(self, height: int) -> str:
+        """What a partner is told to trust: the hash of a header of consensus."""
+        with self.engine() as engine:
+            return engine.signed_header(height).header.hash.hex()
+
+    @contextlib.contextmanager
+    def engine(self) -> Iterator[EngineClient]:
+        """The first validator's engine."""
+        with EngineClient(f"unix://{link.socket_path(self.data, 'engine')}") as client:
+            yield client
+
+    def prepare(self, data: Path, *more: str) -> None:
+        """A new node's data directory, by the command."""
+        done = run_command(
+            *("join", "--genesis", str(self.genesis), "--data", str(data)),
+            *("--peers", ",".join(self.peers), "--listen", f"127.0.0.1:{free_port()}"),
+            *more,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def snapshot_options(self, trust_height: int) -> tuple[str, ...]:
+        """What `node join` needs to be told to begin from a snapshot."""
+        return (
+            *("--from-snapshot", "--rpc", ",".join(self.rpc_urls)),
+            *("--trust-height", str(trust_height)),
+            *("--trust-hash", self.header_hash(trust_height)),
+        )
+
+    def join(self, data: Path, dies_at: Failpoint | None = None) -> NodeProcess:
+        """Starts a node that was prepared."""
+        dying = {FAILPOINT_VARIABLE: str(dies_at), ALLOWED_VARIABLE: "yes"} if dies_at else {}
+        node = start(self.genesis, data / "node.toml", data, dying)
+        self.joined.append(node)
+        return node
+
+    def stop(self) -> None:
+        """Ends every node."""
+        for node in (*self.joined, *self.validators):
+            with contextlib.suppress(Exception):
+                node.stop()
+
+
+def start(
+    genesis: Path, settings: Path, data: Path, environment: Mapping[str, str] | None = None
+) -> NodeProcess:
+    """A node by its settings file."""
+    options = ("--config", str(settings))
+    log = data.with_suffix(".log")
+    return start_node(genesis, data, free_port(), log, environment, options)
+
+
+@contextlib.contextmanager
+def joining_network(directory: Path, newcomers: Sequence[Path]) -> Iterator[JoiningNetwork]:
+    """Four validators; the nodes of some data directories, whose keys are made here, may connect."""
+    houses = HOUSES[:4]
+    own_ids = ["0x" + make_keys(each / "engine").node_id.hex() for each in newcomers]
+    ports = [free_port() for _ in houses]
+    entries: list[dict[str, Any]] = []
+    peers = []
+    for house, port in zip(houses, ports, strict=True):
+        keys = make_keys(directory / house.bic / "data" / "engine")
+        assert keys.validator is not None
+        peers.append(f"{keys.node_id.hex()}@127.0.0.1:{port}")
+        entries.append(
+            house.entry()
+            | {
+                "nodes": ["0x" + keys.node_id.hex()],
+                "validators": ["0x" + keys.validator.hex()],
+                "peer_address": f"127.0.0.1:{port}",
+            }
+        )
+    base = network_file()
+    guests = HOUSES[4].entry() | {"nodes": own_ids}
+    document = base | {
+        "participants": [*base["participants"], *entries, guests],
+        "genesis_time": int(time.time()) - 60,
+    }
+    file = directory / "participants.json"
+    file.write_text(json.dumps(document))
+    done = run_command("network", "generate", "--network", str(file), "--homes", str(directory))
+    assert done.returncode == 0, done.stderr
+    rpc_ports = [free_port() for _ in houses]
+    genesis = directory / "genesis.json"
+    network = JoiningNetwork(
+        genesis=genesis,
+        peers=tuple(peers),
+        rpc_urls=tuple(f"http://127.0.0.1:{port}" for port in rpc_ports[:2]),
+        validators=[],
+        data=directory / houses[0].bic / "data",
+    )
+    try:
+        for house, port in zip(houses, rpc_ports, strict=True):
+            own = directory / house.bic / "node.toml"
+            more = f'light_rpc_listen = "127.0.0.1:{port}"\nsnapshot_blocks = {SNAPSHOT_BLOCKS}\n'
+            own.write_text(own.read_text() + more)
+            network.validators.append(start(genesis, own, directory / house.bic / "data"))
+        yield network
+    finally:
+        network.stop()
