@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 READY_SECONDS_MAX: Final = 120
 STOP_SECONDS_MAX: Final = 30
 REQUEST_SECONDS_MAX: Final = 60
+IDLE_SECONDS_MAX: Final = 30
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -34,6 +35,7 @@ class Client:
         self._connection = http.client.HTTPConnection(
             place.hostname or "", place.port, timeout=REQUEST_SECONDS_MAX
         )
+        self._used_at = time.monotonic()
 
     def call(self, method: str, *params: Any) -> Any:  # any JSON value
         """The result of one call; raises `Refused`."""
@@ -51,6 +53,9 @@ class Client:
 
     def post_bytes(self, body: bytes) -> bytes:
         """The answer to one encoded body."""
+        if time.monotonic() - self._used_at > IDLE_SECONDS_MAX:
+            self._connection.close()  # A node closes what is idle; a new connection is made by itself.
+        self._used_at = time.monotonic()
         self._connection.request("POST", "/", body, {"content-type": "application/json"})
         return self._connection.getresponse().read()
 
