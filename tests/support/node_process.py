@@ -162,20 +162,28 @@ def start_node(
     options: Sequence[str] = (),
 ) -> NodeProcess:
     """A node that serves; `environment` is added to ours, `options` are more of its flags."""
+    place = ("--genesis", str(genesis), "--data", str(data), "--port", str(port))
     log = log or data.with_suffix(".log")
+    return await_ready(spawn_node((*place, *options), log, environment), log)
+
+
+def spawn_node(
+    arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """A `node run` that has just begun; its log goes on in `log`."""
     with log.open("a") as errors:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "node", "run"),
-                *("--genesis", str(genesis), "--data", str(data), "--port", str(port)),
-                *options,
-            ],
+        return subprocess.Popen(
+            [sys.executable, "-m", "node", "run", *arguments],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
         )
+
+
+def await_ready(process: subprocess.Popen[str], log: Path) -> NodeProcess:
+    """The node, once it serves; raises `NotStarted`."""
     assert process.stdout is not None
     # A core that died leaves its RPC process behind for a while, with the same output open.
     deadline, readable = time.monotonic() + READY_SECONDS_MAX, False

@@ -1,0 +1,366 @@
+"""A network of validators as their operators run it: for each a core, its RPC process and its engine, all real.
+
+`made_network` makes the files by `node network generate --homes`; a network with `links` has each connection between
+two engines go through a `Link` that a test can cut. Nobody but participants may send; the houses of
+`support.validator_network` run the nodes, and the council among them changes who does. Where a `spare` is
+asked for, one house more has a node that may connect but does not validate, and is not started with the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from node import link
+from node.consensus.cometbft.home import PublicKeys, make_keys
+from node.consensus.cometbft.status import EngineClient, EngineStatus
+from node.errors import EngineUnavailable
+from node.failpoint import ALLOWED_VARIABLE, FAILPOINT_VARIABLE, Failpoint
+from node.primitives import keccak
+from support.loopback_link import Link
+from support.node_process import (
+    NodeProcess,
+    RpcRefused,
+    await_ready,
+    children_of,
+    free_port,
+    run_command,
+    spawn_node,
+)
+from support.settlement_network import Institution, network_file
+from support.transactions import SINK, Draft, Key
+from support.validator_network import HOUSES
+
+FINAL_SECONDS_MAX: Final = 45
+"""How long anything that must come true may take on a machine with other work; a fault, not slowness, is past it."""
+
+POLL_SECONDS: Final = 0.05
+NOWHERE: Final = "127.0.0.1:9"
+"""What nodes with links tell each other as their address, so that no engine goes round a link."""
+
+
+def await_that(
+    what: str, condition: Callable[[], bool], seconds: float = FINAL_SECONDS_MAX
+) -> None:
+    """Return once it holds; a node that does not answer just now is asked again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError, EngineUnavailable):
+            if condition():
+                return
+        time.sleep(POLL_SECONDS)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+@dataclass(slots=True)
+class Validator:
+    """One node of the network; it may be running or not."""
+
+    house: Institution
+    directory: Path
+    keys: PublicKeys
+    node: NodeProcess | None = None
+
+    @property
+    def data(self) -> Path:
+        """Its data directory."""
+        return self.directory / "data"
+
+    @property
+    def log(self) -> Path:
+        """What it said, of all its lives."""
+        return self.directory / "node.log"
+
+    @property
+    def running(self) -> NodeProcess:
+        """The node, which must have been started."""
+        assert self.node is not None
+        return self.node
+
+    def spawn(self, failpoint: Failpoint | None = None) -> subprocess.Popen[str]:
+        """A process of it that has just begun, and dies at a failpoint."""
+        dying = {FAILPOINT_VARIABLE: str(failpoint), ALLOWED_VARIABLE: "yes"} if failpoint else {}
+        arguments = (
+            *("--config", str(self.directory / "node.toml")),
+            *("--port", str(free_port()), "--log-level", "info"),
+        )
+        return spawn_node(arguments, self.log, dying)
+
+    def start(self) -> None:
+        """Starts it and waits until it serves."""
+        self.node = await_ready(self.spawn(), self.log)
+
+    def die_at(self, failpoint: Failpoint, meanwhile: Callable[[], object]) -> int:
+        """Starts it to die at a failpoint, with something done meanwhile, again and again; its exit code."""
+        process = self.spawn(failpoint)
+        assert process.stdout is not None
+        process.stdout.close()
+        deadline = time.monotonic() + FINAL_SECONDS_MAX
+        try:
+            while process.poll() is None:
+                assert time.monotonic() < deadline, f"it did not come to {failpoint}"
+                meanwhile()
+        finally:
+            process.kill()
+        return process.wait()
+
+    def stop(self) -> None:
+        """Ends it in order."""
+        assert self.running.stop() == 0
+
+    def kill(self) -> None:
+        """Ends core and engine with SIGKILL at the same time."""
+        engine = self.engine_pid()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(engine, signal.SIGKILL)
+        self.running.kill()
+
+    def kill_engine(self) -> None:
+        """Ends the engine alone with SIGKILL."""
+        os.kill(self.engine_pid(), signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Stops core and engine where they stand."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets them go on."""
+        self._signal(signal.SIGCONT)
+
+    def engine_pid(self) -> int:
+        """The process of its engine, once there is one."""
+        await_that(f"{self.house.name} has an engine", lambda: self._engine_pid() is not None)
+        found = self._engine_pid()
+        assert found is not None
+        return found
+
+    @contextmanager
+    def engine(self) -> Iterator[EngineClient]:
+        """Its engine's RPC."""
+        with EngineClient(f"unix://{link.socket_path(self.data, 'engine')}") as client:
+            yield client
+
+    def status(self) -> EngineStatus:
+        """Where its engine stands."""
+        with self.engine() as client:
+            return client.status()
+
+    def peers(self) -> set[bytes]:
+        """Node ids of those its engine is connected with."""
+        with self.engine() as client:
+            return {peer.node_id for peer in client.net_info()}
+
+    def block_hashes(self) -> list[str]:
+        """Hashes of its blocks from genesis on."""
+        node = self.running
+        head, _ = node.head()
+        asked = [
+            {"jsonrpc": "2.0", "id": n, "method": "eth_getBlockByNumber", "params": [hex(n), False]}
+            for n in range(head + 1)
+        ]
+        answers = [
+            answer
+            for first in range(0, len(asked), 100)
+            for answer in node.post(asked[first : first + 100])
+        ]
+        return [answer["result"]["hash"] for answer in sorted(answers, key=lambda one: one["id"])]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The entries of its log with this event."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        parsed = [json.loads(line) for line in lines if f'"{name}"' in line]
+        return [entry for entry in parsed if entry.get("event") == name]
+
+    def _engine_pid(self) -> int | None:
+        for child in children_of(self.running.process.pid):
+            with contextlib.suppress(OSError):
+                if b"corridor-engine" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
+        return None
+
+    def _signal(self, number: int) -> None:
+        for pid in (self.engine_pid(), self.running.process.pid):
+            os.kill(pid, number)
+
+
+@dataclass(slots=True)
+class Sender:
+    """A participant's key and the nonce of its next transaction."""
+
+    key: Key
+    nonce: int = 0
+
+    def next_raw(self, to: bytes = SINK, data: bytes = b"", gas_limit: int = 100_000) -> bytes:
+        """Its next transaction."""
+        self.nonce += 1
+        draft = Draft(nonce=self.nonce - 1, to=to, data=data, gas_limit=gas_limit)
+        return draft.signed_by(self.key)
+
+
+def hash_of(raw: bytes) -> str:
+    """The hash of a transaction, as JSON-RPC has it."""
+    return "0x" + keccak(raw).hex()
+
+
+def send(validator: Validator, raw: bytes) -> str:
+    """Hands a transaction to one node; its hash. That the node has it already is well."""
+    try:
+        validator.running.rpc("eth_sendRawTransaction", "0x" + raw.hex())
+    except RpcRefused as refusal:
+        if "already known" not in refusal.message and "nonce too low" not in refusal.message:
+            raise
+    return hash_of(raw)
+
+
+@dataclass(slots=True)
+class ValidatorNetwork:
+    """All nodes of one network, and the links between them where it has some."""
+
+    validators: tuple[Validator, ...]
+    """The nodes that take part, though one that was removed may validate no more."""
+    spare: Validator | None = None
+    """One that may join."""
+    links: Mapping[frozenset[int], Sequence[Link]] = field(default_factory=dict)
+    """By the places of the two nodes."""
+
+    def start(self, chosen: Iterable[Validator] | None = None) -> None:
+        """Starts several nodes at the same time: all, unless others are chosen."""
+        begun = [(each, each.spawn()) for each in chosen or self.validators]
+        for each, process in begun:
+            each.node = await_ready(process, each.log)
+
+    def join(self) -> Validator:
+        """Starts the spare one, which begins at genesis, and counts it among the others."""
+        assert self.spare is not None
+        joined, self.spare = self.spare, None
+        self.validators = (*self.validators, joined)
+        joined.start()
+        return joined
+
+    def stop(self) -> None:
+        """Ends all nodes that run, in order, and the links."""
+        running = [each.node for each in self.validators if each.node is not None]
+        for node in running:
+            if node.process.poll() is None:
+                node.process.send_signal(signal.SIGTERM)
+        for node in running:
+            try:
+                node.process.wait(FINAL_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                node.kill()
+        for between in self.links.values():
+            for one in between:
+                one.close()
+
+    def await_receipt(
+        self, transaction_hash: str, among: Iterable[Validator] | None = None
+    ) -> dict[str, Any]:
+        """The receipt of a transaction once it is final on all nodes, the same on each."""
+        found: list[dict[str, Any]] = []
+        for each in among or self.validators:
+            node = each.running
+            await_that(
+                f"{transaction_hash} is final on {each.house.name}",
+                lambda node=node: (  # type: ignore[misc]
+                    node.rpc("eth_getTransactionReceipt", transaction_hash) is not None
+                ),
+            )
+            found.append(node.rpc("eth_getTransactionReceipt", transaction_hash))
+        assert all(receipt == found[0] for receipt in found)
+        return found[0]
+
+    def check_agreement(self, among: Iterable[Validator] | None = None) -> None:
+        """All nodes come to the same head, and agree in the hash of every block before it."""
+        nodes = list(among or self.validators)
+        await_that(
+            "the same head on all nodes",
+            lambda: len({each.running.head() for each in nodes}) == 1,
+        )
+        first, *others = [each.block_hashes() for each in nodes]
+        assert all(other == first for other in others)
+
+    def decided_block_ids(self) -> dict[int, set[str]]:
+        """Which blocks the engines have commits for, by height."""
+        found: dict[int, set[str]] = {}
+        for each in self.validators:
+            with each.engine() as client:
+                for height in range(1, client.status().height + 1):
+                    commit = client.commit(height).commit
+                    found.setdefault(height, set()).add(json.dumps(commit["block_id"]))
+        return found
+
+
+def make_network(
+    directory: Path, *, count: int = 4, spare: bool = False, with_links: bool = False
+) -> ValidatorNetwork:
+    """The files of a network of `count` validators, and one node more that may connect where `spare` is set."""
+    houses = HOUSES[: count + spare]
+    ports = {house.bic: free_port() for house in houses}
+    made: dict[str, PublicKeys] = {}
+    entries = []
+    for place, house in enumerate(houses):
+        keys = make_keys(directory / house.bic / "data" / "engine")
+        assert keys.validator is not None
+        made[house.bic] = keys
+        entries.append(
+            house.entry()
+            | {
+                "nodes": ["0x" + keys.node_id.hex()],
+                "validators": ["0x" + keys.validator.hex()] if place < count else [],
+                "peer_address": f"127.0.0.1:{ports[house.bic]}",
+            }
+        )
+    base = network_file()
+    document = base | {
+        "participants": [*base["participants"], *entries],
+        "genesis_time": int(time.time()) - 60,
+    }
+    file = directory / "participants.json"
+    file.write_text(json.dumps(document))
+    done = run_command("network", "generate", "--network", str(file), "--homes", str(directory))
+    assert done.returncode == 0, done.stderr
+    validators = tuple(Validator(house, directory / house.bic, made[house.bic]) for house in houses)
+    links = _put_links_between(validators, ports) if with_links else {}
+    return ValidatorNetwork(validators[:count], validators[-1] if spare else None, links)
+
+
+@contextmanager
+def running_network(
+    directory: Path, *, count: int = 4, spare: bool = False, with_links: bool = False
+) -> Iterator[ValidatorNetwork]:
+    """A network of validators for as long as the context lasts."""
+    network = make_network(directory, count=count, spare=spare, with_links=with_links)
+    try:
+        network.start()
+        yield network
+    finally:
+        network.stop()
+
+
+def _put_links_between(
+    validators: Sequence[Validator], ports: Mapping[str, int]
+) -> dict[frozenset[int], Sequence[Link]]:
+    """Has each node dial each other by a link of theirs; by both nodes' places."""
+    links: dict[frozenset[int], list[Link]] = {}
+    for (place, dialling), (other, dialled) in permutations(enumerate(validators), 2):
+        port = ports[dialled.house.bic]
+        between = Link(port)
+        links.setdefault(frozenset((place, other)), []).append(between)
+        settings = dialling.directory / "node.toml"
+        told = f"{dialled.keys.node_id.hex()}@127.0.0.1:"
+        text = settings.read_text().replace(f"{told}{port}", f"{told}{between.port}")
+        own = f'external_address = "127.0.0.1:{ports[dialling.house.bic]}"'
+        settings.write_text(text.replace(own, f'external_address = "{NOWHERE}"'))
+    return dict(links)
