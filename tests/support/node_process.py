@@ -86,6 +86,7 @@ class NodeProcess:
     process: subprocess.Popen[str]
     url: str
     log: Path
+    answer_seconds_max: float = 30
 
     def rpc(self, method: str, *params: Any) -> Any:
         """The result of one call; raises `RpcRefused`."""
@@ -97,7 +98,7 @@ class NodeProcess:
 
     def post(self, body: Any) -> Any:
         """The answer to one JSON body."""
-        return httpx.post(self.url, json=body, timeout=30).json()
+        return httpx.post(self.url, json=body, timeout=self.answer_seconds_max).json()
 
     def receipt(self, transaction_hash: str) -> dict[str, Any]:
         """The receipt of a transaction, once it is committed."""
@@ -182,11 +183,13 @@ def spawn_node(
         )
 
 
-def await_ready(process: subprocess.Popen[str], log: Path) -> NodeProcess:
+def await_ready(
+    process: subprocess.Popen[str], log: Path, seconds: float = READY_SECONDS_MAX
+) -> NodeProcess:
     """The node, once it serves; raises `NotStarted`."""
     assert process.stdout is not None
     # A core that died leaves its RPC process behind for a while, with the same output open.
-    deadline, readable = time.monotonic() + READY_SECONDS_MAX, False
+    deadline, readable = time.monotonic() + seconds, False
     while not readable and process.poll() is None and time.monotonic() < deadline:
         readable = bool(select.select([process.stdout], [], [], POLL_SECONDS)[0])
     line = process.stdout.readline() if readable else ""

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
@@ -24,11 +24,15 @@ from typing import Any, Final
 import httpx
 
 from node import link
+from node.block import Block
 from node.consensus.cometbft.home import PublicKeys, make_keys
 from node.consensus.cometbft.status import EngineClient, EngineStatus
 from node.errors import EngineUnavailable
 from node.failpoint import ALLOWED_VARIABLE, FAILPOINT_VARIABLE, Failpoint
-from node.primitives import keccak
+from node.history import History
+from node.primitives import Hash32, keccak
+from node.signed_header import check_signed_header
+from node.store import ChainStore
 from support.loopback_link import Link
 from support.node_process import (
     NodeProcess,
@@ -43,10 +47,11 @@ from support.settlement_network import Institution, network_file
 from support.transactions import SINK, Draft, Key
 from support.validator_network import HOUSES
 
-FINAL_SECONDS_MAX: Final = 45
+FINAL_SECONDS_MAX: Final = 60
 """How long anything that must come true may take on a machine with other work; a fault, not slowness, is past it."""
 
 POLL_SECONDS: Final = 0.05
+BATCH_CALLS: Final = 100
 NOWHERE: Final = "127.0.0.1:9"
 """What nodes with links tell each other as their address, so that no engine goes round a link."""
 
@@ -100,7 +105,7 @@ class Validator:
 
     def start(self) -> None:
         """Starts it and waits until it serves."""
-        self.node = await_ready(self.spawn(), self.log)
+        self.node = await_ready(self.spawn(), self.log, FINAL_SECONDS_MAX)
 
     def die_at(self, failpoint: Failpoint, meanwhile: Callable[[], object]) -> int:
         """Starts it to die at a failpoint, with something done meanwhile, again and again; its exit code."""
@@ -164,24 +169,41 @@ class Validator:
 
     def block_hashes(self) -> list[str]:
         """Hashes of its blocks from genesis on."""
-        node = self.running
-        head, _ = node.head()
-        asked = [
-            {"jsonrpc": "2.0", "id": n, "method": "eth_getBlockByNumber", "params": [hex(n), False]}
-            for n in range(head + 1)
-        ]
-        answers = [
-            answer
-            for first in range(0, len(asked), 100)
-            for answer in node.post(asked[first : first + 100])
-        ]
-        return [answer["result"]["hash"] for answer in sorted(answers, key=lambda one: one["id"])]
+        head, _ = self.running.head()
+        asked = [[hex(number), False] for number in range(head + 1)]
+        return [block["hash"] for block in self._ask_all("eth_getBlockByNumber", asked)]
+
+    def blocks(self) -> list[Block]:
+        """Its blocks from genesis on, out of its store."""
+        with closing(ChainStore(self.data / "chain", readonly=True)) as store:
+            history = History(store)
+            found = [history.block(number) for number in range(history.head().number + 1)]
+        assert None not in found
+        return [block for block in found if block is not None]
+
+    def has_all(self, hashes: Sequence[str]) -> bool:
+        """Whether these transactions are final on it."""
+        receipts = self._ask_all("eth_getTransactionReceipt", [[each] for each in hashes])
+        return None not in receipts
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The entries of its log with this event."""
         lines = self.log.read_text(errors="replace").splitlines()
         parsed = [json.loads(line) for line in lines if f'"{name}"' in line]
         return [entry for entry in parsed if entry.get("event") == name]
+
+    def _ask_all(self, method: str, asked: Sequence[list[Any]]) -> list[Any]:
+        """The results of many calls of one method, in their order."""
+        calls = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            for number, params in enumerate(asked)
+        ]
+        answers = [
+            answer
+            for first in range(0, len(calls), BATCH_CALLS)
+            for answer in self.running.post(calls[first : first + BATCH_CALLS])
+        ]
+        return [answer["result"] for answer in sorted(answers, key=lambda one: int(one["id"]))]
 
     def _engine_pid(self) -> int | None:
         for child in children_of(self.running.process.pid):
@@ -214,10 +236,10 @@ def hash_of(raw: bytes) -> str:
     return "0x" + keccak(raw).hex()
 
 
-def send(validator: Validator, raw: bytes) -> str:
+def send(node: NodeProcess, raw: bytes) -> str:
     """Hands a transaction to one node; its hash. That the node has it already is well."""
     try:
-        validator.running.rpc("eth_sendRawTransaction", "0x" + raw.hex())
+        node.rpc("eth_sendRawTransaction", "0x" + raw.hex())
     except RpcRefused as refusal:
         if "already known" not in refusal.message and "nonce too low" not in refusal.message:
             raise
@@ -230,6 +252,8 @@ class ValidatorNetwork:
 
     validators: tuple[Validator, ...]
     """The nodes that take part, though one that was removed may validate no more."""
+    document: dict[str, Any]
+    """The network file with the keys that were made."""
     spare: Validator | None = None
     """One that may join."""
     links: Mapping[frozenset[int], Sequence[Link]] = field(default_factory=dict)
@@ -237,9 +261,15 @@ class ValidatorNetwork:
 
     def start(self, chosen: Iterable[Validator] | None = None) -> None:
         """Starts several nodes at the same time: all, unless others are chosen."""
-        begun = [(each, each.spawn()) for each in chosen or self.validators]
-        for each, process in begun:
-            each.node = await_ready(process, each.log)
+        begun = [(each, each.spawn()) for each in (self.validators if chosen is None else chosen)]
+        try:
+            for each, process in begun:
+                each.node = await_ready(process, each.log, FINAL_SECONDS_MAX)
+        except BaseException:
+            for _, process in begun:
+                with process:
+                    process.kill()
+            raise
 
     def join(self) -> Validator:
         """Starts the spare one, which begins at genesis, and counts it among the others."""
@@ -291,14 +321,16 @@ class ValidatorNetwork:
         first, *others = [each.block_hashes() for each in nodes]
         assert all(other == first for other in others)
 
-    def decided_block_ids(self) -> dict[int, set[str]]:
-        """Which blocks the engines have commits for, by height."""
-        found: dict[int, set[str]] = {}
+    def decided(self) -> dict[int, set[Hash32]]:
+        """Which headers are certified to who asks the engines, by height; every certificate is checked."""
+        found: dict[int, set[Hash32]] = {}
         for each in self.validators:
             with each.engine() as client:
-                for height in range(1, client.status().height + 1):
-                    commit = client.commit(height).commit
-                    found.setdefault(height, set()).add(json.dumps(commit["block_id"]))
+                status = client.status()
+                for height in range(1, status.height + 1):
+                    signed = client.signed_header(height)
+                    check_signed_header(signed, chain_id=status.chain_id)
+                    found.setdefault(height, set()).add(signed.header.hash)
         return found
 
 
@@ -333,7 +365,12 @@ def make_network(
     assert done.returncode == 0, done.stderr
     validators = tuple(Validator(house, directory / house.bic, made[house.bic]) for house in houses)
     links = _put_links_between(validators, ports) if with_links else {}
-    return ValidatorNetwork(validators[:count], validators[-1] if spare else None, links)
+    return ValidatorNetwork(
+        validators[:count],
+        json.loads((directory / "network.json").read_text()),
+        validators[-1] if spare else None,
+        links,
+    )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 One network serves them all, test after test, and each leaves it whole; the last one makes a validator sign twice.
 Cites docs/spec/node.md: N-30, N-131, N-132, N-136, N-138, N-139, N-145 to
-N-153, N-176.
+N-153, N-158.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ import pytest
 from eth_abi.abi import decode
 
 import contracts
-from node.consensus.cometbft.status import Validator as EngineValidator
+from node.chain import CODE_INCLUDED
+from node.consensus.application import encode_time_record
 from node.failpoint import Failpoint
 from node.membership import VALIDATOR_POWER
 from node.primitives import keccak
+from node.signed_header import ValidatorSet
 from support.chain_harness import Contract, decode_error
+from support.core import open_core
 from support.engine_binary import engine_binary
 from support.full_run import IS_FULL
 from support.node_process import NodeProcess, NotStarted, RpcRefused
@@ -132,7 +135,7 @@ def test_what_is_sent_to_any_node_is_final_on_all_and_then_the_chain_goes_quiet(
 ) -> None:
     """N-145, N-147, N-148, N-149."""
     for validator in network.validators:
-        network.await_receipt(send(validator, alpha.next_raw()))
+        network.await_receipt(send(validator.running, alpha.next_raw()))
     network.check_agreement()
     heads, begun = [each.running.head() for each in network.validators], heights(network)
     time.sleep(QUIET_SECONDS)
@@ -163,7 +166,7 @@ def test_after_an_idle_spell_the_first_block_has_the_time_that_it_is(
     asked = call_of(alpha, settlement.address, instruct_by_quote)
     node.rpc("eth_call", asked, "pending")  # while it stands, the quote is good
     instructed = network.await_receipt(
-        send(network.validators[0], alpha.next_raw(settlement.address, instruct, CALL_GAS))
+        send(network.validators[0].running, alpha.next_raw(settlement.address, instruct, CALL_GAS))
     )
     payment_id = bytes.fromhex(instructed["logs"][0]["topics"][1][2:])
     time.sleep(deadline + IDLE_SECONDS - time.time())
@@ -172,7 +175,7 @@ def test_after_an_idle_spell_the_first_block_has_the_time_that_it_is(
     expire = alpha.next_raw(settlement.address, settlement.encode("expire", payment_id), CALL_GAS)
     stale = alpha.next_raw(settlement.address, instruct_by_quote, CALL_GAS)
     # The second first, so that both can be executed at one time.
-    hashes = [send(network.validators[2], raw) for raw in (stale, expire)]
+    hashes = [send(network.validators[2].running, raw) for raw in (stale, expire)]
     refused, expired = (network.await_receipt(transaction_hash) for transaction_hash in hashes)
     assert (expired["status"], refused["status"]) == ("0x1", "0x0")
     assert int(expired["blockNumber"], 16) == int(refused["blockNumber"], 16) == number + 1
@@ -193,11 +196,11 @@ def test_a_core_killed_at_each_point_of_a_block_comes_back_with_the_same_chain(
     for failpoint in CRASH_POINTS:
         code = victim.die_at(
             failpoint,
-            lambda: network.await_receipt(send(witnesses[0], alpha.next_raw()), witnesses),
+            lambda: network.await_receipt(send(witnesses[0].running, alpha.next_raw()), witnesses),
         )
         assert code == -signal.SIGKILL, failpoint
     victim.start()
-    network.await_receipt(send(victim, alpha.next_raw()))
+    network.await_receipt(send(victim.running, alpha.next_raw()))
     network.check_agreement()
 
 
@@ -209,7 +212,7 @@ def test_an_engine_that_is_killed_comes_back_by_itself(
     killed = victim.engine_pid()
     victim.kill_engine()
     raw = alpha.next_raw()
-    transaction_hash = send(victim, raw)
+    transaction_hash = send(victim.running, raw)
     network.await_receipt(transaction_hash)
     assert victim.engine_pid() != killed
     assert victim.running.process.poll() is None
@@ -219,7 +222,7 @@ def test_all_nodes_killed_at_once_lose_nothing_that_they_took(
     network: ValidatorNetwork, alpha: Sender
 ) -> None:
     """N-30, N-149."""
-    hashes = [send(validator, alpha.next_raw()) for validator in network.validators * 2]
+    hashes = [send(validator.running, alpha.next_raw()) for validator in network.validators * 2]
     for validator in network.validators:
         validator.kill()
     network.start()
@@ -255,7 +258,7 @@ def test_an_application_behind_its_engine_replays_and_one_ahead_of_it_is_refused
     keep(engine, ENGINE_STORES, tmp_path / "old")
     victim.start()
     for _ in range(3):
-        network.await_receipt(send(witnesses[0], alpha.next_raw()))
+        network.await_receipt(send(witnesses[0].running, alpha.next_raw()))
     network.check_agreement()
     victim.stop()
     keep(engine, ENGINE_STORES, tmp_path / "new")
@@ -268,7 +271,7 @@ def test_an_application_behind_its_engine_replays_and_one_ahead_of_it_is_refused
 
     put_back(victim.data, STORES, tmp_path / "old")
     victim.start()
-    network.await_receipt(send(victim, alpha.next_raw()))
+    network.await_receipt(send(victim.running, alpha.next_raw()))
     network.check_agreement()
 
 
@@ -285,7 +288,7 @@ def test_a_node_connects_for_as_long_as_the_registry_lets_it(
     def order(function: str, *arguments: Any) -> None:
         data = node_registry.encode(function, *arguments)
         raw = operator.next_raw(node_registry.address, data, CALL_GAS)
-        receipt = network.await_receipt(send(others[0], raw), others)
+        receipt = network.await_receipt(send(others[0].running, raw), others)
         assert receipt["status"] == "0x1"
 
     order("revokeNode", node_id)
@@ -310,10 +313,10 @@ def registry_validators(node: NodeProcess, node_registry: Contract) -> set[bytes
     return {public_key for _, _, public_key in found}
 
 
-def engine_validators(validator: Validator) -> tuple[EngineValidator, ...]:
+def engine_validators(validator: Validator) -> ValidatorSet:
     """Those of the engine's newest height."""
     with validator.engine() as client:
-        return client.validators(client.status().height)
+        return client.signed_header(client.status().height).validators
 
 
 def test_validators_are_added_and_removed_while_the_network_runs(
@@ -327,7 +330,7 @@ def test_validators_are_added_and_removed_while_the_network_runs(
     def order(sender: Sender, function: str, *arguments: Any) -> None:
         data = node_registry.encode(function, *arguments)
         raw = sender.next_raw(node_registry.address, data, CALL_GAS)
-        assert network.await_receipt(send(network.validators[1], raw))["status"] == "0x1"
+        assert network.await_receipt(send(network.validators[1].running, raw))["status"] == "0x1"
 
     def count() -> int:
         answer = asked.rpc(
@@ -342,12 +345,12 @@ def test_validators_are_added_and_removed_while_the_network_runs(
         order(council[1], "confirmChange", count())
         # It is applied by the next block, and holds two heights later.
         for _ in range(3):
-            network.await_receipt(send(network.validators[0], alpha.next_raw()))
+            network.await_receipt(send(network.validators[0].running, alpha.next_raw()))
 
     def check(expected: set[bytes | None]) -> None:
         assert registry_validators(asked, node_registry) == expected
         for each in network.validators:
-            found = engine_validators(each)
+            found = engine_validators(each).members
             assert {one.public_key for one in found} == expected
             assert {one.power for one in found} == {VALIDATOR_POWER}
         network.check_agreement()
@@ -360,10 +363,26 @@ def test_validators_are_added_and_removed_while_the_network_runs(
     check({key for key in keys if key != leaving.keys.validator})
 
 
+def test_solo_makes_the_same_blocks_of_what_four_validators_decided(
+    network: ValidatorNetwork, tmp_path: Path
+) -> None:
+    """N-145: transactions and times of every block so far, in an application of its own."""
+    recorded = network.validators[0].blocks()
+    solo = open_core(tmp_path / "solo", network.document)
+    genesis, *decided = recorded
+    assert solo.history.head().hash == genesis.header.hash
+    for block in decided:
+        codes = solo.finalize(encode_time_record(block.header.timestamp), *block.transactions)
+        assert set(codes) == {CODE_INCLUDED}
+        assert solo.history.head().hash == block.header.hash
+    assert len(decided) > len(CRASH_POINTS)
+    solo.store.close()
+
+
 def test_a_validator_that_signs_twice_is_reported_and_the_chain_goes_on(
     network: ValidatorNetwork, alpha: Sender
 ) -> None:
-    """N-176: one key on two nodes."""
+    """N-158: one key on two nodes."""
     *_, twin, signer = network.validators
     twin.stop()
     home = twin.data / "engine"
@@ -376,7 +395,7 @@ def test_a_validator_that_signs_twice_is_reported_and_the_chain_goes_on(
     twin.start()
 
     def is_reported() -> bool:
-        network.await_receipt(send(network.validators[0], alpha.next_raw()))
+        network.await_receipt(send(network.validators[0].running, alpha.next_raw()))
         return all(each.events("validator_misbehaved") for each in network.validators)
 
     await_that("every node reports it", is_reported)
@@ -390,5 +409,7 @@ def test_a_validator_that_signs_twice_is_reported_and_the_chain_goes_on(
         re.MULTILINE,
     )
     assert counted is not None
-    network.await_receipt(send(twin, alpha.next_raw()))
+    told = network.validators[1].running.rpc("corridor_getMisbehaviours")[-1]
+    assert (told["kind"], told["validator"]) == (entry["kind"], "0x" + address_of(signer).hex())
+    network.await_receipt(send(twin.running, alpha.next_raw()))
     network.check_agreement()
