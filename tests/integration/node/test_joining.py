@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from node.consensus.cometbft.home import make_keys
 from node.failpoint import Failpoint
+from node.snapshot import Manifest
 from support.engine_binary import engine_binary
-from support.joining_network import SENDER, JoiningNetwork, joining_network
+from support.joining_network import SENDER, JoiningNetwork, await_that, joining_network
 from support.node_process import NodeProcess, RpcRefused
 
 PRUNED = 4444
@@ -28,11 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(folder: Path) -> Iterator[JoiningNetwork]:
-    """Four validators with five blocks, idle since."""
+    """Four validators with some blocks, and a fifth that the council added and that is not there; idle since."""
     engine_binary()
     newcomers = [folder / name for name in NEWCOMERS]
     with joining_network(folder / "network", newcomers) as opened:
-        opened.make_blocks(5)
+        opened.make_blocks(2)
+        opened.add_validator(make_keys(folder / "slow" / "engine"))
+        opened.make_blocks(1)
         opened.await_idle()
         yield opened
 
@@ -45,6 +49,23 @@ def refusal(node: NodeProcess, method: str, *params: Any) -> RpcRefused:
 
 def events(node: NodeProcess) -> str:
     return node.log.read_text()
+
+
+def newest_snapshot(data: Path) -> Manifest | None:
+    """What a node's newest snapshot is said to be."""
+    found = (data / "snapshots").glob("[0-9]*/manifest")
+    manifests = [Manifest.decode(path.read_bytes()) for path in found]
+    return max(manifests, key=lambda each: each.height, default=None)
+
+
+def test_all_validators_make_the_same_snapshots(network: JoiningNetwork) -> None:
+    """N-170, N-173. The change of validators in them has the commit that all agree on."""
+
+    def is_common() -> bool:
+        made = {newest_snapshot(each) for each in network.directories}
+        return {each.number if each else None for each in made} == {6} and len(made) == 1
+
+    await_that("the same snapshot of block 6 everywhere", is_common)
 
 
 def test_a_node_joins_an_idle_network_from_a_snapshot_and_goes_on(
