@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from node.__main__ import EXIT_UNAVAILABLE
 from node.consensus.cometbft.home import make_keys
 from node.failpoint import Failpoint
 from node.snapshot import Manifest
 from support.engine_binary import engine_binary
-from support.joining_network import SENDER, JoiningNetwork, await_that, joining_network
-from support.node_process import NodeProcess, RpcRefused
+from support.joining_network import SENDER, JoiningNetwork, await_that, joining_network, start
+from support.node_process import NodeProcess, RpcRefused, run_command
 
 PRUNED = 4444
 NEWCOMERS = ("quick", "slow", Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED)
@@ -123,4 +124,24 @@ def test_a_node_killed_while_it_takes_in_a_snapshot_joins_at_its_next_start(
     node = network.join(data)
     network.await_agreement()
     assert '"snapshot_restored"' in events(node)
+    network.make_blocks(1)
+
+
+def test_the_command_makes_a_snapshot_of_a_validator_that_is_stopped(
+    network: JoiningNetwork,
+) -> None:
+    """N-174."""
+    data = network.directories[-1]
+    stopped = network.validators.pop()
+    head_number = stopped.head()[0]
+    busy = run_command("snapshot", "--data", str(data))
+    assert busy.returncode == EXIT_UNAVAILABLE, "its node runs"
+    assert stopped.stop() == 0
+    made = run_command("snapshot", "--data", str(data))
+    assert made.returncode == 0, made.stderr
+    assert f"  block {head_number - 1}  0x" in made.stdout.splitlines()[0]
+    assert "not offered yet" not in made.stdout
+    listed = run_command("snapshot", "--data", str(data), "--list")
+    assert listed.stdout == made.stdout
+    network.validators.append(start(network.genesis, data.parent / "node.toml", data))
     network.make_blocks(1)
