@@ -6,20 +6,25 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from coincurve import PublicKey
+from eth_abi.abi import encode
 
+import contracts
 from node import link
-from node.consensus.cometbft.home import make_keys
+from node.consensus.cometbft.home import PublicKeys, make_keys
 from node.consensus.cometbft.status import EngineClient
 from node.errors import EngineUnavailable
 from node.failpoint import ALLOWED_VARIABLE, FAILPOINT_VARIABLE, Failpoint
+from node.primitives import keccak
+from node.signed_header import Validator
 from support.node_process import NodeProcess, free_port, run_command, start_node
 from support.settlement_network import network_file
-from support.transactions import Draft
+from support.transactions import Draft, Key
 from support.validator_network import HOUSES
 
 WAIT_SECONDS_MAX: Final = 60
@@ -47,18 +52,24 @@ class JoiningNetwork:
     peers: tuple[str, ...]
     rpc_urls: tuple[str, ...]
     validators: list[NodeProcess]
-    data: Path
-    """The first validator's data directory."""
+    directories: tuple[Path, ...]
+    """The validators' data directories."""
     joined: list[NodeProcess] = field(default_factory=list)
-    nonce: int = 0
+
+    def add_validator(self, keys: PublicKeys) -> None:
+        """Has the council make a key of the last house a validator; the set changes two heights after the block."""
+        assert keys.validator is not None
+        point = PublicKey(keys.validator).format(compressed=False)[1:]
+        given = (HOUSES[4].lei, point[:32], point[32:], int(time.time()))
+        self._order(SENDER, "proposeAddition(bytes20,bytes32,bytes32,uint40)", *given)
+        self._order(HOUSES[1].operating, "confirmChange(uint256)", 1)
+        self.make_blocks(2)
+        await_that("a fifth validator", lambda: len(self._newest_set()) == len(HOUSES[:5]))
 
     def make_blocks(self, count: int) -> None:
         """As many blocks, each with one transaction, final on every node."""
         for _ in range(count):
-            raw = Draft(nonce=self.nonce).signed_by(SENDER)
-            self.nonce += 1
-            node = self.validators[0]
-            node.receipt(node.rpc("eth_sendRawTransaction", "0x" + raw.hex()))
+            self._send(Draft(), SENDER)
         self.await_agreement()
 
     def await_agreement(self) -> None:
@@ -79,10 +90,30 @@ class JoiningNetwork:
         with self.engine() as engine:
             return engine.signed_header(height).header.hash.hex()
 
+    def _send(self, draft: Draft, key: Key) -> dict[str, Any]:
+        """The receipt of a transaction with the next nonce."""
+        node = self.validators[0]
+        nonce = int(node.rpc("eth_getTransactionCount", "0x" + key.address.hex(), "pending"), 16)
+        raw = replace(draft, nonce=nonce).signed_by(key)
+        return node.receipt(node.rpc("eth_sendRawTransaction", "0x" + raw.hex()))
+
+    def _order(self, key: Key, signature: str, *values: Any) -> None:
+        """Calls NodeRegistry."""
+        types = signature.partition("(")[2].removesuffix(")").split(",")
+        data = keccak(signature.encode())[:4] + encode(types, values)
+        to = contracts.NODE_REGISTRY_ADDRESS
+        receipt = self._send(Draft(to=to, data=data, gas_limit=1_000_000), key)
+        assert receipt["status"] == "0x1", signature
+
+    def _newest_set(self) -> tuple[Validator, ...]:
+        """Who validates at the newest height."""
+        with self.engine() as engine:
+            return engine.signed_header(engine.status().height).validators.members
+
     @contextlib.contextmanager
     def engine(self) -> Iterator[EngineClient]:
         """The first validator's engine."""
-        with EngineClient(f"unix://{link.socket_path(self.data, 'engine')}") as client:
+        with EngineClient(f"unix://{link.socket_path(self.directories[0], 'engine')}") as client:
             yield client
 
     def prepare(self, data: Path, *more: str) -> None:
@@ -162,7 +193,7 @@ def joining_network(directory: Path, newcomers: Sequence[Path]) -> Iterator[Join
         peers=tuple(peers),
         rpc_urls=tuple(f"http://127.0.0.1:{port}" for port in rpc_ports[:2]),
         validators=[],
-        data=directory / houses[0].bic / "data",
+        directories=tuple(directory / house.bic / "data" for house in houses),
     )
     try:
         for house, port in zip(houses, rpc_ports, strict=True):

@@ -6,7 +6,7 @@ import json
 from typing import Final
 
 from node.certificate import CertificateMaterial, build_certificate, payment_event
-from node.errors import CertificateNotReady, PaymentUnknown
+from node.errors import CertificateNotReady, HistoryPruned, PaymentUnknown
 from node.history import LogFilter
 from node.primitives import Address, Hash32
 from node.rpc.codec.format import format_data, format_quantity
@@ -82,13 +82,16 @@ def _place_in_transaction(view: View, transaction_hash: Hash32) -> _Place | None
 
 
 def _place_of_payment(view: View, payment_id: Hash32) -> _Place | None:
+    first_number = view.history.first_number()
     log_filter = LogFilter(
-        from_number=0,
+        from_number=first_number,
         to_number=view.history.head().number,
         addresses=(Address(SETTLEMENT_ADDRESS),),
         topics=((), (payment_id,)),
     )
     found = [each for each in view.history.logs(log_filter) if payment_event(each.log) is not None]
+    if not found and first_number:
+        raise HistoryPruned(first_number)
     if not found:
         return None
     newest = found[-1]

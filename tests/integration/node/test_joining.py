@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from node.__main__ import EXIT_UNAVAILABLE
+from node.consensus.cometbft.home import make_keys
 from node.failpoint import Failpoint
+from node.snapshot import Manifest
 from support.engine_binary import engine_binary
-from support.joining_network import SENDER, JoiningNetwork, joining_network
-from support.node_process import NodeProcess, RpcRefused
+from support.joining_network import SENDER, JoiningNetwork, await_that, joining_network, start
+from support.node_process import NodeProcess, RpcRefused, run_command
 
 PRUNED = 4444
 NEWCOMERS = ("quick", "slow", Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED)
@@ -28,11 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(folder: Path) -> Iterator[JoiningNetwork]:
-    """Four validators with five blocks, idle since."""
+    """Four validators with some blocks, and a fifth that the council added and that is not there; idle since."""
     engine_binary()
     newcomers = [folder / name for name in NEWCOMERS]
     with joining_network(folder / "network", newcomers) as opened:
-        opened.make_blocks(5)
+        opened.make_blocks(2)
+        opened.add_validator(make_keys(folder / "slow" / "engine"))
+        opened.make_blocks(1)
         opened.await_idle()
         yield opened
 
@@ -45,6 +50,23 @@ def refusal(node: NodeProcess, method: str, *params: Any) -> RpcRefused:
 
 def events(node: NodeProcess) -> str:
     return node.log.read_text()
+
+
+def newest_snapshot(data: Path) -> Manifest | None:
+    """What a node's newest snapshot is said to be."""
+    found = (data / "snapshots").glob("[0-9]*/manifest")
+    manifests = [Manifest.decode(path.read_bytes()) for path in found]
+    return max(manifests, key=lambda each: each.height, default=None)
+
+
+def test_all_validators_make_the_same_snapshots(network: JoiningNetwork) -> None:
+    """N-170, N-173. The change of validators in them has the commit that all agree on."""
+
+    def is_common() -> bool:
+        made = {newest_snapshot(each) for each in network.directories}
+        return {each.number if each else None for each in made} == {6} and len(made) == 1
+
+    await_that("the same snapshot of block 6 everywhere", is_common)
 
 
 def test_a_node_joins_an_idle_network_from_a_snapshot_and_goes_on(
@@ -102,4 +124,24 @@ def test_a_node_killed_while_it_takes_in_a_snapshot_joins_at_its_next_start(
     node = network.join(data)
     network.await_agreement()
     assert '"snapshot_restored"' in events(node)
+    network.make_blocks(1)
+
+
+def test_the_command_makes_a_snapshot_of_a_validator_that_is_stopped(
+    network: JoiningNetwork,
+) -> None:
+    """N-174."""
+    data = network.directories[-1]
+    stopped = network.validators.pop()
+    head_number = stopped.head()[0]
+    busy = run_command("snapshot", "--data", str(data))
+    assert busy.returncode == EXIT_UNAVAILABLE, "its node runs"
+    assert stopped.stop() == 0
+    made = run_command("snapshot", "--data", str(data))
+    assert made.returncode == 0, made.stderr
+    assert f"  block {head_number - 1}  0x" in made.stdout.splitlines()[0]
+    assert "not offered yet" not in made.stdout
+    listed = run_command("snapshot", "--data", str(data), "--list")
+    assert listed.stdout == made.stdout
+    network.validators.append(start(network.genesis, data.parent / "node.toml", data))
     network.make_blocks(1)

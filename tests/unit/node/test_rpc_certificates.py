@@ -20,13 +20,14 @@ from node.consensus.solo import SoloEngine
 from node.consensus.witness import Witness
 from node.errors import EngineUnavailable, SignedHeaderInvalid
 from node.primitives import ZERO_HASH, Address, keccak
-from node.rpc.faults import WireError
+from node.rpc.faults import PRUNED, WireError
 from node.signed_header import SignedHeader
 from node.store import Annex, Misbehaviour
 from node.verify_certificate import CertificateRefused, Verdict, verify
 from support.chain_harness import Chain, Contract
 from support.core import WITNESS_KEY, Core, open_core
 from support.settlement_network import ALPHA, BETA, EUR, GENESIS_TIME, Leg, Terms
+from support.snapshot_chain import pack, records_of, restore
 from support.transactions import Draft
 
 SETTLEMENT = Contract(cast(Chain, None), contracts.SETTLEMENT_ADDRESS, "PaymentSettlement")
@@ -115,6 +116,22 @@ def test_what_is_no_payment_has_no_certificate(core: Core) -> None:
         refused = core.ask("corridor_getSettlementCertificate", "0x" + asked.hex())
         assert isinstance(refused, WireError)
         assert "to certify" in refused.message
+
+
+def test_a_node_that_began_from_a_snapshot_certifies_what_it_holds(
+    core: Core, tmp_path: Path
+) -> None:
+    """N-156, N-175."""
+    old, _ = instruct(core)
+    payment_id, _ = instruct(core, 1)
+    newcomer = open_core(tmp_path / "newcomer")
+    restore(pack(core, 2, records_of(core, 2)), newcomer)
+    signed = core.history.signed_header(2)
+    assert signed is not None
+    newcomer.store.certify({2: signed})
+    assert certificate(newcomer, payment_id) == certificate(core, payment_id)
+    assert newcomer.ask("corridor_getSettlementCertificate", "0x" + old.hex()).code == PRUNED
+    newcomer.store.close()
 
 
 class Engine:
