@@ -112,9 +112,12 @@ def told(node: NodeProcess) -> list[Any]:
 
 
 def test_every_failpoint_is_tried_here() -> None:
-    """Those between a node and its engine's own process are tried among several validators, in test_validators.py."""
+    """Those between a node and its engine are tried in test_validators.py, those of a restoration in test_joining.py."""
     tried = (*GENESIS_POINTS, *BLOCK_POINTS, *IMPORT_POINTS, *PRUNE_POINTS)
-    others = {Failpoint.FINALIZED, Failpoint.COMMITTED}
+    others = {
+        *(Failpoint.FINALIZED, Failpoint.COMMITTED),
+        *(Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED),
+    }
     assert tried == tuple(each for each in Failpoint if each not in others)
 
 
