@@ -21,8 +21,11 @@ from node.telemetry import get_logger
 BATCH_TRANSACTIONS_MAX: Final = 200
 """Transactions handed over at once."""
 
-HELD_MAX: Final = 4_000
-"""Transactions in the engine's mempool above which it gets no more from here: the pool keeps them, in fair order."""
+HELD_MAX: Final = 2_000
+"""Transactions in the engine's mempool above which it gets no more from here: the pool keeps them, in fair order.
+
+More than a block takes, and few enough that looking at each again after every block costs little.
+"""
 
 PAUSE_SECONDS: Final = 0.02
 """Pause after each look at the pool: while many come in, one look serves all of them."""

@@ -112,7 +112,7 @@ def told(node: NodeProcess) -> list[Any]:
 
 
 def test_every_failpoint_is_tried_here() -> None:
-    """Those between a node and its engine are tried in test_validators.py, those of a restoration in test_joining.py."""
+    """Those between node and engine are tried in test_validators.py, those of a restoration in test_joining.py."""
     tried = (*GENESIS_POINTS, *BLOCK_POINTS, *IMPORT_POINTS, *PRUNE_POINTS)
     others = {
         *(Failpoint.FINALIZED, Failpoint.COMMITTED),
