@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from support.engine_binary import engine_binary
 from support.local_devnet import CHECKOUT, free_port_base
 
 TIMEOUT_SECONDS = 240
+PORTS_OF_FOUR = 14
+"""Ports of a network of four validators: six, three more nodes, and each node's for its peers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +136,13 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
         run = devnet("--once", "--data", str(tmp_path), *arguments)
         assert run.code == 1
         assert (tmp_path / "letters.txt").read_text() == "keep me"
+
+
+@pytest.mark.slow
+def test_the_demo_settles_on_four_validators(tmp_path: Path) -> None:
+    engine_binary()
+    ports = str(free_port_base(PORTS_OF_FOUR))
+    run = devnet("--once", "--validators", "4", "--data", str(tmp_path / "d"), "--port-base", ports)
+    assert run.code == 0, run.output + run.errors
+    assert (run.result["settled"], run.result["reconciled"]) == (True, True)
+    assert "4 validators" in run.output

@@ -42,12 +42,12 @@ POLL_SECONDS = 0.05
 PORT_RANGE = range(20_000, 60_000, 16)
 
 
-def free_port_base() -> int:
+def free_port_base(ports: int = PORTS_NEEDED) -> int:
     """The first of enough free neighbouring ports; where to look depends on the process."""
     offset = os.getpid() % len(PORT_RANGE)
     for index in range(len(PORT_RANGE)):
         base = PORT_RANGE[(offset + index) % len(PORT_RANGE)]
-        if all(_is_free(base + step) for step in range(PORTS_NEEDED)):
+        if all(_is_free(base + step) for step in range(ports)):
             return base
     raise RuntimeError("no free ports")
 
