@@ -147,14 +147,7 @@ class Chain:
 
     def validators_after(self, header: Header) -> tuple[ValidatorKey, ...]:
         """The validators of the state after a block, which may be one that this chain does not stand at yet."""
-        number = header.number + 1
-        env = BlockEnv(
-            chain_id=self._specification.chain_id,
-            number=number,
-            timestamp=header.timestamp,
-            rules=self._specification.rules_at(number),
-            ancestor_hashes=(header.hash,),
-        )
+        env = self._env_after(header, header.timestamp, (header.hash,))
         return self._membership.validators(env, header.state_root)
 
     def may_connect(self, node_id: bytes) -> bool:
@@ -257,15 +250,22 @@ class Chain:
 
     def _parent_state(self, timestamp: int) -> ParentState:
         tip = self._tip
-        number = tip.header.number + 1
-        env = BlockEnv(
+        timestamp = max(tip.header.timestamp, timestamp)
+        env = self._env_after(tip.header, timestamp, tip.ancestor_hashes)
+        return ParentState(env, tip.header.state_root)
+
+    def _env_after(
+        self, parent: Header, timestamp: int, ancestor_hashes: tuple[Hash32, ...]
+    ) -> BlockEnv:
+        """The environment of the block that follows another."""
+        number = parent.number + 1
+        return BlockEnv(
             chain_id=self._specification.chain_id,
             number=number,
-            timestamp=max(tip.header.timestamp, timestamp),
+            timestamp=timestamp,
             rules=self._specification.rules_at(number),
-            ancestor_hashes=tip.ancestor_hashes,
+            ancestor_hashes=ancestor_hashes,
         )
-        return ParentState(env, tip.header.state_root)
 
     def _check_together(
         self, transactions: Sequence[bytes], parent: ParentState

@@ -140,11 +140,16 @@ def parse(text: bytes) -> Genesis:
 def load(text: bytes, engine: Engine) -> tuple[Genesis, LoadedGenesis]:
     """The genesis of a file, with its state ready to commit; raises where the file is not itself."""
     parsed = parse(text)
+    return parsed, load_state(parsed, engine)
+
+
+def load_state(parsed: Genesis, engine: Engine) -> LoadedGenesis:
+    """The state of a genesis that was parsed, ready to commit; raises where its root is not the one stated."""
     loaded = engine.load_genesis(parsed.alloc)
     stated_root = parsed.header.state_root
     if loaded.state_root != stated_root:
         raise GenesisMismatch("state root", expected=stated_root, found=loaded.state_root)
-    return parsed, loaded
+    return loaded
 
 
 def format_genesis(genesis: Genesis) -> bytes:

@@ -11,6 +11,7 @@ cannot be read, or that names no validator at all, changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,7 @@ from node.primitives import (
     decompress_public_key,
     keccak,
 )
+from node.signed_header import Validator, ValidatorSet
 from node.store import MemoryState
 
 VALIDATOR_POWER: Final = 10
@@ -116,6 +118,11 @@ class Membership:
         call = Call(sender=ZERO_ADDRESS, to=_NODE_REGISTRY, data=question)
         outcome = self._engine.call(env, root, call)
         return outcome.data if outcome.status is CallStatus.SUCCEEDED else None
+
+
+def validator_set(public_keys: Iterable[bytes]) -> ValidatorSet:
+    """The set of these keys as consensus has it, all of one power."""
+    return ValidatorSet.of(Validator(key, VALIDATOR_POWER) for key in public_keys)
 
 
 def first_validators(made: Genesis) -> tuple[ValidatorKey, ...]:

@@ -147,6 +147,18 @@ def read_secret(path: Path) -> str:
         raise KeyUnusable(str(path), "it is no text") from error
 
 
+def write_secret(path: Path, text: str) -> None:
+    """Writes a file that did not exist, durably and for its owner alone; raises `KeyUnusable`."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    except OSError as error:
+        raise KeyUnusable(str(path), f"it cannot be made: {error.strerror}") from error
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _keep(
     directory: Path, account: LocalAccount, passphrase: str, iterations: int
 ) -> tuple[Address, Path]:
@@ -156,14 +168,7 @@ def _keep(
     document = Account.encrypt(account.key, passphrase, kdf="pbkdf2", iterations=iterations)
     directory.mkdir(mode=_DIRECTORY_OWNER_ONLY, parents=True, exist_ok=True)
     path = directory / f"{address.hex()}{SUFFIX}"
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    except OSError as error:
-        raise KeyUnusable(str(path), f"it cannot be made: {error.strerror}") from error
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
+    write_secret(path, json.dumps(document))
     return address, path
 
 

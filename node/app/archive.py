@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, TextIO
 
-from node import failpoint
+from node import failpoint, genesis
 from node.app.directory import lock_directory, open_chain, opened_stores
 from node.app.process import THREAD_STACK_BYTES
 from node.app.shutdown import EXIT_FAILED, EXIT_OK, Shutdown, obey_signals
@@ -64,7 +64,7 @@ def import_chain(*, data_directory: Path, genesis_file: Path, file: Path, out: T
             opened_stores(data_directory) as (state_store, chain_store),
             file.open("rb") as source,
         ):
-            chain = open_chain(genesis_file.read_bytes(), state_store, chain_store)
+            chain = open_chain(genesis.parse(genesis_file.read_bytes()), state_store, chain_store)
             is_done = watch(import_blocks(chain, History(chain_store), source))
         return EXIT_OK if is_done else EXIT_FAILED
 

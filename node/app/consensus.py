@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from node import genesis, link
+from node import link
 from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, Shutdown, guard
 from node.app.snapshots import SNAPSHOTS_DIRECTORY, SnapshotMaker, SnapshotSource
+from node.block import Header
 from node.chain import Tip
 from node.config import Settings
 from node.consensus.application import Application
@@ -35,6 +36,7 @@ from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.consensus.witness import Witness
 from node.errors import InvariantBroken, Rejected, Unavailable
+from node.genesis import Genesis
 from node.membership import ValidatorKey, first_validators
 from node.snapshot import Shelf
 from node.store import ChainStore, Misbehaviour, StateValues
@@ -43,12 +45,24 @@ from node.telemetry import CoreMetrics, EngineReading, get_logger
 ENGINE_DIRECTORY: Final = "engine"
 """The engine's home, in the data directory."""
 
-
 WATCH_SECONDS_MAX: Final = 1
 """How long metrics wait for the engine to say where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """What an engine of its own is told of genesis, without the accounts, of which there may be many."""
+
+    header: Header
+    validators: tuple[ValidatorKey, ...]
+
+    @classmethod
+    def of(cls, made: Genesis) -> Self:
+        """The beginning of a chain."""
+        return cls(made.header, first_validators(made))
+
+
+@dataclass(slots=True)
 class Consensus:
     """What every engine of consensus works with."""
 
@@ -57,18 +71,19 @@ class Consensus:
     metrics: CoreMetrics
     state: StateValues
     store: ChainStore
+    beginning: Beginning
     on_block: list[Callable[[Tip], None]] = field(default_factory=list)
     """Called with the new tip after each durable block; none of them waits."""
-    engines: list[EngineClient] = field(default_factory=list)
-    """Asked for where they stand; none with the solo one."""
+    watched: EngineClient | None = None
+    """Asked for where the engine stands; None with the solo one."""
     on_durable: list[Callable[[], None]] = field(default_factory=list)
     """Called after each durable height; none of them waits."""
 
     def engine_reading(self) -> EngineReading | None:
         """Where the engine stands; None where it does not answer, or is the solo one."""
-        for engine in self.engines:
+        if self.watched is not None:
             with contextlib.suppress(Rejected, Unavailable):
-                return engine.reading()
+                return self.watched.reading()
         return None
 
     def announce(self, tip: Tip) -> None:
@@ -141,11 +156,12 @@ def _running_cometbft(
         application=link.socket_path(settings.data_directory, "abci"),
         rpc=link.socket_path(settings.data_directory, "engine"),
     )
-    first = _prepare_home(settings, consensus.application, home, places)
+    _prepare_home(settings, consensus, home, places)
     held = Held()
     application, state, store = consensus.application, consensus.state, consensus.store
     shelf = Shelf(settings.data_directory / SNAPSHOTS_DIRECTORY)
-    snapshots = SnapshotFace(application, shelf, state, store, consensus.announce, first)
+    validators = consensus.beginning.validators
+    snapshots = SnapshotFace(application, shelf, state, store, consensus.announce, validators)
     face = Face(application, consensus.intake, held, consensus, consensus.metrics, snapshots)
     with contextlib.ExitStack() as stack:
         server = Server(places.application, face, lambda fault: _end(shutdown, fault))
@@ -156,7 +172,7 @@ def _running_cometbft(
             binary, home, lambda reason: shutdown.request(exit_code=EXIT_FAILED, reason=reason)
         )
         watch = EngineClient(f"unix://{places.rpc}", WATCH_SECONDS_MAX)
-        consensus.engines.append(stack.enter_context(watch))
+        consensus.watched = stack.enter_context(watch)
         relay = Relay(consensus.intake, held, client)
         archivist = Archivist(consensus.application, consensus.store, client)
         maker = SnapshotMaker(
@@ -186,22 +202,18 @@ def _running_cometbft(
                 thread.join()
 
 
-def _prepare_home(
-    settings: Settings, application: Application, home: Path, places: Places
-) -> tuple[ValidatorKey, ...]:
-    """Writes what the engine reads; gives the validators of genesis. Raises `KeyUnusable` without keys."""
+def _prepare_home(settings: Settings, consensus: Consensus, home: Path, places: Places) -> None:
+    """Writes what the engine reads; raises `KeyUnusable` where its keys are not there."""
     keys = read_keys(home)
-    made = genesis.parse(settings.genesis_file.read_bytes())
-    validators = first_validators(made)
+    beginning = consensus.beginning
     text = consensus_genesis(
-        chain_id=application.consensus_chain_id(),
-        genesis_time=made.header.timestamp,
-        genesis_hash=made.header.hash,
-        validators=validators,
+        chain_id=consensus.application.consensus_chain_id(),
+        genesis_time=beginning.header.timestamp,
+        genesis_hash=beginning.header.hash,
+        validators=beginning.validators,
     )
     write_genesis(home, text)
     write_configuration(home, settings.consensus, places, keys.node_id.hex()[:12])
-    return validators
 
 
 def _end(shutdown: Shutdown, fault: BaseException) -> None:

@@ -8,18 +8,18 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
-from node import link
-from node.app.consensus import Consensus, running_consensus
+from node import genesis, link
+from node.app.consensus import Beginning, Consensus, running_consensus
 from node.app.directory import lock_directory, open_chain, opened_stores
 from node.app.process import THREAD_STACK_BYTES, SystemClock, settle_in
 from node.app.processes import rpc_processes
 from node.app.shutdown import EXIT_OK, Shutdown, obey_signals
-from node.chain import Tip
+from node.chain import Chain, Tip
 from node.config import Settings
 from node.consensus.application import Application
 from node.consensus.intake import Intake
 from node.pool import Pool
-from node.store import PoolStore, StateStore
+from node.store import ChainStore, PoolStore, StateStore, StateValues
 from node.telemetry import CoreMetrics, CoreReading, configure_logs, get_logger
 
 STORES: Final = ("state", "chain", "pool")
@@ -41,13 +41,13 @@ def run_core(settings: Settings) -> int:
         metrics = CoreMetrics()
         state_store, chain_store = stack.enter_context(opened_stores(settings.data_directory))
         timed_store = TimedState(state_store, metrics)
-        chain = open_chain(settings.genesis_file.read_bytes(), timed_store, chain_store)
+        chain, beginning = _open(settings, timed_store, chain_store)
         application = Application(chain, SystemClock())
         pool_store = PoolStore(settings.data_directory / "pool")
         stack.callback(pool_store.close)
         intake = Intake(application, Pool(**settings.pool.model_dump()), pool_store)
         socket_path = link.socket_path(settings.data_directory)
-        consensus = Consensus(application, intake, metrics, timed_store, chain_store)
+        consensus = Consensus(application, intake, metrics, timed_store, chain_store, beginning)
         board = link.Board(lambda: metrics.encode(_read(settings, consensus)))
         server = link.Server(socket_path, intake, shutdown.on_fault, board)
         stack.callback(server.close)
@@ -76,6 +76,14 @@ def run_core(settings: Settings) -> int:
         with contextlib.suppress(OSError, ValueError):
             print(f"node: {shutdown.reason}", file=sys.stderr)  # noqa: T201 - a person reads this
     return shutdown.exit_code
+
+
+def _open(
+    settings: Settings, state_store: StateValues, chain_store: ChainStore
+) -> tuple[Chain, Beginning]:
+    """The chain, and what of its genesis is still asked for; the rest of the file is not kept in memory."""
+    made = genesis.parse(settings.genesis_file.read_bytes())
+    return open_chain(made, state_store, chain_store), Beginning.of(made)
 
 
 def _read(settings: Settings, consensus: Consensus) -> CoreReading:

@@ -13,6 +13,7 @@ from node.chain import Chain
 from node.engine import PyEvmEngine
 from node.errors import DirectoryBusy
 from node.failpoint import Failpoint
+from node.genesis import Genesis
 from node.history import History
 from node.permissions import Permissions
 from node.store import ChainStore, StateStore, StateValues
@@ -41,19 +42,17 @@ def opened_stores(directory: Path) -> Iterator[tuple[StateStore, ChainStore]]:
         yield state_store, chain_store
 
 
-def open_chain(genesis_text: bytes, state_store: StateValues, chain_store: ChainStore) -> Chain:
-    """The chain of a genesis file over its stores, which begin with it where they are new."""
+def open_chain(made: Genesis, state_store: StateValues, chain_store: ChainStore) -> Chain:
+    """The chain of a genesis over its stores, which begin with it where they are new."""
     engine = PyEvmEngine(state_store)
-    loaded = genesis.parse(genesis_text)
-    failpoint.arm(os.environ, is_development=loaded.specification.development)
+    failpoint.arm(os.environ, is_development=made.specification.development)
     if History(chain_store).genesis_hash() is None:
-        _, state = genesis.load(genesis_text, engine)
-        engine.commit(state.handle)
+        engine.commit(genesis.load_state(made, engine).handle)
         failpoint.visit(Failpoint.GENESIS_STATE_WRITTEN)
-    chain_store.initialise(loaded.header)
+    chain_store.initialise(made.header)
     return Chain(
         store=chain_store,
         engine=engine,
-        specification=loaded.specification,
+        specification=made.specification,
         permissions=Permissions(engine),
     )

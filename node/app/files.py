@@ -20,8 +20,7 @@ from node.config import (
 from node.consensus.cometbft.home import PublicKeys, make_keys, read_keys
 from node.engine import PyEvmEngine
 from node.errors import GenesisFileInvalid
-from node.membership import VALIDATOR_POWER, first_validators
-from node.signed_header import Validator, ValidatorSet
+from node.membership import first_validators, validator_set
 from node.specification import consensus_chain_id
 from node.store import MemoryState
 
@@ -125,8 +124,8 @@ def trust_anchor(genesis_file: Path, data_directory: Path | None) -> tuple[str, 
         keys = [own] if own is not None else keys
     if not keys:
         raise GenesisFileInvalid("it names no validators: a solo node's data directory is needed")
-    validators = ValidatorSet.of([Validator(key, VALIDATOR_POWER) for key in keys])
-    return consensus_chain_id(made.specification.chain_id, made.header.hash), validators.hash
+    chain_id = consensus_chain_id(made.specification.chain_id, made.header.hash)
+    return chain_id, validator_set(keys).hash
 
 
 def _generate(network: Network) -> tuple[bytes, bytes]:

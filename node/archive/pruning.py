@@ -9,7 +9,6 @@ pruned already); after it nothing is left to do. A copy that a killed process le
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from typing import Final
 from node import failpoint
 from node.errors import StoreCorrupt
 from node.failpoint import Failpoint
-from node.store import ChainStore, StateCopy, StateStore, encode_number
+from node.store import ChainStore, StateCopy, StateStore, encode_number, sync_directory
 
 COPY_NAME: Final = "state-pruned"
 _FILE_NAME: Final = "data.mdb"
@@ -43,7 +42,7 @@ def prune_states(directory: Path, chain_store: ChainStore, *, keep: int) -> int:
         # The lock file remembers transactions of the old file; the next who opens makes a new one.
         (state / _LOCK_NAME).unlink(missing_ok=True)
         (copy / _FILE_NAME).replace(state / _FILE_NAME)
-        _sync_directory(state)
+        sync_directory(state)
         failpoint.visit(Failpoint.PRUNE_SWAPPED)
     return first_number
 
@@ -64,11 +63,3 @@ def _copy_states(state: Path, copy: Path, chain_store: ChainStore, numbers: rang
             states.add(header.state_root)
         states.finish()
         target.sync()
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

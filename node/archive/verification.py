@@ -108,8 +108,7 @@ class Verification:
         if found != loaded.header.hash:
             raise GenesisMismatch("genesis block", expected=loaded.header.hash, found=found or b"")
         if first_number == 1:
-            _, genesis_state = genesis.load(self._genesis_text, engine)
-            engine.commit(genesis_state.handle)
+            engine.commit(genesis.load_state(loaded, engine).handle)
             replayed.initialise(loaded.header)
             self._compare(reader, block_entries(Block(loaded.header, ())), 0)
         else:

@@ -221,8 +221,11 @@ class Intake:
                 wanted = self._wanted(is_wanted, count_max)
             return wanted
 
-    def entry_of(self, raw: bytes) -> PooledTransaction:
-        """A decided transaction that was included, as the pool names it."""
+    def entry_of(self, transaction_hash: Hash32, raw: bytes) -> PooledTransaction:
+        """A decided transaction that was included, as the pool names it; most are in the pool."""
+        known = self.pooled_transaction(transaction_hash)
+        if known is not None:
+            return known
         transaction = decode_transaction(raw)
         return _entry_of(CheckedTransaction(transaction, recover_sender(transaction)), raw)
 

@@ -12,14 +12,12 @@ from typing import Final
 import coincurve
 
 from node.block import Header
-from node.membership import VALIDATOR_POWER
+from node.membership import validator_set
 from node.signed_header import (
     NO_BLOCK,
     ConsensusHeader,
     SignedHeader,
     Timestamp,
-    Validator,
-    ValidatorSet,
     sign_header,
 )
 
@@ -33,7 +31,7 @@ class Witness:
     def __init__(self, key: coincurve.PrivateKey, chain_id: str) -> None:
         self._key = key
         self._chain_id = chain_id
-        self._validators = ValidatorSet.of([Validator(key.public_key.format(), VALIDATOR_POWER)])
+        self._validators = validator_set([key.public_key.format()])
         self._set_hash = self._validators.hash
 
     def sign(self, block: Header, *, height: int, application_version: int) -> SignedHeader:

@@ -7,6 +7,7 @@ nothing until that handle is committed. `estimate`, `access_list` and `simulatio
 """
 
 from node.engine.access_list import AccessList, create_access_list
+from node.engine.account_state import AccountState
 from node.engine.dry_run import (
     CALL_GAS_LIMIT_DEFAULT,
     AccountOverride,
@@ -26,7 +27,6 @@ from node.engine.proof import AccountProof, StorageProof
 from node.engine.py_evm import PyEvmEngine
 from node.engine.seam import (
     ANCESTOR_HASHES_MAX,
-    AccountState,
     Alloc,
     BlockEnv,
     Engine,

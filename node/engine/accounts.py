@@ -19,7 +19,12 @@ from eth.db.witness import MetaWitness
 from eth.typing import JournalDBCheckpoint
 from eth_utils.exceptions import ValidationError
 
-from node.engine.seam import AccountState
+from node.engine.account_state import (
+    EMPTY_ACCOUNT,
+    AccountState,
+    decode_account,
+    encode_account,
+)
 from node.engine.state_buffer import StateBuffer
 from node.engine.state_trie import StateTrie
 from node.errors import StateMissing
@@ -29,17 +34,13 @@ from node.primitives import (
     Address,
     Hash32,
     decode_bytes,
-    decode_list,
     decode_rlp,
-    decode_uint,
     encode_rlp,
     encode_uint,
     keccak,
 )
 
 _ABSENT: Final = object()
-EMPTY_ACCOUNT: Final = AccountState(0, 0, EMPTY_CODE_HASH, EMPTY_TRIE_ROOT)
-"""What an account that does not exist reads as."""
 
 _WORD_END: Final = 1 << 256
 _NONCE_END: Final = 1 << 64
@@ -303,7 +304,7 @@ class Accounts(AccountDatabaseAPI):
         self._buffer.written.update(self._codes)
         self._codes.clear()
         return self._trie.persist(
-            {keccak(address): _encode(account) for address, account in changed.items()}
+            {keccak(address): encode_account(account) for address, account in changed.items()}
         )
 
     def persist(self) -> MetaWitnessAPI:
@@ -347,31 +348,6 @@ class Accounts(AccountDatabaseAPI):
         if key not in self._warm:
             self._undo.append((self._warm, key, _ABSENT))
             self._warm[key] = None
-
-
-def decode_account(encoded: bytes) -> AccountState:
-    """An account as its trie's leaf holds it."""
-    nonce, balance, storage_root, code_hash = decode_list(decode_rlp(encoded), 4)
-    return AccountState(
-        decode_uint(nonce, 8),
-        decode_uint(balance),
-        Hash32(decode_bytes(code_hash, 32)),
-        Hash32(decode_bytes(storage_root, 32)),
-    )
-
-
-def _encode(account: AccountState | None) -> bytes:
-    """An account's leaf; empty where there is no account."""
-    if account is None:
-        return b""
-    return encode_rlp(
-        [
-            encode_uint(account.nonce),
-            encode_uint(account.balance),
-            account.storage_root,
-            account.code_hash,
-        ]
-    )
 
 
 def _check_word(value: int) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from node.engine.account_state import EMPTY_ACCOUNT, decode_account
 from node.errors import StateMissing
 from node.primitives import (
-    EMPTY_CODE_HASH,
     EMPTY_TRIE_ROOT,
     Address,
     Hash32,
@@ -60,14 +60,17 @@ def prove_account(
 ) -> AccountProof:
     """Return the proof of an account and its slots; raises StateMissing."""
     nodes, leaf = _walk(store, root, keccak(address))
-    nonce, balance, storage_root, code_hash = 0, 0, EMPTY_TRIE_ROOT, EMPTY_CODE_HASH
-    if leaf is not None:
-        items = decode_list(decode_rlp(leaf), 4)
-        nonce, balance = decode_uint(items[0]), decode_uint(items[1])
-        storage_root = Hash32(decode_bytes(items[2], 32))
-        code_hash = Hash32(decode_bytes(items[3], 32))
-    storage = tuple(_prove_slot(store, storage_root, slot) for slot in slots)
-    return AccountProof(address, nonce, balance, code_hash, storage_root, nodes, storage)
+    account = EMPTY_ACCOUNT if leaf is None else decode_account(leaf)
+    storage = tuple(_prove_slot(store, account.storage_root, slot) for slot in slots)
+    return AccountProof(
+        address=address,
+        nonce=account.nonce,
+        balance=account.balance,
+        code_hash=account.code_hash,
+        storage_root=account.storage_root,
+        nodes=nodes,
+        storage=storage,
+    )
 
 
 def _prove_slot(store: TrieNodes, storage_root: Hash32, slot: int) -> StorageProof:

@@ -22,7 +22,7 @@ from eth.abc import ComputationAPI
 from eth.vm.message import Message
 
 from node.block import merge_blooms, receipts_root, transactions_root
-from node.engine.accounts import EMPTY_ACCOUNT, decode_account
+from node.engine.account_state import EMPTY_ACCOUNT, AccountState, decode_account
 from node.engine.draft import run_draft
 from node.engine.dry_run import (
     AccountOverride,
@@ -42,7 +42,6 @@ from node.engine.execution import (
 )
 from node.engine.proof import AccountProof, prove_account
 from node.engine.seam import (
-    AccountState,
     Alloc,
     BlockEnv,
     Executed,

@@ -12,6 +12,7 @@ from enum import IntEnum, unique
 from typing import Final, NewType, Protocol
 
 from node.block import COINBASE, MIX_HASH, Receipt
+from node.engine.account_state import AccountState
 from node.engine.dry_run import (
     AccountOverride,
     BlockOverrides,
@@ -251,16 +252,6 @@ class GenesisStep:
     """Init code with constructor arguments if `creates`, else calldata."""
     creates: bool = True
     """Run `data` as a constructor and put its contract at `to`."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountState:
-    """An account at a state root; an absent one reads as empty."""
-
-    nonce: int
-    balance: int
-    code_hash: Hash32
-    storage_root: Hash32
 
 
 class Engine(Protocol):

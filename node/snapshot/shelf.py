@@ -21,6 +21,7 @@ from typing import Final
 from node.errors import SnapshotInvalid
 from node.primitives import Hash32
 from node.snapshot.content import Manifest
+from node.store import sync_directory
 
 SNAPSHOTS_KEPT: Final = 3
 """The newest of them are kept, older ones removed."""
@@ -72,10 +73,10 @@ class Shelf:
                 _write(making / str(index), chunk)
             manifest = Manifest(height, number, genesis_hash, app_hash, tuple(hashes))
             _write(making / _MANIFEST_NAME, manifest.encode())
-            _sync_directory(making)
+            sync_directory(making)
             shutil.rmtree(self._path(height), ignore_errors=True)
             making.rename(self._path(height))
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         finally:
             shutil.rmtree(making, ignore_errors=True)
         with self._lock:
@@ -135,11 +136,3 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

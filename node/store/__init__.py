@@ -55,6 +55,7 @@ from node.store.entries import (
     encode_number,
     number_of,
 )
+from node.store.environment import sync_directory
 from node.store.pool import KeptTransaction, PoolStore
 from node.store.state import LayeredState, MemoryState, StateStore, StateValues
 from node.store.trie import StateCopy, StateWalk
@@ -83,4 +84,5 @@ __all__ = [
     "encode_log_key",
     "encode_number",
     "number_of",
+    "sync_directory",
 ]

@@ -155,8 +155,7 @@ class ChainStore:
                         transaction.put(key, value, db=self._tables[table])
             self._put_block(transaction, block, block_entries(block, receipts, hashes, height))
             for each in changes:
-                key = encode_number(each.header.height)
-                transaction.put(key, each.encode(), db=self._tables["validator_changes"])
+                self._put_change(transaction, each, each.encode())
             transaction.put(_FIRST, number, db=meta)
             transaction.put(_FIRST_STATE, number, db=meta)
             self._put_checkpoint(transaction, Checkpoint(height, block.header.hash))
@@ -208,8 +207,13 @@ class ChainStore:
         transaction.put(encode_number(number), encoded, db=self._tables["signed_headers"])
         header = signed.header
         if header.next_validators_hash != header.validators_hash:
-            key = encode_number(header.height)
-            transaction.put(key, encoded, db=self._tables["validator_changes"])
+            self._put_change(transaction, signed, encoded)
+
+    def _put_change(
+        self, transaction: lmdb.Transaction, signed: SignedHeader, encoded: bytes
+    ) -> None:
+        key = encode_number(signed.header.height)
+        transaction.put(key, encoded, db=self._tables["validator_changes"])
 
     def _put_checkpoint(self, transaction: lmdb.Transaction, checkpoint: Checkpoint) -> None:
         meta = self._tables["meta"]

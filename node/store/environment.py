@@ -1,5 +1,6 @@
 """One LMDB environment: opened with its tables, checked for its format, written durably or not at all."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,15 @@ def write_transaction(environment: lmdb.Environment) -> Iterator[lmdb.Transactio
             yield transaction
     except lmdb.Error as error:
         raise StoreUnwritable(environment.path(), str(error)) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make durable which files a directory holds: a rename in it, or a new one."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_environment(

@@ -66,13 +66,9 @@ class StateWalk:
     def take(self, value: bytes) -> None:
         """Passes the value that comes next; raises StoreCorrupt where it is another one."""
         key, kind = self._pending.pop()
-        if keccak(value) != key:
-            raise StoreCorrupt("a state value is not what its hash says", key)
+        _check_value(key, value)
         if kind is not _Kind.CODE:
-            try:
-                self._pending.extend(reversed([*_references(decode_rlp(value), kind)]))
-            except MalformedRlp as error:
-                raise StoreCorrupt(f"state node: {error}", key) from error
+            self._pending.extend(reversed(_references(key, value, kind)))
         elif len(self._codes) < CODES_REMEMBERED_MAX:
             self._codes.add(key)
         while self._pending and self._pending[-1][1] is _Kind.CODE and self._is_known():
@@ -105,10 +101,7 @@ class StateCopy:
                 self._codes.add(key)
                 continue
             self._codes.discard(key)
-            try:
-                pending.extend(_references(decode_rlp(value), kind))
-            except MalformedRlp as error:
-                raise StoreCorrupt(f"state node: {error}", key) from error
+            pending.extend(_references(key, value, kind))
 
     def finish(self) -> None:
         """Writes what is left to write."""
@@ -123,16 +116,28 @@ class StateCopy:
         value = self._source.get(key)
         if value is None:
             raise StateMissing(key)
-        if keccak(value) != key:
-            raise StoreCorrupt("a state value is not what its hash says", key)
+        _check_value(key, value)
         self._batch[key] = value
         if len(self._batch) >= BATCH_VALUES:
             self.finish()
         return value
 
 
-def _references(node: RlpItem, kind: _Kind) -> Iterator[_Reference]:
-    """Yield what a trie node names by hash; one that stands within it is too short to name any."""
+def _check_value(key: Hash32, value: bytes) -> None:
+    if keccak(value) != key:
+        raise StoreCorrupt("a state value is not what its hash says", key)
+
+
+def _references(key: Hash32, encoded: bytes, kind: _Kind) -> list[_Reference]:
+    """Return what a trie node names by hash; raises StoreCorrupt, which names the node, where it is none."""
+    try:
+        return list(_children(decode_rlp(encoded), kind))
+    except MalformedRlp as error:
+        raise StoreCorrupt(f"state node: {error}", key) from error
+
+
+def _children(node: RlpItem, kind: _Kind) -> Iterator[_Reference]:
+    """Yield the children that stand under a hash; one that stands within its parent is too short to name any."""
     items = decode_list(node)
     if len(items) == 17:
         children: Sequence[RlpItem] = items[:16]

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +19,19 @@ from typing import Any, Final
 from benchmark.prepared import (
     BALANCE,
     CHAIN_ID,
-    TOKEN,
     Sender,
+    balance_call,
     participant_entry,
     with_token,
 )
-from benchmark.running import Client, RunningNode, encode_submissions, start_node, stop_node
+from benchmark.running import (
+    Client,
+    RunningNode,
+    encode_submissions,
+    free_ports,
+    start_node,
+    stop_node,
+)
 from benchmark.transfers import percentiles
 from node import app, genesis
 
@@ -120,7 +126,7 @@ def measure_consensus(size: ConsensusSize, directory: Path) -> dict[str, Any]:  
 @contextlib.contextmanager
 def running_validators(directory: Path) -> Iterator[Validators]:
     """A network of validators that all serve."""
-    ports = _free_ports(2 * VALIDATORS)
+    ports = free_ports(2 * VALIDATORS)
     names = [f"BNCHDE{number:05d}" for number in range(VALIDATORS)]
     homes = directory / "homes"
     network_file = directory / "network.json"
@@ -264,9 +270,8 @@ def _wrong_balances(network: Validators, clients: Sequence[Client]) -> int:
         for index in range(SENDERS):
             received = sent.get((index - 1) % SENDERS, 0)
             expected = BALANCE - sent.get(index, 0) + received
-            data = f"0x70a08231{Sender(index).address.rjust(32, bytes(1)).hex()}"
-            call = {"to": f"0x{TOKEN.hex()}", "data": data}
-            wrong += int(client.call("eth_call", call, "latest"), 16) != expected
+            answer = client.call("eth_call", balance_call(Sender(index).address), "latest")
+            wrong += int(answer, 16) != expected
     return wrong
 
 
@@ -290,11 +295,3 @@ def _network(peer_ports: Sequence[int]) -> dict[str, Any]:  # a JSON object
         "currencies": [],
         "participants": participants,
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

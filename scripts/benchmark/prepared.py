@@ -116,6 +116,12 @@ def holder(index: int) -> bytes:
     return keccak(f"corridor-bench/holder/{index}".encode())[12:]
 
 
+def balance_call(address: bytes) -> dict[str, str]:
+    """The call that asks the token for a balance, as `eth_call` takes it."""
+    data = keccak(b"balanceOf(address)")[:4] + address.rjust(32, b"\0")
+    return {"to": _hex(TOKEN), "data": _hex(data)}
+
+
 def prepare(cache: Path, *, accounts: int, history_blocks: int) -> Prepared:
     """The kept chain for a number of token holders, made where it is missing."""
     senders = tuple(Sender(index) for index in range(min(accounts, SENDERS_MAX)))

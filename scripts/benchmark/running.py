@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -111,7 +111,8 @@ class RunningNode:
 def running_node(genesis_file: Path, data: Path, log: Path) -> Iterator[RunningNode]:
     """A node on a data directory, for as long as the context lasts."""
     place = ["--genesis", str(genesis_file), "--data", str(data)]
-    node = start_node(place, _free_port(), log)
+    (port,) = free_ports(1)
+    node = start_node(place, port, log)
     try:
         yield node
     finally:
@@ -146,11 +147,13 @@ def stop_node(node: RunningNode) -> None:
         node.process.stdout.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Free ports of the loopback interface, all different."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _await_ready(process: subprocess.Popen[str], log: Path) -> RunningNode:

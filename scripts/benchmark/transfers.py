@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from benchmark.prepared import BALANCE, TOKEN, Prepared
+from benchmark.prepared import BALANCE, Prepared, balance_call
 from benchmark.running import Client, RunningNode, cpu_between, encode_submissions
-from node.primitives import keccak
 
 BATCH: Final = 100
 OUTSTANDING_MAX: Final = 3_000
@@ -193,15 +192,9 @@ def _send_all(client: Client, raws: Sequence[bytes], head: int) -> list[int]:
 
 def _wrong_balances(client: Client, load: Load) -> int:
     wrong, addresses = 0, list(load.balance_by_address)
-    selector = keccak(b"balanceOf(address)")[:4]
     for at in range(0, len(addresses), BALANCES_PER_BATCH):
         some = addresses[at : at + BALANCES_PER_BATCH]
-        calls = []
-        for address in some:
-            data = selector + address.rjust(32, b"\0")
-            call = {"to": f"0x{TOKEN.hex()}", "data": f"0x{data.hex()}"}
-            calls.append(("eth_call", (call, "latest")))
-        answers = client.batch(calls)
+        answers = client.batch([("eth_call", (balance_call(each), "latest")) for each in some])
         wrong += sum(
             int(answer, 16) != load.balance_by_address[address]
             for address, answer in zip(some, answers, strict=True)

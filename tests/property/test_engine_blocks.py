@@ -5,7 +5,7 @@ The plain engine here is py-evm's accounts, tries, instructions, loop and execut
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import pytest
 from eth.abc import SignedTransactionAPI
@@ -26,12 +26,10 @@ from node.engine.world_state import WorldState, context_of, put_alloc, refuse_pr
 from node.errors import TransactionRejected
 from node.primitives import EMPTY_TRIE_ROOT, Address, Hash32
 from node.store import MemoryState
+from support.programs import FIRST, SECOND, calls, pushed, small
 from support.transactions import ALICE, BOB, RULES, Draft, block_env
 
 pytestmark = pytest.mark.filterwarnings("ignore:SELFDESTRUCT opcode present:DeprecationWarning")
-
-FIRST: Final = Address(b"\x0a" * 20)
-SECOND: Final = Address(b"\x0b" * 20)
 
 
 class PlainAccounts(AccountDB):
@@ -70,25 +68,8 @@ class PlainState(CorrectedState):
         """Do nothing: they are part of genesis."""
 
 
-def pushed(*values: int) -> bytes:
-    return b"".join(bytes([0x60, value]) for value in values)
-
-
-targets = st.sampled_from([FIRST, SECOND, ALICE.address, bytes(19) + b"\x02", bytes(19) + b"\x07"])
-small = st.integers(0, 255)
-calls = st.builds(
-    lambda to, opcode, value, gas: (
-        pushed(32, 0, 4, 0)
-        + (pushed(value) if opcode in (0xF1, 0xF2) else b"")
-        + b"\x73" + to + b"\x61" + gas.to_bytes(2, "big") + bytes([opcode])
-    ),
-    targets,
-    st.sampled_from([0xF1, 0xF2, 0xF4, 0xFA]),
-    st.sampled_from([0, 0, 1]),
-    st.integers(0, 2**16 - 1),
-)  # fmt: skip
 pieces = st.one_of(
-    calls,
+    calls(answer_bytes=32),
     # SSTORE, SLOAD, MSTORE, LOG1, TSTORE, TLOAD, KECCAK256; arithmetic on what lies on the stack.
     st.builds(lambda a, b: pushed(a % 3, b % 4) + b"\x55", small, small),
     st.builds(lambda a: pushed(a % 4) + b"\x54", small),

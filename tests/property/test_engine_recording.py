@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Final
 
 import pytest
 from hypothesis import given, reject, settings
@@ -28,36 +27,16 @@ from node.engine import (
     create_access_list,
 )
 from node.errors import TraceTooLarge
-from node.primitives import EMPTY_TRIE_ROOT, Address, Hash32
+from node.primitives import EMPTY_TRIE_ROOT, Hash32
 from node.store import MemoryState
+from support.programs import FIRST, SECOND, calls, pushed, small, targets
 from support.transactions import ALICE, RULES, Draft, block_env
 
 pytestmark = pytest.mark.filterwarnings("ignore:SELFDESTRUCT opcode present:DeprecationWarning")
 
-FIRST: Final = Address(b"\x0a" * 20)
-SECOND: Final = Address(b"\x0b" * 20)
 
-targets = st.sampled_from([FIRST, SECOND, ALICE.address, bytes(19) + b"\x02", bytes(19) + b"\x07"])
-small = st.integers(0, 255)
-
-
-def pushed(*values: int) -> bytes:
-    return b"".join(bytes([0x60, value]) for value in values)
-
-
-calls = st.builds(
-    lambda to, opcode, value, gas: (
-        pushed(0, 0, 4, 0)
-        + (pushed(value) if opcode in (0xF1, 0xF2) else b"")
-        + b"\x73" + to + b"\x61" + gas.to_bytes(2, "big") + bytes([opcode])
-    ),
-    targets,
-    st.sampled_from([0xF1, 0xF2, 0xF4, 0xFA]),
-    st.sampled_from([0, 0, 1]),
-    st.integers(0, 2**16 - 1),
-)  # fmt: skip
 pieces = st.one_of(
-    calls,
+    calls(answer_bytes=0),
     # SSTORE, SLOAD, MSTORE, LOG1, TSTORE, SHA3 and what reads the last call's answer.
     st.builds(lambda a, b: pushed(a, b % 4) + b"\x55", small, small),
     st.builds(lambda a: pushed(a % 4) + b"\x54", small),

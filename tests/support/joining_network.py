@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from coincurve import PublicKey
 from eth_abi.abi import encode
 
@@ -18,7 +17,6 @@ import contracts
 from node import link
 from node.consensus.cometbft.home import PublicKeys, make_keys
 from node.consensus.cometbft.status import EngineClient
-from node.errors import EngineUnavailable
 from node.failpoint import ALLOWED_VARIABLE, FAILPOINT_VARIABLE, Failpoint
 from node.primitives import keccak
 from node.signed_header import Validator
@@ -26,22 +24,10 @@ from support.node_process import NodeProcess, free_port, run_command, start_node
 from support.settlement_network import network_file
 from support.transactions import Draft, Key
 from support.validator_network import HOUSES
+from support.validator_processes import await_that
 
-WAIT_SECONDS_MAX: Final = 60
-POLL_SECONDS: Final = 0.1
 SNAPSHOT_BLOCKS: Final = 2
 SENDER: Final = HOUSES[0].operating
-
-
-def await_that(what: str, condition: Callable[[], bool]) -> None:
-    """Returns once it holds."""
-    deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError, EngineUnavailable):
-            if condition():
-                return
-        time.sleep(POLL_SECONDS)
-    raise AssertionError(f"not within {WAIT_SECONDS_MAX} s: {what}")
 
 
 @dataclass(slots=True)

@@ -68,7 +68,8 @@ class KeptChain:
             closing(StateStore(self.directory / "state")) as state,
             closing(ChainStore(self.directory / "chain")) as store,
         ):
-            yield open_chain(self.genesis_file.read_bytes(), state, store), History(store)
+            made = genesis.parse(self.genesis_file.read_bytes())
+            yield open_chain(made, state, store), History(store)
 
     @contextmanager
     def reading(self) -> Iterator[ChainStore]:

@@ -29,6 +29,7 @@ from node.chain import CODE_INCLUDED, Tip
 from node.consensus.application import Application, FinalizedBlock
 from node.consensus.cometbft import abci_pb2 as abci
 from node.consensus.cometbft.grammar import Grammar
+from node.consensus.cometbft.home import KEY_TYPE
 from node.consensus.cometbft.snapshots import SNAPSHOT_QUESTIONS, SnapshotFace
 from node.consensus.intake import Intake
 from node.consensus.observer import BlockObserver, name_of_result
@@ -50,7 +51,6 @@ from node.store import Annex, Misbehaviour
 from node.telemetry import get_logger
 
 ABCI_VERSION: Final = "2.0.0"
-KEY_TYPE: Final = "secp256k1eth"
 
 CODE_REFUSED: Final = 1_000
 """Answer to check_tx where no reason of the static check fits: the pool has no room, or holds another of that nonce."""
@@ -262,15 +262,20 @@ class Face:
 
     def _settle(self, finalized: FinalizedBlock, entries: Sequence[bytes]) -> None:
         """Forgets what is in the block, here and of the mempool, which drops all that was decided."""
-        self._held.discard([keccak(raw) for raw in entries])
+        hashes = [keccak(raw) for raw in entries]
+        self._held.discard(hashes)
         if not entries:
             return
-        outcomes = list(zip(entries, finalized.results, strict=True))[1:]  # behind the time record
+        outcomes = list(zip(hashes, entries, finalized.results, strict=True))[
+            1:
+        ]  # behind the time record
         included = [
-            self._intake.entry_of(raw) for raw, result in outcomes if result.code == CODE_INCLUDED
+            self._intake.entry_of(transaction_hash, raw)
+            for transaction_hash, raw, result in outcomes
+            if result.code == CODE_INCLUDED
         ]
         self._intake.settle(included=included, refused=())
-        self._observer.count_results(Counter(name_of_result(each.code) for _, each in outcomes))
+        self._observer.count_results(Counter(name_of_result(each.code) for *_, each in outcomes))
 
 
 class Conversation:

@@ -13,10 +13,8 @@ has no `priv_validator_key.json` here.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,16 +22,16 @@ from pathlib import Path
 from typing import Final
 
 import coincurve
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from node.config import ConsensusSettings
+from node.consensus.application import BLOCK_BYTES_MAX
 from node.errors import KeyUnusable
 from node.membership import VALIDATOR_POWER, ValidatorKey
 from node.primitives import Address, Hash32, address_of_public_key
+from node.signer import write_secret
 
 KEY_TYPE: Final = "secp256k1eth"
-BLOCK_BYTES_MAX: Final = 1_000_000
 EVIDENCE_BYTES_MAX: Final = 250_000
 EVIDENCE_BLOCKS_MAX: Final = 100_000
 EVIDENCE_NANOSECONDS_MAX: Final = 48 * 3_600 * 10**9
@@ -249,25 +247,13 @@ def _read_key(path: Path, member: str) -> bytes:
         return base64.b64decode(json.loads(path.read_bytes())[member]["value"], validate=True)
     except FileNotFoundError as error:
         raise KeyUnusable(str(path), "it is missing: `node network keys` makes it") from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        binascii.Error,
-        UnsupportedAlgorithm,
-    ) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise KeyUnusable(str(path), "it is no key file of the consensus engine") from error
 
 
 def _write_new(path: Path, document: Mapping[str, object]) -> None:
-    """Writes a file that must not exist yet."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Writes a file that must not exist yet; raises KeyUnusable."""
+    write_secret(path, json.dumps(document, indent=1) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

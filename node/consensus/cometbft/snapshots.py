@@ -20,8 +20,8 @@ from node.consensus.application import Application
 from node.consensus.cometbft import abci_pb2 as abci
 from node.errors import SignedHeaderInvalid, SnapshotInvalid
 from node.history import History
-from node.membership import VALIDATOR_POWER, ValidatorKey
-from node.signed_header import Validator, ValidatorSet, check_signed_header
+from node.membership import ValidatorKey, validator_set
+from node.signed_header import check_signed_header
 from node.snapshot import SNAPSHOT_FORMAT, Manifest, Preamble, Restoration, Shelf
 from node.store import ChainStore, StateValues
 from node.telemetry import get_logger
@@ -160,7 +160,7 @@ class SnapshotFace:
 
 
 def _set_hash(keys: Sequence[ValidatorKey]) -> bytes:
-    return ValidatorSet.of(Validator(each.public_key, VALIDATOR_POWER) for each in keys).hash
+    return validator_set(each.public_key for each in keys).hash
 
 
 def describe_manifest(manifest: Manifest) -> abci.Snapshot:

@@ -17,8 +17,9 @@ from node.consensus.cometbft.home import make_keys
 from node.failpoint import Failpoint
 from node.snapshot import Manifest
 from support.engine_binary import engine_binary
-from support.joining_network import SENDER, JoiningNetwork, await_that, joining_network, start
+from support.joining_network import SENDER, JoiningNetwork, joining_network, start
 from support.node_process import NodeProcess, RpcRefused, run_command
+from support.validator_processes import await_that
 
 PRUNED = 4444
 NEWCOMERS = ("quick", "slow", Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED)
