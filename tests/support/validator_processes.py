@@ -311,6 +311,18 @@ class ValidatorNetwork:
         assert all(receipt == found[0] for receipt in found)
         return found[0]
 
+    @contextmanager
+    def engines_stopped(self) -> Iterator[None]:
+        """Every engine stands still, and its core does not."""
+        pids = [each.engine_pid() for each in self.validators]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def check_agreement(self, among: Iterable[Validator] | None = None) -> None:
         """All nodes come to the same head, and agree in the hash of every block before it."""
         nodes = list(among or self.validators)

@@ -174,8 +174,11 @@ def test_after_an_idle_spell_the_first_block_has_the_time_that_it_is(
     number, _ = node.head()
     expire = alpha.next_raw(settlement.address, settlement.encode("expire", payment_id), CALL_GAS)
     stale = alpha.next_raw(settlement.address, instruct_by_quote, CALL_GAS)
-    # The second first, so that both can be executed at one time.
-    hashes = [send(network.validators[2].running, raw) for raw in (stale, expire)]
+    # The second first, so that both can be executed at one time; and while no engine makes a block, so that one
+    # which hears of the first from a peer does not begin before it has the second.
+    with network.engines_stopped():
+        for validator in network.validators:
+            hashes = [send(validator.running, raw) for raw in (stale, expire)]
     refused, expired = (network.await_receipt(transaction_hash) for transaction_hash in hashes)
     assert (expired["status"], refused["status"]) == ("0x1", "0x0")
     assert int(expired["blockNumber"], 16) == int(refused["blockNumber"], 16) == number + 1
