@@ -62,6 +62,9 @@ NODE_REGISTRY_IMPLEMENTATION_ADDRESS: Final = (0xD004).to_bytes(20, "big")
 CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS: Final = (0xD100).to_bytes(20, "big")
 """CurrencyToken behind every currency's proxy."""
 
+LIBRARY_ADDRESS_BY_NAME: Final[dict[str, bytes]] = {}
+"""Libraries that implementations call by delegation: code of who links them, at an address of its own."""
+
 
 class UnknownArtefact(LookupError):
     """No contract of that name is part of this distribution."""

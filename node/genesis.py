@@ -66,6 +66,7 @@ ACCOUNT_KINDS: Final[Mapping[str, int]] = {
     "operating": 2,
     "quoting": 3,
     "attesting": 4,
+    "officer": 5,
 }
 """Kinds of account as ParticipantRegistry numbers them."""
 
@@ -199,6 +200,8 @@ def _deployments(network: Network) -> Iterable[tuple[bytes, str, tuple[object, .
     registry = contracts.REGISTRY_ADDRESS
     settlement = contracts.SETTLEMENT_ADDRESS
     yield authority, "AccessManager", (network.operator,)
+    for library, address in contracts.LIBRARY_ADDRESS_BY_NAME.items():
+        yield address, library, ()
     yield contracts.REGISTRY_IMPLEMENTATION_ADDRESS, "ParticipantRegistry", ()
     yield contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS, "NodeRegistry", ()
     yield contracts.SETTLEMENT_IMPLEMENTATION_ADDRESS, "PaymentSettlement", ()

@@ -58,6 +58,7 @@ class AccountKind(Enum):
     OPERATING = 2
     QUOTING = 3
     ATTESTING = 4
+    OFFICER = 5
 
 
 @dataclass(frozen=True, slots=True)

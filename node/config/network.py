@@ -79,7 +79,7 @@ Role = Literal[
     "validator",
     "council",
 ]
-AccountKind = Literal["settlement", "operating", "quoting", "attesting"]
+AccountKind = Literal["settlement", "operating", "quoting", "attesting", "officer"]
 
 
 class _Strict(BaseModel):

@@ -15,13 +15,14 @@ interface IParticipantRegistry {
     }
 
     /// @notice What an account is for: settlement holds tokens, operating signs for the bridge, quoting signs FX
-    /// quotes, attesting signs reserve statements. An address has one kind, so an issuing key never attests.
+    /// quotes, attesting signs reserve statements, an officer is a person who governs. An address has one kind, so an issuing key never attests.
     enum AccountKind {
         None,
         Settlement,
         Operating,
         Quoting,
-        Attesting
+        Attesting,
+        Officer
     }
 
     struct AccountInput {
