@@ -163,6 +163,11 @@ class History:
         with self._store.read() as reader:
             return _header(reader, reader.head_number())
 
+    def head_number(self) -> int:
+        """Return the number of the newest block."""
+        with self._store.read() as reader:
+            return reader.head_number()
+
     def checkpoint(self) -> Checkpoint:
         """Return the consensus height and app_hash applied last."""
         with self._store.read() as reader:

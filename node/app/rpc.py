@@ -31,6 +31,7 @@ from node.permissions import Permissions
 from node.rpc.access import build_access
 from node.rpc.announcements import Announcements
 from node.rpc.health import Health
+from node.rpc.http_protocol import HttpProtocol
 from node.rpc.methods import Methods, View
 from node.rpc.methods.table import METHODS
 from node.rpc.server import Pages, Receive, Scope, Send, Server
@@ -111,7 +112,10 @@ def _run(
         report_readiness=Health(view.specification, view.history, client, view.clock).report,
         report_metrics=lambda: _report_metrics(client, process, metrics),
     )
-    methods = Methods(view)
+    submitter = link.Submitter(
+        link.socket_path(settings.data_directory), on_lost=lambda: _end_without_core(shutdown)
+    )
+    methods = Methods(view, submitter)
     face = Server(methods, pages, access, metrics, settings.limits)
     sockets = Sockets(methods, view, face, access, announcements, metrics)
     listener = listener or SharedListener(fileno=listen(settings.host, settings.port).detach())
@@ -158,6 +162,7 @@ def _server_config(face: Server, sockets: Sockets, settings: Settings) -> uvicor
 
     return uvicorn.Config(
         serve,
+        http=HttpProtocol,
         ws=SocketProtocol,
         ws_max_size=limits.body_bytes_max,
         ws_per_message_deflate=False,
@@ -211,6 +216,10 @@ def _leave_samples(
 
 def _watch_core(client: link.Client, shutdown: Shutdown) -> None:
     client.closed.wait()
+    _end_without_core(shutdown)
+
+
+def _end_without_core(shutdown: Shutdown) -> None:
     shutdown.request(exit_code=EXIT_PEER_LOST, reason="the core process ended")
 
 

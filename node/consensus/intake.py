@@ -293,8 +293,8 @@ class Intake:
                 if self._store is not None:
                     self._store.put(entry.transaction_hash, now, entry.raw)
                 failpoint.visit(Failpoint.POOL_ADDED)
-            self._tell()
-            self._changed.notify_all()
+            if self._tell():
+                self._changed.notify_all()
         if self._store is not None and is_acknowledged:
             self._store.flush()
         return answers
@@ -308,15 +308,16 @@ class Intake:
                 self._pool.drop(entry.transaction_hash, now=now, detail=detail)
         self._tell()
 
-    def _tell(self) -> None:
-        """Hands on what happened to the pool, and strikes from the store what has left it."""
+    def _tell(self) -> bool:
+        """Hands on what happened to the pool, and strikes from the store what has left it; whether anything did."""
         events = self._pool.take_events()
         if not events:
-            return
+            return False
         for event in events:
             if event.dropped_for is not None:
                 self._strike(event.transaction_hash)
         self._listener(events)
+        return True
 
     def _refuse_kept(self, kept: KeptTransaction, refusal: NodeError) -> None:
         """Lets whoever asks for it know why it did not come back."""

@@ -1,6 +1,7 @@
 """The socket between the core and the RPC processes: messages, server, client.
 
-The core listens on a unix socket; each RPC process keeps one connection. What crosses: raw transactions to submit,
+The core listens on a unix socket; each RPC process keeps two connections: the `Client` of its threads, and the
+`Submitter` of its event loop, which wants no notices (`QUIET`). What crosses: raw transactions to submit,
 many in one frame, the questions only the pool can answer, filters, which the core holds (`node.filters`), the metrics
 of each process, and, unasked, the newest head and what happened to the pool. Everything else an RPC process reads for
 itself from the store.
@@ -27,6 +28,7 @@ from node.link.frames import Frame, Head, Kind
 from node.link.pool_codec import Submission
 from node.link.server import Intake, Server
 from node.link.socket_path import listen_privately, socket_path
+from node.link.submitter import Submitter
 
 __all__ = [
     "Board",
@@ -39,6 +41,7 @@ __all__ = [
     "Kind",
     "Server",
     "Submission",
+    "Submitter",
     "listen_privately",
     "socket_path",
 ]

@@ -46,6 +46,8 @@ class Kind(IntEnum):
     SUBMIT_MANY = 11
     STANDING = 12
     POOL_PAGE = 13
+    QUIET = 14
+    """This connection wants no notices; nothing answers it."""
     FILTER_INSTALL = 20
     FILTER_LOOK_UP = 21
     FILTER_ADVANCE = 22
@@ -128,6 +130,20 @@ def _decode_value(field: bytes) -> object:
             return field[1:].decode()
 
 
+def encode_frame(frame: Frame) -> bytes:
+    """A frame as it stands on the socket, its length first."""
+    payload = encode_rlp([encode_uint(frame.kind), encode_uint(frame.number), *frame.fields])
+    return len(payload).to_bytes(HEADER_BYTES, "big") + payload
+
+
+def decode_length(header: bytes) -> int:
+    """The bytes of the payload that follow a header, or `LinkFrameInvalid` where they are too many."""
+    length = int.from_bytes(header, "big")
+    if length > FRAME_BYTES_MAX:
+        raise LinkFrameInvalid(f"{length} bytes, at most {FRAME_BYTES_MAX}")
+    return length
+
+
 def decode_frame(payload: bytes) -> Frame:
     """The frame of an RLP payload, or `LinkFrameInvalid`."""
     try:
@@ -153,10 +169,10 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Sends a frame; one that cannot be sent whole ends the connection."""
-        payload = encode_rlp([encode_uint(frame.kind), encode_uint(frame.number), *frame.fields])
+        encoded = encode_frame(frame)
         try:
             with self._sending:
-                self._peer.sendall(len(payload).to_bytes(HEADER_BYTES, "big") + payload)
+                self._peer.sendall(encoded)
         except OSError:
             self.close()
 
@@ -165,10 +181,7 @@ class Connection:
         header = self._read_exactly(HEADER_BYTES)
         if header is None:
             return None
-        length = int.from_bytes(header, "big")
-        if length > FRAME_BYTES_MAX:
-            raise LinkFrameInvalid(f"{length} bytes, at most {FRAME_BYTES_MAX}")
-        payload = self._read_exactly(length)
+        payload = self._read_exactly(decode_length(header))
         return None if payload is None else decode_frame(payload)
 
     def close(self) -> None:

@@ -35,8 +35,8 @@ from node.pool import PooledTransaction, PoolEvent, PoolPage, PoolStatus, Standi
 from node.primitives import Address, Hash32, encode_uint
 from node.telemetry import get_logger
 
-CONNECTIONS_MAX = 16
-"""RPC processes on one core."""
+CONNECTIONS_MAX = 32
+"""Connections to one core: two of each RPC process."""
 
 SEND_SECONDS_MAX = 10
 SEND_TIMEOUT = struct.pack("@ll", SEND_SECONDS_MAX, 0)
@@ -157,6 +157,9 @@ class Server:
     def _serve(self, connection: Connection) -> None:
         try:
             while (frame := connection.receive()) is not None:
+                if frame.kind is Kind.QUIET:
+                    self._outboxes[connection].close()
+                    continue
                 answer = answer_samples(self._board, connection, frame)
                 connection.send(answer or answer_frame(self._intake, self.filters, frame))
         except LinkFrameInvalid as error:

@@ -49,6 +49,12 @@ class Dispatcher(Protocol):
     ) -> list[Json | WireError]:
         """What `dispatch` would give for each of these calls, in order. Never raises."""
 
+    async def dispatch_promptly(self, method: str, params: list[Json]) -> Json | WireError:
+        """What `dispatch` would give, in the event loop, for a call that `is_prompt`. Never raises."""
+
+    def is_prompt(self, method: str, params: list[Json]) -> bool:
+        """Whether the event loop makes a call by itself, without a thread."""
+
     def is_grouped(self, method: str) -> bool:
         """Whether successive calls of a batch to this method go to `dispatch_many` together."""
 
@@ -84,6 +90,23 @@ class Calls:
     ) -> list[Json | WireError]:
         """The results of calls that are answered together; each is asked of access control by itself."""
         return self._ask(method, calls, budget)
+
+    async def dispatch_promptly(self, method: str, params: list[Json]) -> Json | WireError:
+        """The result of a call that the event loop makes by itself. Never raises."""
+        began_at = time.monotonic_ns()
+        refusal = self._refusal_of(method)
+        if refusal is None:
+            self.admitted += 1
+            answer = await self.dispatcher.dispatch_promptly(method, params)
+        else:
+            answer = describe_error(refusal)
+        seconds = (time.monotonic_ns() - began_at) / NANOSECONDS
+        self._tell(method, [_outcome_of(answer, refusal)], seconds)
+        return answer
+
+    def is_prompt(self, method: str, params: list[Json]) -> bool:
+        """Whether the event loop makes a call by itself."""
+        return self.dispatcher.is_prompt(method, params)
 
     def is_grouped(self, method: str) -> bool:
         """Whether successive calls of it are better answered together."""

@@ -94,8 +94,23 @@ def answer_request(
     return b"".join(answers)
 
 
+def prompt_call(dispatcher: Dispatcher, request: Json | WireError) -> Call | None:
+    """The call of a request that has but one, which the event loop makes by itself; None for any other."""
+    if not isinstance(request, dict):
+        return None
+    call = _read_call(request)
+    is_prompt = call.fault is None and dispatcher.is_prompt(call.method, call.params)
+    return call if is_prompt else None
+
+
+async def answer_promptly(dispatcher: Dispatcher, call: Call) -> bytes:
+    """The answer to what `prompt_call` gave; empty where it wants none."""
+    result = await dispatcher.dispatch_promptly(call.method, call.params)
+    return encode_answer(_answer(call, result)) if call.wants_answer else b""
+
+
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """One call of a request; `fault` is set where it is none."""
 
     identifier: str | int | None
@@ -105,30 +120,30 @@ class _Call:
     fault: WireError | None = None
 
 
-def _read_call(request: Json) -> _Call:
+def _read_call(request: Json) -> Call:
     match request:
         case {"jsonrpc": "2.0", "method": str(method)}:
             identifier = request.get("id")
             params = request.get("params")
         case {"id": str() | int() as identifier}:
-            return _Call(identifier, fault=WireError(INVALID_REQUEST, "invalid request"))
+            return Call(identifier, fault=WireError(INVALID_REQUEST, "invalid request"))
         case _:
-            return _Call(None, fault=WireError(INVALID_REQUEST, "invalid request"))
+            return Call(None, fault=WireError(INVALID_REQUEST, "invalid request"))
     if not isinstance(identifier, str | int | None) or not isinstance(params, list | dict | None):
         fault = WireError(INVALID_REQUEST, "invalid request: id or params of a wrong type")
-        return _Call(None, fault=fault)
+        return Call(None, fault=fault)
     wants_answer = "id" in request
     if isinstance(params, dict):
         fault = WireError(
             INVALID_PARAMETERS, "non-array args: parameters are taken by position, in a list"
         )
-        return _Call(identifier, wants_answer, fault=fault)
-    return _Call(identifier, wants_answer, method, params or [])
+        return Call(identifier, wants_answer, fault=fault)
+    return Call(identifier, wants_answer, method, params or [])
 
 
-def _groups(dispatcher: Dispatcher, calls: Sequence[_Call]) -> Iterator[list[_Call]]:
+def _groups(dispatcher: Dispatcher, calls: Sequence[Call]) -> Iterator[list[Call]]:
     """The calls in order, those together that are answered together."""
-    group: list[_Call] = []
+    group: list[Call] = []
     for call in calls:
         if group and (group[0].method != call.method or not dispatcher.is_grouped(call.method)):
             yield group
@@ -138,7 +153,7 @@ def _groups(dispatcher: Dispatcher, calls: Sequence[_Call]) -> Iterator[list[_Ca
 
 
 def _results(
-    dispatcher: Dispatcher, group: Sequence[_Call], budget: Budget, refusal: WireError | None
+    dispatcher: Dispatcher, group: Sequence[Call], budget: Budget, refusal: WireError | None
 ) -> list[Json | WireError]:
     """One result for each call of a group."""
     first = group[0]
@@ -149,7 +164,7 @@ def _results(
     return dispatcher.dispatch_many(first.method, [call.params for call in group], budget)
 
 
-def _answer(call: _Call, result: Json | WireError) -> Json:
+def _answer(call: Call, result: Json | WireError) -> Json:
     if isinstance(result, WireError):
         return format_failure(call.identifier, result)
     return {"jsonrpc": "2.0", "id": call.identifier, "result": result}

@@ -1,19 +1,20 @@
 """The HTTP face of the node: JSON-RPC 2.0 by POST, single or in batches, health, readiness and metrics by GET.
 
-A small ASGI application (for uvicorn). The event loop only reads and writes; each request body is answered in a
-bounded pool of threads, since every method may read the store, run the EVM or wait for the core process. Requests
-with a heavy call have a small pool of their own, and the pages have their own thread: neither a slow call nor a long
-line of them keeps anybody from being told how the node is. It knows nothing of Ethereum: methods come in as a
-`Dispatcher`, errors leave through its table.
+A small ASGI application (for uvicorn). The event loop reads, writes, and makes the few calls that hold it up less than
+a thread would (`Dispatcher.is_prompt`); any other request body is answered in a bounded pool of threads, since methods
+read the store, run the EVM or wait for the core process. Requests with a heavy call have a small pool of their own, and
+the pages have their own thread: neither a slow call nor a long line of them keeps anybody from being told how the node
+is. It knows nothing of Ethereum: methods come in as a `Dispatcher`, errors leave through its table.
 
 A request is refused in this order: it names another host (421); it is for another place or by another verb (404,
 405); its credentials are none or wrong (401); it is no JSON (415); too many wait or the process is ending (503); its
 body is too slow or too large (408, 413). Each call is then asked of access control by itself; where no call of a
 request may be made the status is 403 or 429. `/healthz` and `/readyz` need no credentials.
 
-Limits are those of `config.Limits`. A client that goes away takes its work with it. Only `application/json` is
-taken, so that no page in a browser can post here without asking first (`OPTIONS`), and only under a host name that
-is this machine's own, so that no name that somebody else resolves to this machine's address serves to ask.
+Limits are those of `config.Limits`. A client that goes away takes its work with it, except a call that took no thread.
+Only `application/json` is taken, so that no page in a browser can post here without asking first (`OPTIONS`), and only
+under a host name that is this machine's own, so that no name that somebody else resolves to this machine's address
+serves to ask.
 
 Source: JSON-RPC 2.0 specification; ASGI 3.0; Fetch standard (CORS).
 """
@@ -33,11 +34,14 @@ from node.rpc.access import METRICS, Access, Client, header_of
 from node.rpc.budget import Budget
 from node.rpc.calls import CallObserver, Calls, Dispatcher
 from node.rpc.envelope import (
+    Call,
+    answer_promptly,
     answer_request,
     decode_request,
     encode_answer,
     format_failure,
     has_heavy_call,
+    prompt_call,
 )
 from node.rpc.faults import INVALID_REQUEST, UNAVAILABLE, WireError, describe_error
 from node.rpc.json_value import Json
@@ -214,11 +218,16 @@ class Server:
         """Answers; gives the bytes of the answer."""
         budget = Budget.of_seconds(self._limits.request_seconds_max)
         calls = self.calls_of(client, self._dispatcher)
-        watcher = asyncio.create_task(_cancel_when_gone(receive, budget))
-        try:
-            answer = await self.answer_body(calls, body, budget)
-        finally:
-            watcher.cancel()
+        request = await self._decode(body)
+        call = self._prompt_call(calls, body, request)
+        if call is not None:
+            answer = await answer_promptly(calls, call)
+        else:
+            watcher = asyncio.create_task(_cancel_when_gone(receive, budget))
+            try:
+                answer = await self._answer_in_thread(calls, request, budget)
+            finally:
+                watcher.cancel()
         refusal = calls.only_refusal
         if refusal is not None and answer:
             await _send(send, _status_of(refusal), answer, _headers_of(refusal))
@@ -232,13 +241,31 @@ class Server:
         return Calls(dispatcher, client, self._observer, slow_seconds)
 
     async def answer_body(self, calls: Dispatcher, body: bytes, budget: Budget) -> bytes:
-        """The answer to one request, by the threads that its calls need; empty where it wants none."""
-        loop = asyncio.get_running_loop()
+        """The answer to one message, by the threads that its calls need, if any; empty where it wants none."""
+        request = await self._decode(body)
+        call = self._prompt_call(calls, body, request)
+        if call is not None:
+            return await answer_promptly(calls, call)
+        return await self._answer_in_thread(calls, request, budget)
+
+    async def _decode(self, body: bytes) -> Json | WireError:
         limits = self._limits
         if len(body) <= INLINE_BODY_BYTES_MAX:
-            request = decode_request(body, limits)
-        else:
-            request = await loop.run_in_executor(self._light, decode_request, body, limits)
+            return decode_request(body, limits)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._light, decode_request, body, limits)
+
+    def _prompt_call(
+        self, calls: Dispatcher, body: bytes, request: Json | WireError
+    ) -> Call | None:
+        """The call of a small request that needs no thread."""
+        return prompt_call(calls, request) if len(body) <= INLINE_BODY_BYTES_MAX else None
+
+    async def _answer_in_thread(
+        self, calls: Dispatcher, request: Json | WireError, budget: Budget
+    ) -> bytes:
+        limits = self._limits
+        loop = asyncio.get_running_loop()
         pool = self._heavy if has_heavy_call(calls, request) else self._light
         return await loop.run_in_executor(
             pool, lambda: answer_request(calls, request, budget, limits)

@@ -125,6 +125,14 @@ class SocketDispatcher:
         """What `dispatch` would give for each of these calls, in order. Never raises."""
         return self.methods.dispatch_many(method, calls, budget)
 
+    async def dispatch_promptly(self, method: str, params: list[Json]) -> Json | WireError:
+        """What `dispatch` would give, in the event loop. Never raises."""
+        return await self.methods.dispatch_promptly(method, params)
+
+    def is_prompt(self, method: str, params: list[Json]) -> bool:
+        """Whether the event loop makes a call by itself: none that subscribes."""
+        return self.methods.is_prompt(method, params)
+
     def is_grouped(self, method: str) -> bool:
         """Whether successive calls of a batch go to `dispatch_many` together: none that subscribes."""
         return self.methods.is_grouped(method)

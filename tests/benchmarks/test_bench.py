@@ -43,7 +43,12 @@ def test_a_quick_run_takes_every_figure_and_ends_with_right_balances(tmp_path: P
     assert transfers["wrong_balances"] == 0
     assert transfers["transfers_per_second"] > 0
     assert transfers["get_block_by_number_milliseconds"]["count"] > 0
-    assert set(figures["intake"]) == {"first_contact_in_batches", "in_batches", "one_by_one"}
+    assert set(figures["intake"]) == {
+        "first_contact_in_batches",
+        "in_batches",
+        "one_by_one",
+        "one_by_one_over_connections",
+    }
     assert figures["get_logs"]["address_and_event"]["found"] == 30
     assert figures["get_logs"]["address_and_payee"]["found"] == 1
     assert figures["stages"]["transfers"] == 300

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from node import errors
 from node.errors import MethodUnknown, NodeError, ParameterMissing, ParametersTooMany
+from node.link import Submitter
 from node.rpc.budget import Budget
 from node.rpc.faults import INTERNAL, WireError, describe_error
 from node.rpc.json_value import Json
 from node.rpc.methods.table import BATCHES, METHODS
+from node.rpc.methods.transactions import submit_promptly
 from node.rpc.methods.view import View, Watch
 from node.telemetry import get_logger
+
+SEND_RAW_TRANSACTION: Final = "eth_sendRawTransaction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,8 @@ class Methods:
     """The node's JSON-RPC methods. Implements `rpc.server.Dispatcher`; safe between threads."""
 
     view: View
+    submitter: Submitter | None = None
+    """What submits single transactions from the event loop; without it threads do."""
 
     def dispatch(self, method: str, params: list[Json], budget: Budget) -> Json | WireError:
         """The result of a call, or the error to answer with. Never raises."""
@@ -49,6 +56,27 @@ class Methods:
             describe_error(answer) if isinstance(answer, NodeError) else answer
             for answer in answers
         ]
+
+    async def dispatch_promptly(self, method: str, params: list[Json]) -> Json | WireError:
+        """What `dispatch` gives, in the event loop and without holding it up. Never raises."""
+        if self.submitter is None:
+            return WireError(INTERNAL, "internal error")
+        try:
+            return await submit_promptly(self.view, self.submitter, params[0])
+        except NodeError as error:
+            return describe_error(error)
+        except Exception:  # noqa: BLE001 - outermost loop: a fault of ours must not end the process
+            get_logger().exception("rpc_method_failed", method=method)
+            return WireError(INTERNAL, "internal error")
+
+    def is_prompt(self, method: str, params: list[Json]) -> bool:
+        """Whether the event loop makes a call by itself: it submits one transaction, a small one."""
+        return (
+            self.submitter is not None
+            and method == SEND_RAW_TRANSACTION
+            and len(params) == 1
+            and params[0] is not None
+        )
 
     def is_grouped(self, method: str) -> bool:
         """Whether successive calls of it are better answered together."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from node.block import Block
 from node.errors import DryRunTooLong, NodeError, NoKeysHeld, NotIncludedYet, Rejected
-from node.link import Submission
+from node.link import Submission, Submitter
 from node.primitives import Hash32
 from node.rpc.codec.format import TransactionPlace, format_data, format_receipt, format_transaction
 from node.rpc.codec.parse import (
@@ -87,6 +87,20 @@ def eth_send_raw_transaction(view: View, raw: Json) -> str:
     return answer
 
 
+async def submit_promptly(view: View, submitter: Submitter, raw: Json) -> str:
+    """Submits a signed transaction from the event loop, which nothing here holds up; its hash.
+
+    The check and the recovery of the sender, some 70 microseconds, are a fifth of what the loop does for the request
+    anyway, and less than it takes to hand them to a thread and back.
+    """
+    rules = view.specification.rules_at(view.history.head_number() + 1)
+    prepared = _prepare(view, raw, rules)
+    answer = await submitter.submit(prepared) if isinstance(prepared, Submission) else prepared
+    if isinstance(answer, NodeError):
+        raise answer
+    return format_data(answer)
+
+
 def eth_send_raw_transaction_sync(
     view: View, raw: Json, milliseconds: Json = None, *, watch: Watch
 ) -> JsonObject:
@@ -111,7 +125,7 @@ def eth_send_raw_transaction_sync(
 
 def send_raw_transactions(view: View, raws: Sequence[Json]) -> list[str | NodeError]:
     """Submits signed transactions in order, in one question to the core; for each its hash or its refusal."""
-    rules = view.specification.rules_at(view.history.head().number + 1)
+    rules = view.specification.rules_at(view.history.head_number() + 1)
     prepared = [_prepare(view, raw, rules) for raw in raws]
     submissions = [each for each in prepared if isinstance(each, Submission)]
     answers = iter(view.core.submit_many(submissions) if submissions else [])

@@ -290,6 +290,12 @@ class Answering:
     def dispatch_many(self, method: str, calls: Sequence[list[Any]], _budget: Budget) -> list[Any]:
         return [method] * len(calls)
 
+    async def dispatch_promptly(self, method: str, _params: list[Any]) -> Any:
+        return method
+
+    def is_prompt(self, method: str, _params: list[Any]) -> bool:
+        return method == "eth_sendRawTransaction"
+
     def is_grouped(self, method: str) -> bool:
         return method == "eth_sendRawTransaction"
 
@@ -305,6 +311,20 @@ def exchange(settings: Settings, method: str, path: str = "/", **request: Any) -
             answer = await client.request(method, path, **request)
         face.close()
         return answer
+
+    return asyncio.run(run())
+
+
+def exchange_in_a_row(settings: Settings, body: Any, count: int) -> list[httpx.Response]:
+    """The answers to one body that is posted so many times."""
+
+    async def run() -> list[httpx.Response]:
+        face = open_face(Answering(), lambda: {"status": "ready"}, settings=settings)
+        transport = httpx.ASGITransport(app=face)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answers = [await client.post("/", json=body, headers=AUTHORISED) for _ in range(count)]
+        face.close()
+        return answers
 
     return asyncio.run(run())
 
@@ -353,20 +373,24 @@ def test_calls_above_the_rate_are_answered_429() -> None:
     codes = [each.get("error", {}).get("code") for each in answered.json()]
     assert (answered.status_code, codes) == (200, [None, None, -32005])
     none = ClientSettings(token_sha256=digest(TOKEN), calls_per_second=1)
-
-    async def twice() -> list[httpx.Response]:
-        face = open_face(
-            Answering(), lambda: {"status": "ready"}, settings=face_settings(clients={"bank": none})
-        )
-        transport = httpx.ASGITransport(app=face)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            answers = [await client.post("/", json=call(), headers=AUTHORISED) for _ in range(2)]
-        face.close()
-        return answers
-
-    first, second = asyncio.run(twice())
+    first, second = exchange_in_a_row(face_settings(clients={"bank": none}), call(), 2)
     assert (first.status_code, second.status_code) == (200, 429)
     assert second.headers["retry-after"] == "1"
+
+
+def test_a_call_that_takes_no_thread_is_asked_of_access_control_as_any_other() -> None:
+    """N-95, N-177."""
+    submission = call("eth_sendRawTransaction", 7)
+    assert exchange(GUARDED, "POST", json=submission).status_code == 401
+    refused = exchange(GUARDED, "POST", json=submission, headers=AUTHORISED)
+    assert refused.status_code == 403
+    assert (refused.json()["id"], refused.json()["error"]["code"]) == (7, -32012)
+    limited = ClientSettings(token_sha256=digest(TOKEN), calls_per_second=1)
+    settings = face_settings(clients={"bank": limited})
+    first, second = exchange_in_a_row(settings, submission, 2)
+    assert (first.status_code, first.json()["result"]) == (200, "eth_sendRawTransaction")
+    assert (second.status_code, second.headers["retry-after"]) == (429, "1")
+    assert second.json()["error"]["code"] == -32005
 
 
 def test_health_needs_no_credentials_and_metrics_do() -> None:

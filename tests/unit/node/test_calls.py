@@ -31,6 +31,12 @@ class Answering:
     def dispatch_many(self, _method: str, calls: Sequence[list[Any]], _budget: Budget) -> list[Any]:
         return [self.answer] * len(calls)
 
+    async def dispatch_promptly(self, _method: str, _params: list[Any]) -> Any:
+        return self.answer
+
+    def is_prompt(self, method: str, _params: list[Any]) -> bool:
+        return method == "eth_sendRawTransaction"
+
     def is_grouped(self, method: str) -> bool:
         return method == "eth_sendRawTransaction"
 

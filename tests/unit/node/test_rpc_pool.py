@@ -5,6 +5,7 @@ Cites docs/spec/node.md by number.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -14,10 +15,13 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from node.engine import SkipReason
+from node.errors import InvariantBroken
+from node.link import Server, Submitter, socket_path
 from node.pool.pool import WAITING_SECONDS_MAX
 from node.primitives import keccak
 from node.rpc.budget import Budget
 from node.rpc.faults import WireError
+from node.rpc.methods import Methods
 from node.rpc.methods import pool as pool_methods
 from support.core import Core, open_core, suspension_of
 from support.settlement_network import ALPHA, BETA, GENESIS_TIME, OPERATOR
@@ -252,6 +256,61 @@ def test_a_batch_of_submissions_is_answered_call_by_call(core: Core) -> None:
         core.methods.dispatch_many("eth_chainId", [[], []], Budget.of_seconds(9))
         == [ask(core, "eth_chainId")] * 2
     )
+
+
+def test_the_event_loop_submits_as_a_thread_would(tmp_path: Path, core: Core) -> None:
+    """N-177."""
+    good = [text_of(Draft(nonce=nonce).signed_by(SENDER)) for nonce in (0, 1)]
+    raws: list[Any] = [
+        *(good[0], 7, "0xzz", text_of(b"junk"), text_of(Draft(chain_id=1).signed_by(SENDER))),
+        *(text_of(Draft().signed_by(ALICE)), good[1], good[1]),
+    ]
+    faults: list[InvariantBroken] = []
+    place = socket_path(tmp_path)
+    server = Server(place, core.intake, faults.append)
+    server.start()
+
+    async def submit() -> list[Any]:
+        submitter = Submitter(place)
+        methods = Methods(core.view, submitter)
+        assert all(methods.is_prompt("eth_sendRawTransaction", [raw]) for raw in raws)
+        answers = await asyncio.gather(
+            *(methods.dispatch_promptly("eth_sendRawTransaction", [raw]) for raw in raws)
+        )
+        submitter.close()
+        return answers
+
+    answers = asyncio.run(submit())
+    server.close()
+    assert [each for each in answers if isinstance(each, str)] == [
+        text_of(keccak(bytes.fromhex(raw[2:]))) for raw in good
+    ]
+    in_threads = core.methods.dispatch_many(
+        "eth_sendRawTransaction", [[raw] for raw in raws[1:]], Budget.of_seconds(60)
+    )
+    assert answers[1:6] == in_threads[:5]
+    assert answers[7] == in_threads[6]
+    assert faults == []
+
+
+def test_only_one_submission_in_order_takes_no_thread(tmp_path: Path, core: Core) -> None:
+    """N-177."""
+    assert not core.methods.is_prompt("eth_sendRawTransaction", ["0x"])
+    server = Server(socket_path(tmp_path), core.intake, print)
+    server.start()
+    submitter = Submitter(socket_path(tmp_path))
+    methods = Methods(core.view, submitter)
+    assert methods.is_prompt("eth_sendRawTransaction", ["0x"])
+    for method, params in (
+        ("eth_sendRawTransaction", []),
+        ("eth_sendRawTransaction", [None]),
+        ("eth_sendRawTransaction", ["0x", "0x"]),
+        ("eth_sendRawTransactionSync", ["0x"]),
+        ("eth_chainId", []),
+    ):
+        assert not methods.is_prompt(method, list(params))
+    submitter.close()
+    server.close()
 
 
 def test_a_submission_may_wait_for_its_receipt(core: Core) -> None:

@@ -16,7 +16,7 @@ from node.config import Limits
 from node.rpc.budget import Budget
 from node.rpc.envelope import answer_request, decode_request
 from node.rpc.faults import WireError
-from node.rpc.server import Server
+from node.rpc.server import INLINE_BODY_BYTES_MAX, Server
 from support.rpc_face import open_face
 
 LIMITS = Limits()
@@ -47,6 +47,13 @@ class Echo:
     def dispatch_many(self, method: str, calls: Sequence[list[Any]], budget: Budget) -> list[Any]:
         self.calls.append(f"{method} x {len(calls)}")
         return [self.dispatch(method, params, budget) for params in calls]
+
+    async def dispatch_promptly(self, method: str, params: list[Any]) -> Any:
+        self.calls.append(f"{method} in {threading.current_thread().name}")
+        return params
+
+    def is_prompt(self, method: str, params: list[Any]) -> bool:
+        return method == "prompt" and len(params) == 1
 
     def is_grouped(self, method: str) -> bool:
         return method == "grouped"
@@ -313,6 +320,15 @@ class Client:
         self.sent.append(event)
 
 
+async def answered(server: Server, body: object) -> Any:
+    """The answer to one body; None where it wants none."""
+    client = Client()
+    client.post(body)
+    await client.ask(server)
+    content = client.sent[1]["body"]
+    return json.loads(content) if content else None
+
+
 def served(work: Callable[[Server, Echo], Awaitable[None]]) -> None:
     """Runs a scenario against a server."""
     echo = Echo()
@@ -339,6 +355,32 @@ def test_a_body_announced_above_the_limit_is_refused_unread() -> None:
         assert await Client(content_length=str(LIMITS.body_bytes_max + 1)).ask(server) == 413
 
     served(scenario)
+
+
+def test_a_prompt_call_takes_no_thread_unless_it_is_large_or_in_a_batch() -> None:
+    """N-177."""
+    here = threading.current_thread().name
+
+    async def work(server: Server, echo: Echo) -> None:
+        large = call("prompt", params=["c" * INLINE_BODY_BYTES_MAX])
+        answers = [
+            await answered(server, body)
+            for body in (
+                call("prompt", params=["a"]),
+                {"jsonrpc": "2.0", "method": "prompt", "params": ["b"]},
+                large,
+                [call("prompt", params=["d"])],
+                call("prompt", params=["e", "f"]),
+            )
+        ]
+        assert answers[0] == {"jsonrpc": "2.0", "id": 1, "result": ["a"]}
+        assert answers[1] is None
+        assert answers[2]["result"] == large["params"]
+        assert answers[3] == [{"jsonrpc": "2.0", "id": 1, "result": ["d"]}]
+        assert answers[4]["result"] == ["e", "f"]
+        assert echo.calls == [f"prompt in {here}"] * 2 + ["prompt"] * 3
+
+    served(work)
 
 
 def test_work_ends_with_the_client_that_asked_for_it() -> None:
