@@ -899,6 +899,18 @@ class QuotesExhausted(Unavailable):
     limit: int
 
 
+# Liquidity
+
+
+@dataclass(eq=False)
+class QueuesInvalid(Rejected):
+    """Waiting items, queues or balances that no state of the settlement contract could have."""
+
+    code = "queues_invalid"
+    message = "the waiting items are not well formed: {fault}"
+    fault: str
+
+
 # Central bank
 
 

@@ -44,7 +44,7 @@ INTEGER_ONLY_MODULES = (
     "bridge/ledger.py",
     "bridge/payment.py",
     "bridge/fx.py",
-    "bridge/liquidity.py",
+    "bridge/liquidity",
     "bridge/iso20022",
 )
 
