@@ -64,7 +64,7 @@ def genesis(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_sender_keeps_its_order_and_each_transaction_its_own_answer(
     tmp_path: Path, genesis: Path
 ) -> None:
-    """N-177."""
+    """N-180."""
     lines = [signed(ALPHA.operating), signed(ALICE), signed(BETA.operating), [b"junk"] * COUNT]
     with running_node(genesis, tmp_path / "data") as node:
         taken, refused, also_taken, junk = send_on_connections(node, lines)
@@ -85,7 +85,7 @@ def test_each_sender_keeps_its_order_and_each_transaction_its_own_answer(
 
 
 def test_what_was_answered_outlives_a_core_that_is_killed(tmp_path: Path, genesis: Path) -> None:
-    """N-72, N-177. They wait behind a gap, so that only the pool has them."""
+    """N-72, N-180. They wait behind a gap, so that only the pool has them."""
     waiting = [signed(key)[1:] for key in (ALPHA.operating, BETA.operating)]
     with running_node(genesis, tmp_path / "data") as node:
         for answers in send_on_connections(node, waiting):
@@ -98,7 +98,7 @@ def test_what_was_answered_outlives_a_core_that_is_killed(tmp_path: Path, genesi
 def test_a_core_that_stands_still_is_unavailable_and_nothing_waits_for_ever(
     tmp_path: Path, genesis: Path
 ) -> None:
-    """N-177."""
+    """N-180."""
     lines = [[raw] for raw in signed(ALPHA.operating, 4)]
     with running_node(genesis, tmp_path / "data") as node:
         node.process.send_signal(signal.SIGSTOP)

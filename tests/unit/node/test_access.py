@@ -379,7 +379,7 @@ def test_calls_above_the_rate_are_answered_429() -> None:
 
 
 def test_a_call_that_takes_no_thread_is_asked_of_access_control_as_any_other() -> None:
-    """N-95, N-177."""
+    """N-95, N-180."""
     submission = call("eth_sendRawTransaction", 7)
     assert exchange(GUARDED, "POST", json=submission).status_code == 401
     refused = exchange(GUARDED, "POST", json=submission, headers=AUTHORISED)

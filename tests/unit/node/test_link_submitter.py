@@ -103,7 +103,7 @@ async def entered(core: Gate) -> None:
 def test_what_comes_in_one_turn_or_while_the_core_is_busy_crosses_together_in_order(
     tmp_path: Path, core: Gate, server: Server
 ) -> None:
-    """N-177."""
+    """N-180."""
     del server
 
     async def scenario(connected: Submitter) -> None:
@@ -121,7 +121,7 @@ def test_what_comes_in_one_turn_or_while_the_core_is_busy_crosses_together_in_or
 def test_the_refusal_of_one_does_not_touch_those_that_crossed_with_it(
     tmp_path: Path, core: Gate, server: Server
 ) -> None:
-    """N-177."""
+    """N-180."""
     del server
     core.let.release()
 
@@ -174,7 +174,7 @@ def test_more_than_a_frame_holds_takes_several(tmp_path: Path, core: Gate, serve
 def test_a_core_that_goes_away_is_unavailable_to_all_who_wait_and_who_come_later(
     tmp_path: Path, core: Gate, server: Server
 ) -> None:
-    """N-177."""
+    """N-180."""
     losses: list[str] = []
 
     async def scenario(connected: Submitter) -> None:
@@ -195,7 +195,7 @@ def test_a_core_that_goes_away_is_unavailable_to_all_who_wait_and_who_come_later
 def test_a_silent_core_is_given_up_and_its_late_answer_is_nobodys(
     tmp_path: Path, core: Gate, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """N-177."""
+    """N-180."""
     del server
     monkeypatch.setattr(submitter, "REPLY_SECONDS_MAX", 0.01)
 
@@ -216,7 +216,7 @@ def test_a_silent_core_is_given_up_and_its_late_answer_is_nobodys(
 def test_it_is_told_no_notices_and_not_cut_off_for_reading_none(
     tmp_path: Path, core: Gate, server: Server
 ) -> None:
-    """N-177."""
+    """N-180."""
     core.let.release(100)
 
     async def scenario(connected: Submitter) -> None:

@@ -259,7 +259,7 @@ def test_a_batch_of_submissions_is_answered_call_by_call(core: Core) -> None:
 
 
 def test_the_event_loop_submits_as_a_thread_would(tmp_path: Path, core: Core) -> None:
-    """N-177."""
+    """N-180."""
     good = [text_of(Draft(nonce=nonce).signed_by(SENDER)) for nonce in (0, 1)]
     raws: list[Any] = [
         *(good[0], 7, "0xzz", text_of(b"junk"), text_of(Draft(chain_id=1).signed_by(SENDER))),
@@ -294,7 +294,7 @@ def test_the_event_loop_submits_as_a_thread_would(tmp_path: Path, core: Core) ->
 
 
 def test_only_one_submission_in_order_takes_no_thread(tmp_path: Path, core: Core) -> None:
-    """N-177."""
+    """N-180."""
     assert not core.methods.is_prompt("eth_sendRawTransaction", ["0x"])
     server = Server(socket_path(tmp_path), core.intake, print)
     server.start()

@@ -358,7 +358,7 @@ def test_a_body_announced_above_the_limit_is_refused_unread() -> None:
 
 
 def test_a_prompt_call_takes_no_thread_unless_it_is_large_or_in_a_batch() -> None:
-    """N-177."""
+    """N-180."""
     here = threading.current_thread().name
 
     async def work(server: Server, echo: Echo) -> None:
