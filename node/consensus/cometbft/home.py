@@ -29,7 +29,7 @@ from node.consensus.application import BLOCK_BYTES_MAX
 from node.errors import KeyUnusable
 from node.membership import VALIDATOR_POWER, ValidatorKey
 from node.primitives import Address, Hash32, address_of_public_key
-from node.signer import write_secret
+from node.signer import read_secret, write_secret
 
 KEY_TYPE: Final = "secp256k1eth"
 EVIDENCE_BYTES_MAX: Final = 250_000
@@ -243,11 +243,12 @@ def _address_of(public_key: bytes) -> Address:
 
 
 def _read_key(path: Path, member: str) -> bytes:
+    if not path.exists():
+        raise KeyUnusable(str(path), "it is missing: `node network keys` makes it")
+    text = read_secret(path)
     try:
-        return base64.b64decode(json.loads(path.read_bytes())[member]["value"], validate=True)
-    except FileNotFoundError as error:
-        raise KeyUnusable(str(path), "it is missing: `node network keys` makes it") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return base64.b64decode(json.loads(text)[member]["value"], validate=True)
+    except (ValueError, KeyError, TypeError) as error:
         raise KeyUnusable(str(path), "it is no key file of the consensus engine") from error
 
 

@@ -122,6 +122,15 @@ def test_a_key_file_that_is_none_is_refused(tmp_path: Path, broken: str) -> None
         read_keys(tmp_path / "engine")
 
 
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, secret: str) -> None:
+    """N-152."""
+    make_node_keys(tmp_path)
+    (tmp_path / secret).chmod(0o640)
+    with pytest.raises(KeyUnusable, match="others than its owner"):
+        read_keys(tmp_path / "engine")
+
+
 def test_a_home_without_keys_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(KeyUnusable, match="node network keys"):
         read_keys(tmp_path / "engine")
