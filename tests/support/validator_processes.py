@@ -94,22 +94,22 @@ class Validator:
         assert self.node is not None
         return self.node
 
-    def spawn(self, failpoint: Failpoint | None = None) -> subprocess.Popen[str]:
-        """A process of it that has just begun, and dies at a failpoint."""
-        dying = {FAILPOINT_VARIABLE: str(failpoint), ALLOWED_VARIABLE: "yes"} if failpoint else {}
+    def spawn(self, failpoint: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """A process of it that has just begun; it, or its engine, dies where a variable says."""
+        dying = {**failpoint, ALLOWED_VARIABLE: "yes"} if failpoint else {}
         arguments = (
             *("--config", str(self.directory / "node.toml")),
             *("--port", str(free_port()), "--log-level", "info"),
         )
         return spawn_node(arguments, self.log, dying)
 
-    def start(self) -> None:
+    def start(self, failpoint: Mapping[str, str] | None = None) -> None:
         """Starts it and waits until it serves."""
-        self.node = await_ready(self.spawn(), self.log, FINAL_SECONDS_MAX)
+        self.node = await_ready(self.spawn(failpoint), self.log, FINAL_SECONDS_MAX)
 
     def die_at(self, failpoint: Failpoint, meanwhile: Callable[[], object]) -> int:
         """Starts it to die at a failpoint, with something done meanwhile, again and again; its exit code."""
-        process = self.spawn(failpoint)
+        process = self.spawn({FAILPOINT_VARIABLE: str(failpoint)})
         assert process.stdout is not None
         process.stdout.close()
         deadline = time.monotonic() + FINAL_SECONDS_MAX

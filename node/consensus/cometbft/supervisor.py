@@ -14,17 +14,19 @@ does nothing more: it is ended and started again like one that died.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from node.consensus.cometbft.engine_log import LINE_BYTES_MAX, EngineLog
 from node.errors import EngineBinaryMissing, EngineVersionUnsupported
+from node.failpoint import ALLOWED_VARIABLE
 from node.telemetry import get_logger
 
 BINARY_NAME: Final = "corridor-engine"
@@ -35,6 +37,9 @@ COMETBFT_VERSION: Final = "v0.40.0"
 """The version whose messages, files and answers this package is written for."""
 
 VERSION_SECONDS_MAX: Final = 10
+ENGINE_FAILPOINT_VARIABLE: Final = "FAIL_TEST_INDEX"
+"""Has CometBFT's code end its process at a point of a block, by number."""
+
 FAILURES_MAX: Final = 5
 """Failures alike in a row, each sooner than `well_seconds` after its start, after which the engine is given up."""
 
@@ -83,6 +88,16 @@ def check_version(binary: Path) -> None:
     if found != COMETBFT_VERSION:
         found = found if isinstance(found, str) else "no version"
         raise EngineVersionUnsupported(str(binary), expected=COMETBFT_VERSION, found=found)
+
+
+def engine_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the engine inherits of this process's: CometBFT's failpoints only where ours are allowed."""
+    is_allowed = environment.get(ALLOWED_VARIABLE) == "yes"
+    return {
+        name: value
+        for name, value in environment.items()
+        if is_allowed or name != ENGINE_FAILPOINT_VARIABLE
+    }
 
 
 class Supervisor:
@@ -161,6 +176,7 @@ class Supervisor:
             self._log.begin_process()
             self._child = subprocess.Popen(
                 self._command,
+                env=engine_environment(os.environ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

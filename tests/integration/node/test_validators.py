@@ -25,6 +25,7 @@ from eth_abi.abi import decode
 import contracts
 from node.chain import CODE_INCLUDED
 from node.consensus.application import encode_time_record
+from node.consensus.cometbft.supervisor import ENGINE_FAILPOINT_VARIABLE
 from node.failpoint import Failpoint
 from node.membership import VALIDATOR_POWER
 from node.primitives import keccak
@@ -64,6 +65,9 @@ CRASH_POINTS: Final = (
     Failpoint.BLOCK_WRITTEN,
     Failpoint.COMMITTED,
 )
+ENGINE_CRASH_POINTS: Final = range(12) if IS_FULL else (2, 5, 8)
+"""CometBFT counts its own failpoints from the start of its process: some ten in the making of a block."""
+
 CALL_GAS: Final = 3_000_000
 
 
@@ -202,6 +206,29 @@ def test_a_core_killed_at_each_point_of_a_block_comes_back_with_the_same_chain(
             lambda: network.await_receipt(send(witnesses[0].running, alpha.next_raw()), witnesses),
         )
         assert code == -signal.SIGKILL, failpoint
+    victim.start()
+    network.await_receipt(send(victim.running, alpha.next_raw()))
+    network.check_agreement()
+
+
+def test_an_engine_that_dies_at_any_point_of_a_block_comes_back_with_the_same_chain(
+    network: ValidatorNetwork, alpha: Sender
+) -> None:
+    """N-132, N-149, N-176."""
+    *witnesses, victim = network.validators
+    victim.stop()
+    for point in ENGINE_CRASH_POINTS:
+        known = len(victim.events("engine_failed"))
+        victim.start({ENGINE_FAILPOINT_VARIABLE: str(point)})
+
+        def has_died(known: int = known) -> bool:
+            network.await_receipt(send(witnesses[0].running, alpha.next_raw()), witnesses)
+            return len(victim.events("engine_failed")) > known
+
+        await_that(f"the engine comes to its point {point}", has_died)
+        failed = victim.events("engine_failed")[known]
+        assert failed["fault"] == f"*** fail-test {point} ***"
+        victim.running.kill()
     victim.start()
     network.await_receipt(send(victim.running, alpha.next_raw()))
     network.check_agreement()

@@ -22,6 +22,7 @@ from structlog.testing import capture_logs
 
 from node.consensus.cometbft.supervisor import (
     COMETBFT_VERSION,
+    ENGINE_FAILPOINT_VARIABLE,
     FAILURES_MAX,
     Patience,
     Supervisor,
@@ -29,6 +30,7 @@ from node.consensus.cometbft.supervisor import (
     find_engine,
 )
 from node.errors import EngineBinaryMissing, EngineVersionUnsupported
+from node.failpoint import ALLOWED_VARIABLE
 
 QUICK = Patience(
     pause_seconds_min=0.01, pause_seconds_max=0.02, well_seconds=60, stop_seconds_max=5
@@ -88,6 +90,23 @@ def test_the_engine_is_started_with_its_home_and_tied_to_its_parent(tmp_path: Pa
         assert starts(tmp_path) == [f"start --home {tmp_path / 'home'} --with-parent"]
         assert supervisor.is_running
     assert not supervisor.is_running
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [("", "None"), ("yes", "7")])
+def test_no_stray_variable_ends_the_engine_in_the_midst_of_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, expected: str
+) -> None:
+    """N-130. CometBFT obeys it wherever it is set."""
+    monkeypatch.setenv(ENGINE_FAILPOINT_VARIABLE, "7")
+    monkeypatch.setenv(ALLOWED_VARIABLE, allowed)
+    found = tmp_path / "found"
+    code = (
+        f"import os; open({str(found)!r}, 'w').write(str(os.environ.get('FAIL_TEST_INDEX')))\n"
+        f"os.rename({str(found)!r}, {str(found) + '.whole'!r})\n{LIVING}"
+    )
+    with supervised(tmp_path, code):
+        wait_until(found.with_suffix(".whole").exists)
+    assert found.with_suffix(".whole").read_text() == expected
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
