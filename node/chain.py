@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from node.admission import Admission, check_means
 from node.block import Block, Header
@@ -39,6 +39,9 @@ from node.transaction import CheckedTransaction
 
 CODE_INCLUDED = 0
 """Result of a transaction that is in the block, reverted or not."""
+
+CONNECTIONS_MAX: Final = 1_000
+"""Answers about nodes that are remembered; anybody who can dial may name as many as they like."""
 
 
 class Clock(Protocol):
@@ -105,6 +108,8 @@ class Chain:
         self._consensus_chain_id = consensus_chain_id(specification.chain_id, genesis_hash)
         self._tip = self._stored_tip()
         self._execution: Execution | None = None
+        self._connections: tuple[Hash32, dict[bytes, bool]] = (self._tip.header.hash, {})
+        """By which block, and who may connect by it."""
 
     @property
     def tip(self) -> Tip:
@@ -151,9 +156,17 @@ class Chain:
         return self._membership.validators(env, header.state_root)
 
     def may_connect(self, node_id: bytes) -> bool:
-        """Whether the newest state lets a node connect."""
-        parent = self._parent_state(self._tip.header.timestamp)
-        return self._membership.may_connect(node_id, parent.env, parent.root)
+        """Whether the newest state lets a node connect; remembered until the next block, for who is refused insists."""
+        tip, (block_hash, answers) = self._tip, self._connections
+        if block_hash != tip.header.hash or len(answers) >= CONNECTIONS_MAX:
+            answers = {}
+            self._connections = (tip.header.hash, answers)
+        answer = answers.get(node_id)
+        if answer is None:
+            env = self._env_after(tip.header, tip.header.timestamp, tip.ancestor_hashes)
+            answer = self._membership.may_connect(node_id, env, tip.header.state_root)
+            answers[node_id] = answer
+        return answer
 
     def check(self, raw: bytes, *, timestamp: int) -> CheckedTransaction:
         """The transaction, if it may enter a block from the newest state on, now or after a gap; see `Admission`."""

@@ -116,14 +116,16 @@ class Core:
 
     def another_node(self, state: StateValues, clock: MovableClock | None = None) -> Application:
         """Another node where this one stands, over the same stores, that remembers nothing."""
-        engine = PyEvmEngine(state)
-        chain = Chain(
+        return Application(self.another_chain(PyEvmEngine(state)), clock or self.clock)
+
+    def another_chain(self, engine: PyEvmEngine) -> Chain:
+        """The chain where this node stands, over the same chain store and another engine."""
+        return Chain(
             store=self.store,
             engine=engine,
             specification=self.specification,
             permissions=Permissions(engine),
         )
-        return Application(chain, clock or self.clock)
 
     def finalize(self, *entries: bytes) -> tuple[int, ...]:
         """Decides and commits one height over any bytes; the results' codes."""

@@ -26,7 +26,7 @@ from typing import Final, Protocol
 
 from node import failpoint
 from node.chain import CODE_INCLUDED, Tip
-from node.consensus.application import Application, FinalizedBlock
+from node.consensus.application import Application, FinalizedBlock, decode_time_record
 from node.consensus.cometbft import abci_pb2 as abci
 from node.consensus.cometbft.grammar import Grammar
 from node.consensus.cometbft.home import KEY_TYPE
@@ -266,9 +266,8 @@ class Face:
         self._held.discard(hashes)
         if not entries:
             return
-        outcomes = list(zip(hashes, entries, finalized.results, strict=True))[
-            1:
-        ]  # behind the time record
+        records = decode_time_record(entries[0]) is not None
+        outcomes = list(zip(hashes, entries, finalized.results, strict=True))[records:]
         included = [
             self._intake.entry_of(transaction_hash, raw)
             for transaction_hash, raw, result in outcomes

@@ -71,31 +71,34 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection.makefile("rwb", buffering=BUFFER_BYTES) as stream:
-                _converse(self._face.open(), cast(BinaryIO, stream))
+                self._converse(self._face.open(), cast(BinaryIO, stream))
         except OSError:
             pass  # the engine has ended; its supervisor sees to that
         except EngineMessageInvalid as fault:
-            get_logger().error("engine_message_invalid", reason=fault.reason)
-            self._on_fault(fault)
-        except BaseException as fault:  # noqa: BLE001 - outermost loop of its thread
-            get_logger().exception("engine_question_failed")
-            self._on_fault(fault)
+            self._take_fault(fault)
         finally:
             with self._lock:
                 self._connections.discard(connection)
             connection.close()
 
+    def _converse(self, conversation: Conversation, stream: BinaryIO) -> None:
+        """Answers until the connection ends, or a question meets a fault, of which engine and node are told."""
+        while (request := read_request(stream)) is not None:
+            try:
+                response = conversation.answer(request)
+            except BaseException as fault:  # noqa: BLE001 - outermost loop of its thread
+                self._take_fault(fault)
+                told = str(fault) if isinstance(fault, NodeError) else "internal error"
+                write_response(stream, abci.Response(exception=abci.ExceptionResponse(error=told)))
+                stream.flush()
+                return
+            write_response(stream, response)
+            if request.HasField("flush"):
+                stream.flush()
 
-def _converse(conversation: Conversation, stream: BinaryIO) -> None:
-    """Answers until the connection ends; raises what a question met, after telling the engine."""
-    while (request := read_request(stream)) is not None:
-        try:
-            response = conversation.answer(request)
-        except BaseException as fault:
-            told = str(fault) if isinstance(fault, NodeError) else "internal error"
-            write_response(stream, abci.Response(exception=abci.ExceptionResponse(error=told)))
-            stream.flush()
-            raise
-        write_response(stream, response)
-        if request.HasField("flush"):
-            stream.flush()
+    def _take_fault(self, fault: BaseException) -> None:
+        if isinstance(fault, EngineMessageInvalid):
+            get_logger().error("engine_message_invalid", reason=fault.reason)
+        else:
+            get_logger().error("engine_question_failed", exc_info=fault)
+        self._on_fault(fault)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.chain import Tip
+import contracts
+from node.chain import CONNECTIONS_MAX
 from node.consensus.application import TIME_RECORD_PREFIX
 from node.consensus.cometbft import abci_pb2 as abci
-from node.consensus.cometbft.face import Conversation, Face, Held
 from node.consensus.cometbft.framing import (
     MESSAGE_BYTES_MAX,
     encode_length,
@@ -24,8 +23,7 @@ from node.consensus.cometbft.framing import (
     write_response,
 )
 from node.consensus.cometbft.relay import AGAIN_SECONDS, HELD_MAX, Relay
-from node.consensus.cometbft.snapshots import SnapshotFace
-from node.consensus.observer import Unobserved
+from node.engine import PyEvmEngine
 from node.errors import (
     ConsensusOutOfOrder,
     EngineMessageInvalid,
@@ -33,10 +31,10 @@ from node.errors import (
     GenesisMismatch,
 )
 from node.primitives import Address, keccak
-from node.snapshot import Shelf
 from node.store import Misbehaviour
-from support.core import Core, open_core, suspension_of
-from support.settlement_network import ALPHA, BETA
+from support.core import suspension_of
+from support.engine_face import Engine, open_engine
+from support.settlement_network import ALPHA, BETA, OPERATOR
 from support.transactions import ALICE, Draft
 from support.validator_network import (
     HOUSES,
@@ -45,83 +43,6 @@ from support.validator_network import (
     validator_key,
     validator_network_file,
 )
-
-
-@dataclass(slots=True)
-class Told:
-    """Who is told what became durable."""
-
-    heights: list[tuple[int, bool]] = field(default_factory=list)
-    misbehaviours: list[Misbehaviour] = field(default_factory=list)
-
-    def on_height(self, tip: Tip, *, is_block: bool) -> None:
-        self.heights.append((tip.height, is_block))
-
-    def on_misbehaviour(self, misbehaviour: Misbehaviour) -> None:
-        self.misbehaviours.append(misbehaviour)
-
-
-@dataclass(slots=True)
-class Engine:
-    """An engine of consensus on one node: it asks in the order of the grammar, or as a test says."""
-
-    core: Core
-    held: Held
-    told: Told
-    face: Face
-    conversation: Conversation
-
-    def ask(self, **request: Any) -> Any:
-        """What one question gives."""
-        asked = abci.Request(**request)
-        answer = self.conversation.answer(asked)
-        assert answer.WhichOneof("value") == asked.WhichOneof("value")
-        return getattr(answer, str(answer.WhichOneof("value")))
-
-    def check(self, raw: bytes, *, again: bool = False) -> Any:
-        kind = abci.CheckTxRequest.RECHECK if again else abci.CheckTxRequest.NEW
-        return self.ask(check_tx=abci.CheckTxRequest(tx=raw, type=kind))
-
-    def prepare(self, *raws: bytes, bytes_max: int = 1_000_000) -> list[bytes]:
-        request = abci.PrepareProposalRequest(
-            txs=raws, max_tx_bytes=bytes_max, height=self.next_height
-        )
-        return list(self.ask(prepare_proposal=request).txs)
-
-    def is_accepted(self, *entries: bytes) -> bool:
-        request = abci.ProcessProposalRequest(txs=entries, height=self.next_height)
-        status = self.ask(process_proposal=request).status
-        return bool(status == abci.ProcessProposalResponse.ACCEPT)
-
-    def finalize(self, *entries: bytes, **more: Any) -> Any:
-        request = abci.FinalizeBlockRequest(txs=entries, height=self.next_height, **more)
-        return self.ask(finalize_block=request)
-
-    def decide(self, *entries: bytes) -> Any:
-        """Finalizes and commits a height."""
-        finalized = self.finalize(*entries)
-        self.ask(commit=abci.Empty())
-        return finalized
-
-    @property
-    def next_height(self) -> int:
-        return self.core.application.info().last_height + 1
-
-
-def open_engine(directory: Path, network: dict[str, Any] | None = None) -> Engine:
-    core = open_core(directory, network)
-    held, told = Held(), Told()
-    shelf = Shelf(directory / "snapshots")
-    snapshots = SnapshotFace(
-        core.application,
-        shelf,
-        core.state,
-        core.store,
-        lambda _: None,
-        core.application.validators(),
-    )
-    face = Face(core.application, core.intake, held, told, Unobserved(), snapshots)
-    return Engine(core, held, told, face, face.open())
 
 
 @pytest.fixture
@@ -237,6 +158,17 @@ def test_whatever_is_decided_is_executed_to_a_code_each(engine: Engine) -> None:
     codes = [each.code for each in engine.decide(*entries).tx_results]
     assert codes[:2] == [0, 0]
     assert all(codes[2:])
+
+
+def test_a_block_without_a_time_record_is_settled_like_any_other(engine: Engine) -> None:
+    """N-145. More than two thirds must have gone astray; its transactions are final all the same."""
+    raw = transfer()
+    engine.check(raw)
+    assert [each.code for each in engine.decide(raw).tx_results] == [0]
+    assert engine.core.intake.pool_status().executable == 0
+    assert len(engine.held) == 0
+    engine.check(transfer(1))
+    assert engine.prepare(transfer(1))[1:] == [transfer(1)]
 
 
 def test_evidence_against_a_validator_is_told_once_it_is_durable(engine: Engine) -> None:
@@ -391,6 +323,35 @@ def test_a_peer_connects_if_the_registry_says_so(network: Engine) -> None:
         )
     }
     assert [code == 0 for code in answers.values()] == [True, True, *[False] * 5]
+
+
+class CountingEngine(PyEvmEngine):
+    """Counts the calls that are executed."""
+
+    calls = 0
+
+    def call(self, *arguments: Any, **more: Any) -> Any:
+        self.calls += 1
+        return super().call(*arguments, **more)
+
+
+def test_a_peer_that_insists_is_answered_by_the_evm_once_a_block(network: Engine) -> None:
+    """N-151. What the registry says from the next block on is asked anew."""
+    core = network.core
+    counting = CountingEngine(core.state)
+    chain = core.another_chain(counting)
+    member, stranger = node_id_of(HOUSES[0].name), b"\xab" * 20
+    for _ in range(30):
+        assert chain.may_connect(member)
+        assert not chain.may_connect(stranger)
+    assert counting.calls == 2
+    for number in range(2 * CONNECTIONS_MAX):
+        chain.may_connect(number.to_bytes(20, "big"))
+    data = keccak(b"revokeNode(bytes20)")[:4] + member.ljust(32, b"\0")
+    revoke = Draft(to=contracts.NODE_REGISTRY_ADDRESS, data=data, gas_limit=300_000)
+    chain.execute([revoke.signed_by(OPERATOR.operating)], height=1, timestamp=core.clock.now())
+    chain.commit()
+    assert not chain.may_connect(member)
 
 
 @given(st.lists(st.binary(max_size=400), max_size=5))
