@@ -63,7 +63,7 @@ class EngineLog:
         self._repeated: OrderedDict[str, _Repeated] = OrderedDict()
         self._plain_lines = 0
         self.last_fault = ""
-        """The newest words about a fault of the process, without what differs from one time to the next."""
+        """The newest words about a fault of the process: none about a peer, nor what differs from time to time."""
 
     def begin_process(self) -> None:
         """To be called when another process is started."""
@@ -99,9 +99,9 @@ class EngineLog:
             get_logger().error("consensus_failure", process=PROCESS, **fields)
             self._on_consensus_failure()
             return
-        if level == "error":
-            self.last_fault = message
         module = record.get("module")
+        if level == "error" and module != CONNECTIONS_MODULE:
+            self.last_fault = message
         if level in {"error", "warn"} or "err" in fields or module == CONNECTIONS_MODULE:
             left_out = self._count(f"{module}: {message}")
             if left_out is None:

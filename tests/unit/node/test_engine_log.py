@@ -152,6 +152,18 @@ def test_a_panic_is_logged_as_text_and_cut_off_and_its_first_line_is_the_fault()
     assert log.last_fault == ""
 
 
+def test_a_peer_that_is_not_there_is_no_fault_of_the_process() -> None:
+    """N-132. Else an engine that always ends alike would seem to end otherwise each time a peer is away."""
+    log = EngineLog(nothing)
+    log.take(line("Error dialing peer", "error", module="p2p"))
+    assert log.last_fault == ""
+    log.take(b"out of memory\n")
+    log.take(line("Stopping peer for error", "error", module="p2p"))
+    assert log.last_fault == "out of memory"
+    log.take(line("prune failed", "error", module="state"))
+    assert log.last_fault == "prune failed"
+
+
 def test_long_values_are_cut() -> None:
     with capture_logs() as logs:
         EngineLog(nothing).take(line("x", stack="s" * 10_000, deep=[["d" * 10_000]]))
