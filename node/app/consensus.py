@@ -35,7 +35,7 @@ from node.consensus.cometbft.supervisor import Supervisor, check_version, find_e
 from node.consensus.intake import Intake
 from node.consensus.solo import SoloEngine
 from node.consensus.witness import Witness
-from node.errors import InvariantBroken, Rejected, Unavailable
+from node.errors import InvariantBroken, Rejected, SettingsInvalid, Unavailable
 from node.genesis import Genesis
 from node.membership import ValidatorKey, first_validators
 from node.snapshot import Shelf
@@ -128,12 +128,21 @@ def _running_solo(settings: Settings, consensus: Consensus, shutdown: Shutdown) 
     home = settings.data_directory.resolve() / ENGINE_DIRECTORY
     make_keys(home)
     application = consensus.application
+    key = read_validator_key(home)
+    others = {each.public_key for each in consensus.beginning.validators} - {
+        key.public_key.format()
+    }
+    if others:
+        raise SettingsInvalid(
+            f"consensus.engine: solo, on a chain with {len(others)} validators besides this node: "
+            "alone it would make another chain and sign against them"
+        )
     solo = SoloEngine(
         application,
         consensus.intake,
         consensus.announce,
         consensus.metrics,
-        Witness(read_validator_key(home), application.consensus_chain_id()),
+        Witness(key, application.consensus_chain_id()),
     )
     worker = threading.Thread(target=guard, args=(solo.run, shutdown), name="consensus")
     worker.start()

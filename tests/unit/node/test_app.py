@@ -14,13 +14,19 @@ from typing import Any
 import pytest
 
 from node import link
+from node.app.consensus import Beginning, Consensus, running_consensus
 from node.app.keeper import RPC_FAILURES_MAX, Keeper
 from node.app.listener import SharedListener, listen, url_of
 from node.app.rpc import Inheritance, _connect
 from node.app.shutdown import EXIT_BROKEN, EXIT_FAILED, EXIT_OK, Shutdown, guard
 from node.config import ClientSettings, Limits, Settings
+from node.consensus.cometbft.home import read_keys
 from node.errors import CoreUnavailable, SettingsInvalid, StateMissing
+from node.membership import ValidatorKey
 from node.rpc.announcements import Announcements
+from node.telemetry import CoreMetrics
+from support.core import open_core
+from support.validator_network import validator_network_file
 
 ENDED_FOR_GOOD = 3
 
@@ -187,3 +193,24 @@ def test_a_port_is_taken_once_and_its_line_outlives_who_serves_it() -> None:
         shared.detach()
     assert url_of("127.0.0.1", port) == f"http://127.0.0.1:{port}"
     assert url_of("::1", port) == f"http://[::1]:{port}"
+
+
+def test_no_node_goes_on_alone_on_a_chain_of_several_validators(tmp_path: Path) -> None:
+    """N-154. Its settings may have been forgotten: solo is the default."""
+    core = open_core(tmp_path / "chain", validator_network_file(4))
+    settings = Settings(genesis_file=tmp_path / "genesis.json", data_directory=tmp_path, port=1)
+    validators = core.application.validators()
+
+    def run(*first: ValidatorKey) -> None:
+        beginning = Beginning(core.chain.tip.header, first)
+        metrics = CoreMetrics()
+        made = (core.application, core.intake, metrics, core.state, core.store, beginning)
+        with running_consensus(settings, Consensus(*made), Shutdown()):
+            pass
+
+    with pytest.raises(SettingsInvalid, match="4 validators besides this node"):
+        run(*validators)
+    own = read_keys(tmp_path / "engine").validator
+    assert own is not None
+    run(ValidatorKey(own, validators[0].address))
+    core.store.close()
