@@ -266,10 +266,10 @@ class History:
         with self._store.read() as reader:
             return reader.certified_number()
 
-    def validator_changes(self) -> tuple[SignedHeader, ...]:
-        """Return the headers that name another set of validators as the next, in order of height."""
+    def validator_changes(self, *, above: int = 0) -> tuple[SignedHeader, ...]:
+        """Return the headers above a height that name another set of validators as the next, in their order."""
         with self._store.read() as reader:
-            return reader.validator_changes()
+            return reader.validator_changes(above=above)
 
     def misbehaviours(self, newest: int) -> tuple[Misbehaviour, ...]:
         """Return the newest evidence against validators, newest first."""

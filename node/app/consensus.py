@@ -28,6 +28,7 @@ from node.consensus.cometbft.home import (
     write_genesis,
 )
 from node.consensus.cometbft.relay import Relay
+from node.consensus.cometbft.retention import Retention
 from node.consensus.cometbft.server import Server
 from node.consensus.cometbft.snapshots import SnapshotFace
 from node.consensus.cometbft.status import EngineClient
@@ -78,6 +79,8 @@ class Consensus:
     """Asked for where the engine stands; None with the solo one."""
     on_durable: list[Callable[[], None]] = field(default_factory=list)
     """Called after each durable height; none of them waits."""
+    retention: Retention | None = None
+    """What the engine is to keep of its history; None with the solo one."""
 
     def engine_reading(self) -> EngineReading | None:
         """Where the engine stands; None where it does not answer, or is the solo one."""
@@ -97,6 +100,10 @@ class Consensus:
             self.announce(tip)
         for notice in self.on_durable:
             notice()
+
+    def first_kept(self, height: int) -> int:
+        """From which height on the engine keeps its history once this one is durable; 0: all of it."""
+        return 0 if self.retention is None else self.retention.first_kept(height)
 
     def on_misbehaviour(self, misbehaviour: Misbehaviour) -> None:
         """A block holds evidence against a validator."""
@@ -188,6 +195,7 @@ def _running_cometbft(
             SnapshotSource(store, state, client), shelf, settings.consensus.snapshot_blocks
         )
         consensus.on_durable.extend((archivist.notice, maker.notice))
+        consensus.retention = Retention(settings.consensus.history_heights, archivist, shelf)
         parts = (
             (supervisor.keep, "engine"),
             (relay.run, "relay"),

@@ -26,6 +26,9 @@ PATTERNS_MAX: Final = 64
 RPC_PROCESSES_MAX: Final = 8
 """RPC processes that one core starts; the link has room for as many more, started by hand."""
 
+HISTORY_HEIGHTS_MIN: Final = 100
+"""Heights that an engine keeps at the least: a peer that was away for a moment fetches from it what it missed."""
+
 SYNC_RPC_MIN: Final = 2
 """Engines that a new node must ask, as CometBFT has it."""
 
@@ -209,6 +212,15 @@ class ConsensusSettings(_Section):
         le=1 << 53,
         description="Blocks from one snapshot to the next, counted from genesis; 0: none are made.",
     )
+    history_heights: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 53,
+        description=(
+            f"Heights that the engine keeps of its own history at least, {HISTORY_HEIGHTS_MIN} or more; 0: all. "
+            "It keeps more where a snapshot or what certifies a block needs it."
+        ),
+    )
     sync_rpc: tuple[RpcUrl, ...] = Field(
         default=(),
         max_length=PATTERNS_MAX,
@@ -256,6 +268,12 @@ class ConsensusSettings(_Section):
     log_level: LogLevel = Field(
         default="error", description="Least level of the engine's own lines in the log."
     )
+
+    @model_validator(mode="after")
+    def _keeps_enough(self) -> Self:
+        if 0 < self.history_heights < HISTORY_HEIGHTS_MIN:
+            raise ValueError(f"history_heights is neither 0 nor at least {HISTORY_HEIGHTS_MIN}")
+        return self
 
     @model_validator(mode="after")
     def _says_what_to_trust(self) -> Self:

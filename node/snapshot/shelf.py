@@ -89,6 +89,11 @@ class Shelf:
         with self._lock:
             return tuple(self._sound[height] for height in sorted(self._sound, reverse=True))
 
+    def oldest_height(self) -> int | None:
+        """Height of the oldest that lies there, whether it was inspected or not; None where there is none."""
+        names = [path.name for path in self._directory.glob("[0-9]*")]
+        return min((int(name) for name in names if name.isdecimal()), default=None)
+
     def offered(self, newest_height: int) -> tuple[Manifest, ...]:
         """Those that another node can verify when this one stands at a height, newest first."""
         return tuple(each for each in self.manifests() if each.height + SUCCESSORS <= newest_height)

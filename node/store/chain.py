@@ -198,6 +198,11 @@ class ChainStore:
             for number, signed in signed_by_number.items():
                 self._put_signed(transaction, number, signed)
 
+    def agree(self, change: SignedHeader) -> None:
+        """Keep a change of validators with another commit than the one that was kept; again is harmless."""
+        with write_transaction(self._environment) as transaction:
+            self._put_change(transaction, change, change.encode())
+
     def close(self) -> None:
         """Release the environment; it cannot be used any more."""
         self._environment.close()
@@ -270,11 +275,12 @@ class ChainReader:
         with self._transaction.cursor(self._tables["signed_headers"]) as cursor:
             return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
 
-    def validator_changes(self) -> tuple[SignedHeader, ...]:
-        """Return the headers that name another set of validators as the next, in order of height."""
-        return tuple(
-            SignedHeader.decode(entry.value) for entry in self.entries("validator_changes")
-        )
+    def validator_changes(self, *, above: int = 0) -> tuple[SignedHeader, ...]:
+        """Return the headers above a height that name another set of validators as the next, in their order."""
+        with self._transaction.cursor(self._tables["validator_changes"]) as cursor:
+            if not cursor.set_range(encode_number(above + 1)):
+                return ()
+            return tuple(SignedHeader.decode(bytes(value)) for _, value in cursor)
 
     def misbehaviours(self, *, newest: int) -> tuple[Misbehaviour, ...]:
         """Return the newest evidence against validators, newest first."""

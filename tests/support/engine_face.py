@@ -27,6 +27,10 @@ class Told:
         """A height is durable."""
         self.heights.append((tip.height, is_block))
 
+    def first_kept(self, height: int) -> int:
+        """Everything up to ten heights ago may go."""
+        return max(0, height - 10)
+
     def on_misbehaviour(self, misbehaviour: Misbehaviour) -> None:
         """A validator went astray."""
         self.misbehaviours.append(misbehaviour)

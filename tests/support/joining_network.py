@@ -27,6 +27,8 @@ from support.validator_network import HOUSES
 from support.validator_processes import await_that
 
 SNAPSHOT_BLOCKS: Final = 2
+HISTORY_HEIGHTS: Final = 100
+"""What the engine of the last validator keeps of its history."""
 SENDER: Final = HOUSES[0].operating
 
 
@@ -97,9 +99,11 @@ class JoiningNetwork:
             return engine.signed_header(engine.status().height).validators.members
 
     @contextlib.contextmanager
-    def engine(self) -> Iterator[EngineClient]:
-        """The first validator's engine."""
-        with EngineClient(f"unix://{link.socket_path(self.directories[0], 'engine')}") as client:
+    def engine(self, place: int = 0) -> Iterator[EngineClient]:
+        """The engine of one validator, else the first one's."""
+        with EngineClient(
+            f"unix://{link.socket_path(self.directories[place], 'engine')}"
+        ) as client:
             yield client
 
     def prepare(self, data: Path, *more: str) -> None:
@@ -185,6 +189,8 @@ def joining_network(directory: Path, newcomers: Sequence[Path]) -> Iterator[Join
         for house, port in zip(houses, rpc_ports, strict=True):
             own = directory / house.bic / "node.toml"
             more = f'light_rpc_listen = "127.0.0.1:{port}"\nsnapshot_blocks = {SNAPSHOT_BLOCKS}\n'
+            if house is houses[-1]:
+                more += f"history_heights = {HISTORY_HEIGHTS}\n"
             own.write_text(own.read_text() + more)
             network.validators.append(start(genesis, own, directory / house.bic / "data"))
         yield network

@@ -3,16 +3,21 @@
 The header of height H + 1 names the block of height H as its `app_hash`, and the engine holds a commit for it as soon
 as it is decided, which it is at once: a height with a new block is followed by an empty one. So after each height the
 archivist asks the engine for what is missing, in the order of the blocks, checks every signature, and keeps it. What
-was missed, by whatever end of the node, is asked for at its next start: the engine keeps its history.
+was missed, by whatever end of the node, is asked for at its next start: the engine keeps its history as long as
+`archived_height` has not passed it.
+
+A header in which the validators change is kept with the commit that the next height holds, once it does: the one that
+this node saw first may hold other votes than that of its neighbours, and snapshots are to be the same bytes everywhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Final, Protocol
 
 from node.consensus.application import Application
-from node.errors import Rejected, SignedHeaderInvalid, Unavailable
+from node.errors import EngineQuestionRefused, Rejected, SignedHeaderInvalid, Unavailable
 from node.history import History
 from node.signed_header import SignedHeader, check_signed_header
 from node.store import ChainStore
@@ -42,6 +47,13 @@ class Archivist:
         self._engine = engine
         self._due = threading.Event()
         self._is_stopping = False
+        self._agreed_height = 0
+        self._archived_height = 0
+
+    @property
+    def archived_height(self) -> int:
+        """Up to here nothing is needed of the engine's history any more; 0 where that is not known yet."""
+        return self._archived_height
 
     def notice(self) -> None:
         """A height is durable; never waits."""
@@ -85,7 +97,24 @@ class Archivist:
             if len(found) < len(numbers):
                 return False
             if not numbers or numbers[-1] == head:
+                self._agree(last_height)
                 return True
+
+    def _agree(self, last_height: int) -> None:
+        """Keeps each change of validators with the commit that the next height holds, where there is one."""
+        for seen in self._history.validator_changes(above=self._agreed_height):
+            height = seen.header.height
+            if height >= last_height:
+                self._archived_height = height - 1
+                return
+            with contextlib.suppress(EngineQuestionRefused):  # it was before what this engine has
+                agreed = self._engine.signed_header(height)
+                check_signed_header(agreed, chain_id=self._application.consensus_chain_id())
+                if agreed.header != seen.header:
+                    raise SignedHeaderInvalid(f"height {height} has two headers")
+                self._store.agree(agreed)
+            self._agreed_height = height
+        self._archived_height = last_height - 1
 
     def _certifying(self, number: int, height: int) -> SignedHeader:
         signed = self._engine.signed_header(height)

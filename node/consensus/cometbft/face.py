@@ -71,6 +71,9 @@ class Decided(Protocol):
     def on_misbehaviour(self, misbehaviour: Misbehaviour) -> None:
         """A block holds evidence against a validator."""
 
+    def first_kept(self, height: int) -> int:
+        """From which height on the engine keeps its history once this one is durable; 0: all of it."""
+
 
 class Held:
     """Which transactions the engine's mempool holds, as far as its questions tell. Safe between threads."""
@@ -244,7 +247,7 @@ class Face:
                 self._decided.on_misbehaviour(each)
             self._decided.on_height(tip, is_block=finalized.block is not None)
             failpoint.visit(Failpoint.COMMITTED)
-            return abci.CommitResponse(retain_height=0)
+            return abci.CommitResponse(retain_height=self._decided.first_kept(tip.height))
 
     def query(self, path: str) -> abci.QueryResponse:
         """Code 0 where a peer may connect, by its node id. Never raises."""

@@ -14,15 +14,22 @@ import pytest
 
 from node.__main__ import EXIT_UNAVAILABLE
 from node.consensus.cometbft.home import make_keys
+from node.errors import EngineQuestionRefused
 from node.failpoint import Failpoint
 from node.snapshot import Manifest
 from support.engine_binary import engine_binary
-from support.joining_network import SENDER, JoiningNetwork, joining_network, start
+from support.joining_network import (
+    HISTORY_HEIGHTS,
+    SENDER,
+    JoiningNetwork,
+    joining_network,
+    start,
+)
 from support.node_process import NodeProcess, RpcRefused, run_command
 from support.validator_processes import await_that
 
 PRUNED = 4444
-NEWCOMERS = ("quick", "slow", Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED)
+NEWCOMERS = ("quick", "slow", "late", Failpoint.SNAPSHOT_STATE_WRITTEN, Failpoint.SNAPSHOT_RESTORED)
 
 
 @pytest.fixture(scope="module")
@@ -145,4 +152,31 @@ def test_the_command_makes_a_snapshot_of_a_validator_that_is_stopped(
     listed = run_command("snapshot", "--data", str(data), "--list")
     assert listed.stdout == made.stdout
     network.validators.append(start(network.genesis, data.parent / "node.toml", data))
+    network.make_blocks(1)
+
+
+def test_an_engine_lets_go_of_its_old_history_and_the_network_goes_on(
+    network: JoiningNetwork, folder: Path
+) -> None:
+    """N-177. Who joins from a snapshot, with one that keeps all and one that does not, misses nothing."""
+
+    def is_pruned(place: int) -> bool:
+        with network.engine(place) as engine:
+            try:
+                engine.signed_header(2)
+            except EngineQuestionRefused as refused:
+                return "lowest height" in str(refused)
+            return False
+
+    with network.engine() as engine:
+        while engine.status().height <= HISTORY_HEIGHTS + 20:
+            network.make_blocks(10)
+    network.await_idle()
+    network.make_blocks(1)
+    await_that("the last one has let go of its oldest heights", lambda: is_pruned(-1))
+    assert not is_pruned(0)
+    network.prepare(folder / "late", *network.snapshot_options(trust_height=1))
+    node = network.join(folder / "late")
+    network.await_agreement()
+    assert '"snapshot_restored"' in events(node)
     network.make_blocks(1)
