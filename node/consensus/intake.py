@@ -13,7 +13,7 @@ listens must not wait.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -199,6 +199,11 @@ class Intake:
         """Whether the pool holds a transaction and nothing is missing before it."""
         with self._changed:
             return self._pool.is_executable(transaction_hash)
+
+    def unknown_among(self, hashes: Iterable[Hash32]) -> list[Hash32]:
+        """Those of some transactions that the pool does not hold."""
+        with self._changed:
+            return [each for each in hashes if self._pool.get(each) is None]
 
     def selection_among(
         self, hashes: Container[Hash32], bytes_max: int

@@ -95,6 +95,10 @@ class Held:
         """The mempool let them go."""
         self._hashes.difference_update(hashes)
 
+    def all(self) -> frozenset[Hash32]:
+        """All of them just now."""
+        return frozenset(self._hashes)
+
     def clear(self) -> None:
         """The engine has started anew, with an empty mempool."""
         self._hashes = set()
@@ -264,9 +268,14 @@ class Face:
         return abci.QueryResponse(code=CODE_REFUSED, log="the registry does not let it connect")
 
     def _settle(self, finalized: FinalizedBlock, entries: Sequence[bytes]) -> None:
-        """Forgets what is in the block, here and of the mempool, which drops all that was decided."""
+        """Forgets what is in the block, here and of the mempool, which drops all that was decided.
+
+        A full mempool drops what it had asked about, and does not say so. Once the pool has no such transaction any
+        more, it counts as held no longer, else the count would rise for as long as the engine runs.
+        """
         hashes = [keccak(raw) for raw in entries]
         self._held.discard(hashes)
+        self._held.discard(self._intake.unknown_among(self._held.all()))
         if not entries:
             return
         records = decode_time_record(entries[0]) is not None

@@ -95,6 +95,8 @@ class Relay:
         now = time.monotonic()
         for entry, fault in zip(wanted, faults, strict=True):
             if fault is None:
+                # Taken out first, so that they stand in the order of their times.
+                self._sent_at.pop(entry.transaction_hash, None)
                 self._sent_at[entry.transaction_hash] = now
         refused = [fault for fault in faults if fault is not None]
         if refused:

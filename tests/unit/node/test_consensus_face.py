@@ -22,7 +22,7 @@ from node.consensus.cometbft.framing import (
     read_request,
     write_response,
 )
-from node.consensus.cometbft.relay import AGAIN_SECONDS, HELD_MAX, Relay
+from node.consensus.cometbft.relay import AGAIN_SECONDS, DOUBT_SECONDS, HELD_MAX, Relay
 from node.engine import PyEvmEngine
 from node.errors import (
     ConsensusOutOfOrder,
@@ -169,6 +169,19 @@ def test_a_block_without_a_time_record_is_settled_like_any_other(engine: Engine)
     assert len(engine.held) == 0
     engine.check(transfer(1))
     assert engine.prepare(transfer(1))[1:] == [transfer(1)]
+
+
+def test_what_pool_and_mempool_have_dropped_is_not_held_for_ever(engine: Engine) -> None:
+    """N-149. A mempool that is full drops what it asked about without a word."""
+    waiting = transfer(1)
+    engine.check(waiting)
+    kept = transfer(0, BETA.operating)
+    engine.check(kept)
+    assert engine.held.all() == {keccak(waiting), keccak(kept)}
+    engine.core.clock.seconds += 10**6
+    engine.core.intake.await_executable(lambda _: False, count_max=1, seconds=0)
+    engine.decide()
+    assert engine.held.all() == {keccak(kept)}
 
 
 def test_evidence_against_a_validator_is_told_once_it_is_durable(engine: Engine) -> None:
@@ -445,6 +458,29 @@ def test_what_the_engine_refused_or_lost_is_handed_over_again(
     now[0] += AGAIN_SECONDS + 0.1
     assert relay._hand_over()
     assert mempool.batches == [[raw]] * 4, "a restarted engine has nothing"
+
+
+def test_what_was_handed_over_long_ago_is_forgotten_though_another_goes_again_and_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N-149."""
+    now = [100.0]
+    monkeypatch.setattr("node.consensus.cometbft.relay.time.monotonic", lambda: now[0])
+    mempool = Mempool(engine)
+    relay = Relay(engine.core.intake, engine.held, mempool)
+    lost, decided = transfer(), transfer(0, BETA.operating)
+    mempool.loses = True
+    engine.core.submit(lost)
+    assert relay._hand_over()
+    mempool.loses = False
+    engine.core.submit(decided)
+    assert relay._hand_over()
+    engine.decide(*engine.prepare(decided))
+    mempool.loses = True
+    while now[0] < 100 + 3 * DOUBT_SECONDS:
+        now[0] += AGAIN_SECONDS + 0.1
+        assert relay._hand_over()
+    assert set(relay._sent_at) == {keccak(lost)}
 
 
 def test_a_full_mempool_gets_no_more(engine: Engine) -> None:
