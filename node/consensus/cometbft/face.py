@@ -135,7 +135,6 @@ class Face:
         """Where this node stands; the engine replays from there."""
         if request.abci_version != ABCI_VERSION:
             raise EngineMessageInvalid(f"ABCI {request.abci_version!r}, not {ABCI_VERSION}")
-        self._held.clear()
         info = self._application.info()
         # Before the first height the chain's own beginning is told by init_chain.
         app_hash = info.app_hash if info.last_height else b""
@@ -145,6 +144,10 @@ class Face:
             last_block_height=info.last_height,
             last_block_app_hash=app_hash,
         )
+
+    def meet(self) -> None:
+        """Another engine asks than the one before; its mempool is empty."""
+        self._held.clear()
 
     def last_height(self) -> int:
         """The newest committed height."""
@@ -295,6 +298,7 @@ class Conversation:
     def __init__(self, face: Face) -> None:
         self._face = face
         self._grammar: Grammar | None = None
+        self._is_known = False
 
     def answer(self, request: abci.Request) -> abci.Response:
         """The answer to a request; raises what the engine must not go on from."""
@@ -305,6 +309,10 @@ class Conversation:
             case "flush":
                 return abci.Response(flush=abci.Empty())
             case "info":
+                # The engine's first question; later ones come from whoever asks its RPC.
+                if not self._is_known:
+                    face.meet()
+                self._is_known = True
                 return abci.Response(info=face.info(request.info))
             case "query":
                 return abci.Response(query=face.query(request.query.path))

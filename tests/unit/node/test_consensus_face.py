@@ -245,6 +245,9 @@ def test_a_restarted_engine_finds_where_the_node_stands_and_an_empty_mempool(
     engine.check(transfer())
     engine.decide(*engine.prepare(transfer()))
     engine.check(transfer(1))
+    engine.ask(info=abci.InfoRequest(abci_version="2.0.0"))
+    assert len(engine.held) == 1, "anybody may ask that by the engine's RPC"
+    engine.conversation = engine.face.open()
     info = engine.ask(info=abci.InfoRequest(abci_version="2.0.0"))
     assert info.last_block_height == 1
     assert info.last_block_app_hash == engine.core.chain.tip.header.hash
@@ -454,6 +457,7 @@ def test_what_the_engine_refused_or_lost_is_handed_over_again(
     mempool.loses = False
     assert relay._hand_over()
     assert mempool.batches == [[raw]] * 3
+    engine.conversation = engine.face.open()
     engine.ask(info=abci.InfoRequest(abci_version="2.0.0"))
     now[0] += AGAIN_SECONDS + 0.1
     assert relay._hand_over()
