@@ -41,7 +41,8 @@ from support.validator_processes import (
 pytestmark = pytest.mark.slow
 
 SEEDS: Final = (1, 2, 3, 4, 5) if IS_FULL else (1,)
-FAULTS_SECONDS: Final = 60
+FAULTS_SECONDS: Final = 70
+"""With the start and the mending a seed takes a minute and a half."""
 PAUSE_SECONDS: Final = 0.2, 1.5
 """The least and the longest time between two faults."""
 

@@ -7,10 +7,13 @@ N-153, N-158.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import astuple, replace
@@ -20,6 +23,7 @@ from typing import Any, Final
 import coincurve
 import httpx
 import pytest
+import rfc8785
 from eth_abi.abi import decode
 
 import contracts
@@ -34,7 +38,7 @@ from support.chain_harness import Contract, decode_error
 from support.core import open_core
 from support.engine_binary import engine_binary
 from support.full_run import IS_FULL
-from support.node_process import NodeProcess, NotStarted, RpcRefused
+from support.node_process import ROOT, NodeProcess, NotStarted, RpcRefused, run_command
 from support.settlement_network import ALPHA, OPERATOR, Street, open_street, sign_quote
 from support.validator_network import FIRST, SECOND
 from support.validator_processes import (
@@ -68,6 +72,7 @@ CRASH_POINTS: Final = (
 ENGINE_CRASH_POINTS: Final = range(12) if IS_FULL else (2, 5, 8)
 """CometBFT counts its own failpoints from the start of its process: some ten in the making of a block."""
 
+VERIFIER: Final = ROOT / "scripts/verify_certificate.py"
 CALL_GAS: Final = 3_000_000
 
 
@@ -322,15 +327,23 @@ def test_a_node_connects_for_as_long_as_the_registry_lets_it(
         receipt = network.await_receipt(send(others[0].running, raw), others)
         assert receipt["status"] == "0x1"
 
+    engines = [each.engine_pid() for each in others]
     order("revokeNode", node_id)
     await_that(
         "the revoked node is dropped by all",
         lambda: not any(node_id in each.peers() for each in others),
         DROP_SECONDS_MAX,
     )
+    assert [each.engine_pid() for each in others] == engines, "no engine was started anew for it"
     order("admitNode", joined.house.lei, node_id)
     await_that("it is back", lambda: all(node_id in each.peers() for each in others))
     network.check_agreement()
+
+
+def run_alone(script: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A script, with no package but Python's own to be found."""
+    command = [sys.executable, "-I", "-S", str(script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def registry_validators(node: NodeProcess, node_registry: Contract) -> set[bytes]:
@@ -392,6 +405,46 @@ def test_validators_are_added_and_removed_while_the_network_runs(
     check(set(keys))
     change("proposeRemoval", address_of(leaving))
     check({key for key in keys if key != leaving.keys.validator})
+
+
+def test_a_payment_is_certified_to_whoever_knows_the_beginning_of_the_network(
+    network: ValidatorNetwork, alpha: Sender, street: Street, tmp_path: Path
+) -> None:
+    """N-155, N-156, N-157, N-165, N-167: by every node, over all changes of validators since."""
+    street.chain.now = int(time.time())
+    terms = astuple(street.plain_terms())
+    instruct = street.settlement.encode("instruct", street.uetr_hash(), terms)
+    raw = alpha.next_raw(street.settlement.address, instruct, CALL_GAS)
+    receipt = network.await_receipt(send(network.validators[0].running, raw))
+    payment_id = receipt["logs"][0]["topics"][1]
+    genesis = network.validators[0].directory.parent / "genesis.json"
+    told = run_command("certificate", "anchor", "--genesis", str(genesis))
+    anchor = told.stdout.split()
+    assert told.returncode == 0, told.stderr
+
+    def certificates() -> list[bytes]:
+        asked = ("corridor_getSettlementCertificate", payment_id)
+        return [rfc8785.dumps(each.running.rpc(*asked)) for each in network.validators]
+
+    found: list[bytes] = []
+
+    def are_kept() -> bool:
+        with contextlib.suppress(RpcRefused):
+            found[:] = certificates()
+        return bool(found)
+
+    await_that("every node has the header that certifies the block", are_kept)
+    for text in found:
+        file = tmp_path / "certificate.json"
+        file.write_bytes(text)
+        verified = run_alone(VERIFIER, file, *anchor)
+        assert verified.returncode == 0, verified.stderr
+        assert f"payment     {payment_id[2:]} instructed" in verified.stdout
+        assert f" of {len(network.validators) - 1} validators" in verified.stdout
+        same = run_command("certificate", "verify", str(file), *anchor)
+        assert (same.returncode, same.stdout) == (0, verified.stdout)
+        assert len(json.loads(text)["validator_changes"]) == 2, "one came, then one went"
+    assert run_alone(VERIFIER, file, *anchor[:-1], "00" * 32).returncode == 1
 
 
 def test_solo_makes_the_same_blocks_of_what_four_validators_decided(

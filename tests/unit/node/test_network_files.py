@@ -17,8 +17,14 @@ from coincurve import PrivateKey
 
 from node import genesis
 from node.app.files import generate_network, make_node_keys, trust_anchor
-from node.config import load_settings
-from node.consensus.cometbft.home import consensus_genesis, read_keys, read_validator_key
+from node.config import ConsensusSettings, load_settings
+from node.consensus.cometbft.home import (
+    Places,
+    consensus_genesis,
+    read_keys,
+    read_validator_key,
+    write_configuration,
+)
 from node.errors import GenesisFileInvalid, KeyUnusable
 from node.membership import first_validators
 from node.signed_header import Validator, ValidatorSet
@@ -129,6 +135,43 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, secret: str)
     (tmp_path / secret).chmod(0o640)
     with pytest.raises(KeyUnusable, match="others than its owner"):
         read_keys(tmp_path / "engine")
+
+
+def configuration(tmp_path: Path, **settings: Any) -> Any:
+    """What the engine is told by its configuration file."""
+    places = Places(tmp_path / "abci.sock", tmp_path / "rpc.sock")
+    write_configuration(tmp_path, ConsensusSettings(**settings), places, "moniker")
+    return tomllib.loads((tmp_path / "config" / "config.toml").read_text())
+
+
+def test_the_engine_connects_to_members_alone_and_keeps_quiet_when_idle(tmp_path: Path) -> None:
+    """N-151, N-152."""
+    peers = tuple(f"{digit * 40}@bank-{digit}.example:26656" for digit in "ab")
+    told = configuration(tmp_path, peers=peers)
+    assert told["filter_peers"] is True
+    assert told["p2p"]["pex"] is False
+    assert told["p2p"]["persistent_peers"] == ",".join(peers)
+    assert told["consensus"]["create_empty_blocks"] is False
+    assert told["tx_index"] == {"indexer": "null"}
+    assert told["mempool"]["recheck"] is True
+
+
+def test_the_engines_timeouts_are_those_of_the_settings(tmp_path: Path) -> None:
+    """N-152."""
+    given = {"propose_milliseconds": 600, "vote_milliseconds": 200, "commit_milliseconds": 70}
+    found = configuration(tmp_path, **given)["consensus"]
+    names = ("timeout_propose", "timeout_prevote", "timeout_precommit", "timeout_commit")
+    assert [found[name] for name in names] == ["600ms", "200ms", "200ms", "70ms"]
+    assert found["skip_timeout_commit"] is True
+
+
+def test_votes_may_be_signed_elsewhere(tmp_path: Path) -> None:
+    """N-152. Then the home needs no key of a validator."""
+    address = "tcp://127.0.0.1:26659"
+    assert configuration(tmp_path, signer_address=address)["priv_validator_laddr"] == address
+    make_node_keys(tmp_path)
+    (tmp_path / SECRETS[1]).unlink()
+    assert read_keys(tmp_path / "engine").validator is None
 
 
 def test_a_home_without_keys_says_how_to_make_them(tmp_path: Path) -> None:
