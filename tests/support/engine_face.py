@@ -10,7 +10,7 @@ from node.chain import Tip
 from node.consensus.cometbft import abci_pb2 as abci
 from node.consensus.cometbft.face import Conversation, Face, Held
 from node.consensus.cometbft.snapshots import SnapshotFace
-from node.consensus.observer import Unobserved
+from node.consensus.observer import BlockObserver, Unobserved
 from node.snapshot import Shelf
 from node.store import Misbehaviour
 from support.core import Core, open_core
@@ -89,7 +89,10 @@ class Engine:
 
 
 def open_engine(
-    directory: Path, network: dict[str, Any] | None = None, face: type[Face] = Face
+    directory: Path,
+    network: dict[str, Any] | None = None,
+    face: type[Face] = Face,
+    observer: BlockObserver | None = None,
 ) -> Engine:
     """An engine that has just started, on a node at genesis or where the directory stands."""
     core = open_core(directory, network)
@@ -103,5 +106,5 @@ def open_engine(
         lambda _: None,
         core.application.validators(),
     )
-    opened = face(core.application, core.intake, held, told, Unobserved(), snapshots)
+    opened = face(core.application, core.intake, held, told, observer or Unobserved(), snapshots)
     return Engine(core, held, told, opened, opened.open())

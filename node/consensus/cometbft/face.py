@@ -146,8 +146,12 @@ class Face:
         )
 
     def meet(self) -> None:
-        """Another engine asks than the one before; its mempool is empty."""
-        self._held.clear()
+        """Another engine asks than the one before, and nothing is done for that one any more; its mempool is empty.
+
+        It replays from where it is told that this node stands: a commit that the one before asked for must have ended.
+        """
+        with self._lock:
+            self._held.clear()
 
     def last_height(self) -> int:
         """The newest committed height."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -22,12 +24,11 @@ from node.consensus.cometbft.framing import (
     read_request,
     write_response,
 )
-from node.consensus.cometbft.relay import AGAIN_SECONDS, DOUBT_SECONDS, HELD_MAX, Relay
+from node.consensus.observer import Unobserved
 from node.engine import PyEvmEngine
 from node.errors import (
     ConsensusOutOfOrder,
     EngineMessageInvalid,
-    EngineUnavailable,
     GenesisMismatch,
 )
 from node.primitives import Address, keccak
@@ -256,6 +257,43 @@ def test_a_restarted_engine_finds_where_the_node_stands_and_an_empty_mempool(
         engine.ask(info=abci.InfoRequest(abci_version="1.0.0"))
 
 
+class SlowCommit(Unobserved):
+    """A disk that takes its time."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = Event(), Event()
+
+    @contextmanager
+    def time_stage(self, stage: str) -> Iterator[None]:
+        if stage == "commit":
+            self.begun.set()
+            self.may_end.wait(60)
+        yield
+
+
+def test_an_engine_that_is_started_anew_waits_for_what_the_one_before_had_asked_for(
+    tmp_path: Path,
+) -> None:
+    """N-146. Told of the height before, it would decide again what is durable by then."""
+    slow = SlowCommit()
+    engine = open_engine(tmp_path / "chain", observer=slow)
+    engine.finalize()
+    killed = Thread(target=engine.ask, kwargs={"commit": abci.Empty()})
+    killed.start()
+    assert slow.begun.wait(60)
+    successor, told = engine.face.open(), []
+    question = abci.Request(info=abci.InfoRequest(abci_version="2.0.0"))
+    asking = Thread(target=lambda: told.append(successor.answer(question).info.last_block_height))
+    asking.start()
+    asking.join(0.2)
+    assert told == []
+    slow.may_end.set()
+    killed.join(60)
+    asking.join(60)
+    assert told == [1]
+    engine.core.store.close()
+
+
 class Chain:
     """What the engine's genesis file says, as a test changes it."""
 
@@ -361,8 +399,9 @@ def test_a_peer_that_insists_is_answered_by_the_evm_once_a_block(network: Engine
         assert chain.may_connect(member)
         assert not chain.may_connect(stranger)
     assert counting.calls == 2
-    for number in range(2 * CONNECTIONS_MAX):
+    for number in range(CONNECTIONS_MAX + 5):
         chain.may_connect(number.to_bytes(20, "big"))
+    assert len(chain._connections[1]) <= CONNECTIONS_MAX
     data = keccak(b"revokeNode(bytes20)")[:4] + member.ljust(32, b"\0")
     revoke = Draft(to=contracts.NODE_REGISTRY_ADDRESS, data=data, gas_limit=300_000)
     chain.execute([revoke.signed_by(OPERATOR.operating)], height=1, timestamp=core.clock.now())
@@ -400,99 +439,3 @@ def test_an_answer_is_written_behind_its_length() -> None:
     body = abci.Response(echo=abci.Echo(message="x" * 200)).SerializeToString()
     assert stream.getvalue() == encode_length(len(body)) + body
     assert len(encode_length(len(body))) == 2
-
-
-class Mempool:
-    """The engine's way in, as a test makes it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.batches: list[list[bytes]] = []
-        self.fault: str | None = None
-        self.is_reachable = True
-        self.loses = False
-
-    def broadcast(self, raws: Any) -> list[str | None]:
-        if not self.is_reachable:
-            raise EngineUnavailable("broadcast_tx_async", "gone")
-        self.batches.append(list(raws))
-        if self.fault is None and not self.loses:
-            assert all(self.engine.check(raw).code == 0 for raw in raws)
-        return [self.fault] * len(raws)
-
-
-def test_what_is_executable_is_handed_over_once_and_in_order(engine: Engine) -> None:
-    """N-149."""
-    mempool = Mempool(engine)
-    relay = Relay(engine.core.intake, engine.held, mempool)
-    raws = [transfer(nonce) for nonce in range(3)]
-    for raw in (raws[0], raws[2], raws[1]):
-        engine.core.submit(raw)
-    engine.core.submit(transfer(5))
-    assert relay._hand_over()
-    assert mempool.batches == [raws]
-    engine.core.intake.close()
-    assert relay._hand_over()
-    assert mempool.batches == [raws]
-
-
-def test_what_the_engine_refused_or_lost_is_handed_over_again(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """N-149."""
-    now = [100.0]
-    monkeypatch.setattr("node.consensus.cometbft.relay.time.monotonic", lambda: now[0])
-    mempool = Mempool(engine)
-    relay = Relay(engine.core.intake, engine.held, mempool)
-    raw = transfer()
-    engine.core.submit(raw)
-    engine.core.intake.close()
-    mempool.fault = "mempool is full"
-    assert not relay._hand_over()
-    mempool.fault, mempool.loses = None, True
-    assert relay._hand_over()
-    assert relay._hand_over()
-    assert mempool.batches == [[raw]] * 2, "what was taken is given some time to arrive"
-    now[0] += AGAIN_SECONDS + 0.1
-    mempool.loses = False
-    assert relay._hand_over()
-    assert mempool.batches == [[raw]] * 3
-    engine.conversation = engine.face.open()
-    engine.ask(info=abci.InfoRequest(abci_version="2.0.0"))
-    now[0] += AGAIN_SECONDS + 0.1
-    assert relay._hand_over()
-    assert mempool.batches == [[raw]] * 4, "a restarted engine has nothing"
-
-
-def test_what_was_handed_over_long_ago_is_forgotten_though_another_goes_again_and_again(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """N-149."""
-    now = [100.0]
-    monkeypatch.setattr("node.consensus.cometbft.relay.time.monotonic", lambda: now[0])
-    mempool = Mempool(engine)
-    relay = Relay(engine.core.intake, engine.held, mempool)
-    lost, decided = transfer(), transfer(0, BETA.operating)
-    mempool.loses = True
-    engine.core.submit(lost)
-    assert relay._hand_over()
-    mempool.loses = False
-    engine.core.submit(decided)
-    assert relay._hand_over()
-    engine.decide(*engine.prepare(decided))
-    mempool.loses = True
-    while now[0] < 100 + 3 * DOUBT_SECONDS:
-        now[0] += AGAIN_SECONDS + 0.1
-        assert relay._hand_over()
-    assert set(relay._sent_at) == {keccak(lost)}
-
-
-def test_a_full_mempool_gets_no_more(engine: Engine) -> None:
-    """N-149."""
-    mempool = Mempool(engine)
-    relay = Relay(engine.core.intake, engine.held, mempool)
-    for number in range(HELD_MAX):
-        engine.held.add(keccak(number.to_bytes(4, "big")))
-    engine.core.submit(transfer())
-    assert not relay._hand_over()
-    assert mempool.batches == []
