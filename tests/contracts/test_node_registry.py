@@ -240,6 +240,21 @@ def test_nod_4_a_validator_is_of_an_admitted_participant_with_the_role(registry:
         registry.propose_addition("another", house=SIXTH)
 
 
+def test_nod_4_a_suspension_leaves_validators_and_what_is_scheduled_to_the_council(
+    registry: Registry,
+) -> None:
+    for label, by in (("sixth", SECOND), ("sixth again", None)):
+        change_id = registry.propose_addition(label, house=SIXTH, after=10)
+        registry.confirm(change_id)
+        registry.participants.transact(OPERATOR.operating, "suspend", SIXTH.lei)
+        if by is not None:
+            registry.withdraw(change_id, by=by)
+        registry.pass_block(20)
+        is_validator = compressed(validator_key(label)) in registry.validators()
+        assert is_validator == (by is None)
+        registry.participants.transact(OPERATOR.operating, "reinstate", SIXTH.lei)
+
+
 def test_nod_4_duplicates_and_unknown_keys_are_refused(registry: Registry) -> None:
     fifth, sixth = (hexed(validator_key(label).address) for label in ("fifth", "sixth"))
     with refused("NodeRegistryValidatorExists", fifth):
