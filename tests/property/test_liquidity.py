@@ -76,6 +76,7 @@ def test_the_solver_finds_the_union_of_all_feasible_sets_and_it_is_feasible(bloc
 
 @BLOCKS
 def test_the_union_of_two_feasible_sets_is_feasible(block: int) -> None:
+    """LIQ-3, LIQ-5."""
     for seed, situation in situations(block, 60):
         feasible = set(feasible_sets(situation))
         assert all(one | other in feasible for one in feasible for other in feasible), seed

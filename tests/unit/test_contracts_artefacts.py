@@ -138,14 +138,18 @@ def test_every_requirement_of_the_settlement_page_is_cited_by_a_test() -> None:
     text = SPECIFICATION.read_text(encoding="utf-8")
     requirements = re.findall(r"^- \*\*([A-Z]+-\d+)\*\*", text, re.MULTILINE)
     assert len(requirements) == len(set(requirements)) > 0
+    folders = ("contracts", "unit", "property", "conformance")
     tests = "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("contracts", "unit")
-        for path in sorted((Path(__file__).parents[1] / folder).glob("test_*.py"))
+        for folder in folders
+        for path in sorted((Path(__file__).parents[1] / folder).rglob("test_*.py"))
     )
-    missing = [
-        name for name in requirements if f"test_{name.lower().replace('-', '_')}_" not in tests
-    ]
+    cited = {name.upper() for name in re.findall(r"\b[A-Z]{3}-\d+\b", tests)}
+    cited |= {
+        f"{part}-{number}".upper()
+        for part, number in re.findall(r"def test_([a-z]{3})_(\d+)_", tests)
+    }
+    missing = [name for name in requirements if name not in cited]
     assert not missing
 
 

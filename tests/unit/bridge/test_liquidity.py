@@ -48,6 +48,7 @@ def test_a_payment_behind_one_that_cannot_settle_waits() -> None:
 
 
 def test_high_priority_stands_first_and_equal_priority_by_arrival() -> None:
+    """LIQ-1."""
     items = [pay("T1", "A", "B", 4), pay("T2", "A", "B", 3, priority=1), pay("T3", "A", "B", 1)]
     solution = solve(line_up(items, euros(A=7)))
     assert solution.settled == ("T1", "T2")
@@ -78,6 +79,7 @@ def test_queues_may_order_the_same_items_differently() -> None:
 
 
 def test_a_bilateral_limit_counts_what_comes_back_from_any_account_of_the_participant() -> None:
+    """LIQ-2."""
     items = [pay("T1", "A", "B1", 9), pay("T2", "B2", "A", 6)]
     participants: dict[Name, Name] = {"B1": "B", "B2": "B"}
     for limit, settled in ((3, ("T1", "T2")), (2, ("T2",))):
@@ -102,6 +104,7 @@ def test_a_multilateral_limit_is_net_and_an_outflow_limit_is_gross() -> None:
 
 @pytest.mark.parametrize("kind", ["bilateral", "multilateral", "outflow"])
 def test_a_limit_lowered_below_its_use_stops_outflow_and_nothing_else(kind: str) -> None:
+    """LIQ-4."""
     limits = {
         "bilateral": Limits(bilateral={("A", "EUR", "B"): -5}),
         "multilateral": Limits(multilateral={("A", "EUR"): -5}),
@@ -142,6 +145,7 @@ def test_a_large_set_is_settled_in_rounds_that_lose_nothing() -> None:
 
 
 def test_a_part_that_cannot_be_divided_stays_and_others_of_the_same_set_settle() -> None:
+    """LIQ-6."""
     pair = [pay("P1", "D", "E", 3), pay("P2", "E", "D", 3)]
     found = solve_in_rounds(line_up([*RING, *pair], euros(A=0, B=0, C=0, D=0, E=0)), 2)
     assert [each.settled for each in found.rounds] == [("P1", "P2")]
@@ -172,6 +176,7 @@ def test_the_second_pass_runs_pass_one_first_and_again_after_an_explicit_set() -
 
 
 def test_the_second_pass_displaces_nobody_who_did_not_agree() -> None:
+    """LIQ-7."""
     # Skipping T1 would free two payments, but T1 settles in pass 1 and may not be skipped.
     waiting = [pay("T2", "A", "C", 5, skip=True), pay("T3", "A", "D", 5, skip=True)]
     for skip, settled in ((False, {"T1"}), (True, {"T2", "T3"})):
