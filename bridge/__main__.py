@@ -2,6 +2,7 @@
 
     python -m bridge run --settings FILE      API, worker and follower, until SIGTERM or SIGINT
     python -m bridge attest --settings FILE   a central bank's attesting process
+    python -m bridge liquidity --settings FILE   a liquidity service: settles what waits on the chain
     python -m bridge participant --output DIR --lei LEI --bic BIC ...   new keys of an institution
 
 Exit codes: 0 ended in order, 1 failed while running, 2 settings or arguments that cannot be used.
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 import httpx
 
-from bridge.config import load_settings
+from bridge.config import load_liquidity_settings, load_settings
 from bridge.errors import BridgeError, ChainWrong, KeyUnusable, Rejected
 from bridge.telemetry import LEVELS, configure_logs
 
@@ -35,7 +36,18 @@ LIGHT_KEY_ITERATIONS: Final = 1_000
 PORT_MAX: Final = 65_535
 
 ACCOUNT_KINDS: Final = ("settlement", "operating", "quoting", "attesting")
-ROLES: Final = ("bank", "issuer", "fx_provider", "liquidity", "supervisor", "operator", "validator")
+ROLES: Final = (
+    "bank",
+    "issuer",
+    "fx_provider",
+    "liquidity",
+    "supervisor",
+    "operator",
+    "validator",
+    "council",
+)
+OFFICERS_MAX: Final = 9
+"""Persons of one institution who are given keys at once."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _run(given, stop)
             case "attest":
                 return _attest(given, stop)
+            case "liquidity":
+                return _liquidity(given, stop)
             case _:
                 return _participant(given)
     except (Rejected, KeyUnusable, ChainWrong) as error:
@@ -66,7 +80,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="bridge", description="The bank-side service of Corridor."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, purpose in (("run", "run an institution's bridge"), ("attest", "attest reserves")):
+    for name, purpose in (
+        ("run", "run an institution's bridge"),
+        ("attest", "attest reserves"),
+        ("liquidity", "settle what waits for liquidity"),
+    ):
         running = commands.add_parser(name, help=purpose)
         running.add_argument("--settings", type=Path, required=True)
         running.add_argument("--log-level", choices=LEVELS, default="info")
@@ -80,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     participant.add_argument(
         "--kinds", default="operating,settlement", help=f"of {','.join(ACCOUNT_KINDS)}"
     )
+    participant.add_argument(
+        "--officers", type=int, default=0, help="persons who act in governance, each with a key"
+    )
+    participant.add_argument("--central-bank", help="LEI of who may suspend it in an emergency")
     participant.add_argument(
         "--light-keys", action="store_true", help="weakly protected keystores, for a devnet only"
     )
@@ -104,6 +126,15 @@ def _attest(given: argparse.Namespace, stop: threading.Event) -> int:
     return EXIT_OK
 
 
+def _liquidity(given: argparse.Namespace, stop: threading.Event) -> int:
+    from bridge.app import resolve
+
+    settings = load_liquidity_settings(given.settings)
+    configure_logs(process=f"liquidity-{settings.lei}", level=given.log_level)
+    resolve(settings, stop, lambda: print("resolving", flush=True))
+    return EXIT_OK
+
+
 def _participant(given: argparse.Namespace) -> int:
     from bridge.iso20022.identifiers import parse_bic, parse_country, parse_lei
     from bridge.keys import KEYSTORE_ITERATIONS_DEFAULT, MessageKeys, generate_keystore
@@ -118,6 +149,11 @@ def _participant(given: argparse.Namespace) -> int:
     if unknown or len(set(kinds)) != len(kinds):
         print(f"bridge: --kinds names each of {','.join(ACCOUNT_KINDS)} once", file=sys.stderr)
         return EXIT_UNUSABLE
+    if not 0 <= given.officers <= OFFICERS_MAX:
+        print(f"bridge: --officers is 0 to {OFFICERS_MAX}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    if given.central_bank is not None:
+        identity["central_bank"] = parse_lei(given.central_bank)
     if not _is_endpoint(given.endpoint):
         print(
             "bridge: --endpoint is no http or https URL to which paths are added", file=sys.stderr
@@ -132,14 +168,16 @@ def _participant(given: argparse.Namespace) -> int:
         _write(folder / "secret", secrets.token_hex(32))
         _write(folder / "operator-token", secrets.token_urlsafe(32))
         keys = MessageKeys.generate(folder / "message-keys.json")
+        names = [(kind, kind) for kind in kinds]
+        names += [(f"officer-{number + 1}", "officer") for number in range(given.officers)]
         accounts = [
             {
                 "reference": f"0x{secrets.token_hex(32)}",
                 "address": "0x"
-                + generate_keystore(folder / f"{kind}.keystore.json", passphrase, iterations).hex(),
+                + generate_keystore(folder / f"{name}.keystore.json", passphrase, iterations).hex(),
                 "kind": kind,
             }
-            for kind in kinds
+            for name, kind in names
         ]
         entry: dict[str, Any] = {  # JSON
             **identity,

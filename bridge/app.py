@@ -2,6 +2,7 @@
 
     serve    API, worker and follower in one process, the one writer of its database
     attest   a central bank's attesting process: own key, own database, RTGS read only
+    resolve  a liquidity service: own key, own database, nobody's books
 
 A bridge starts in this order: keys, store, books (accounts, customers, opening entries, each made
 once), the node's chain checked against the settings, and only then threads and API. A fault in the
@@ -32,7 +33,7 @@ from bridge.centralbank.attesting import Attester
 from bridge.centralbank.funding import Funding
 from bridge.centralbank.issuing import Issuing
 from bridge.chain import ChainClient, Follower, Submitter
-from bridge.config import Role, Settings
+from bridge.config import LiquiditySettings, Role, Settings
 from bridge.errors import SettingsInvalid, StoreBusy, Unavailable
 from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
@@ -41,6 +42,7 @@ from bridge.keys import KeystoreSigner, MessageKeys
 from bridge.money import parse_currency
 from bridge.opening import open_books
 from bridge.payment import Effect
+from bridge.resolving import Resolver
 from bridge.settlement.observation import Observer
 from bridge.settlement.submission import Submission
 from bridge.store import Store
@@ -224,6 +226,7 @@ class Runtime:
             quote_seconds=settings.quote_seconds,
             settle_seconds=settings.settle_seconds,
             signer=_load_signer(settings.quoting_keystore, settings),
+            may_queue=settings.quotes_may_queue,
         )
         institution = self.institution
         return QuoteDesk(terminal, self.store, institution.directory, self._clock, institution.salt)
@@ -381,7 +384,30 @@ def attest(settings: Settings, stop: threading.Event, announce: Callable[[], Non
         attester.run(stop)
 
 
-def await_chain(chain: ChainClient, settings: Settings, stop: threading.Event) -> None:
+def resolve(
+    settings: LiquiditySettings, stop: threading.Event, announce: Callable[[], None]
+) -> None:
+    """Have what waits for liquidity settle as soon as it can, until `stop` is set."""
+    chain = ChainClient(settings.node_url, settings.chain_id)
+    signer = _load_signer(settings.operating_keystore, settings)
+    await_chain(chain, settings, stop)
+    with contextlib.closing(Store.open(settings.database)) as store:
+        resolver = Resolver(
+            store=store,
+            chain=chain,
+            submitter=Submitter(store, chain, signer, utc_seconds),
+            address=signer.address,
+            clock=utc_seconds,
+            with_second_pass=settings.second_pass,
+            items_max=settings.round_items_max,
+        )
+        announce()
+        resolver.run(stop)
+
+
+def await_chain(
+    chain: ChainClient, settings: Settings | LiquiditySettings, stop: threading.Event
+) -> None:
     """Return once the node answers with the chain of the settings; give up after a bounded time."""
     genesis_hash = bytes.fromhex(settings.genesis_hash.removeprefix("0x"))
     _await(lambda: _greet(chain, genesis_hash), stop)
@@ -419,7 +445,7 @@ def _await(attempt: Callable[[], _Found], stop: threading.Event) -> _Found:
         stop.wait(WAIT_STEP_SECONDS)
 
 
-def _load_signer(keystore: Path, settings: Settings) -> KeystoreSigner:
+def _load_signer(keystore: Path, settings: Settings | LiquiditySettings) -> KeystoreSigner:
     try:
         passphrase = settings.passphrase_file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

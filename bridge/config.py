@@ -7,7 +7,7 @@ file are relative to the file. Secrets stand in files of their own, never in the
 import json
 from enum import Enum, unique
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,10 @@ ACCEPT_SECONDS_MAX: Final = 86_400
 
 MARGIN_BASIS_POINTS_MAX: Final = 1_000
 """Largest FX margin a bank may take over its provider's quote."""
+
+
+ROUND_ITEMS_MAX: Final = 128
+"""Most payments that the settlement contract takes in one round."""
 
 
 @unique
@@ -32,6 +36,8 @@ class Role(Enum):
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+_Loaded = TypeVar("_Loaded", bound=_Section)
 
 Text = Annotated[str, Field(min_length=1, max_length=140)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -115,6 +121,8 @@ class Settings(_Section):
     quote_seconds: Annotated[int, Field(gt=0, le=3_600)] = 60
     accept_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 60
     settle_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 120
+    queues_beyond_tokens: bool = False
+    quotes_may_queue: bool = False
     attestation_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
     customers: tuple[CustomerSettings, ...] = ()
     openings: tuple[OpeningSettings, ...] = ()
@@ -144,14 +152,37 @@ class Settings(_Section):
         return self
 
 
+class LiquiditySettings(_Section):
+    """What a liquidity service is told at its start: a chain, a key, and a database of its own."""
+
+    lei: Annotated[str, Field(pattern=r"^[A-Z0-9]{18}[0-9]{2}$")]
+    database: Path
+    node_url: Text
+    chain_id: Annotated[int, Field(gt=0)]
+    genesis_hash: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
+    operating_keystore: Path
+    passphrase_file: Path
+    second_pass: bool = True
+    round_items_max: Annotated[int, Field(ge=1, le=ROUND_ITEMS_MAX)] = ROUND_ITEMS_MAX
+
+
 def load_settings(path: Path) -> Settings:
     """The settings in the JSON file at `path`, with its paths made absolute.
 
     Raises `SettingsInvalid` naming the field and the rule it breaks.
     """
+    return _load(path, Settings)
+
+
+def load_liquidity_settings(path: Path) -> LiquiditySettings:
+    """The settings of a liquidity service, read and refused as `load_settings` does."""
+    return _load(path, LiquiditySettings)
+
+
+def _load(path: Path, kind: type[_Loaded]) -> _Loaded:
     try:
         document = json.loads(path.read_text("utf-8"))
-        settings = Settings.model_validate(document)
+        settings = kind.model_validate(document)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SettingsInvalid(file=str(path), rule=str(error)) from error
     except ValidationError as error:

@@ -1004,6 +1004,16 @@ class DebtorMismatch(Rejected):
     message = "the debtor's name and address are not those this bank keeps for the account"
 
 
+@dataclass(eq=False)
+class PaymentNotWaiting(Rejected):
+    """A payment that does not wait for liquidity cannot be withdrawn."""
+
+    code = "payment_not_waiting"
+    message = "payment {payment_id} is {state}: only one that is queued can be withdrawn"
+    payment_id: str
+    state: str
+
+
 class LiquidityShort(Rejected):
     """The bank itself has not the tokens to settle the payment now."""
 

@@ -30,7 +30,10 @@ OPEN_QUOTES_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What an fx provider's desk needs: its prices, how long they hold, and its quoting key."""
+    """What an fx provider's desk needs: its prices, how long they hold, and its quoting key.
+
+    `may_queue`: whether its own leg may wait on the chain for money, the taker's being set aside.
+    """
 
     lei: str
     chain_id: int
@@ -38,6 +41,7 @@ class Terminal:
     quote_seconds: int
     settle_seconds: int
     signer: TransactionSigner
+    may_queue: bool = False
 
 
 class QuoteDesk:
@@ -83,6 +87,7 @@ class QuoteDesk:
             taker_amount=rate.divide(wanted, source, Rounding.CEIL).minor_units,
             valid_until=valid_until,
             settle_by=valid_until + self._terminal.settle_seconds,
+            may_queue=self._terminal.may_queue,
             salt=self._salt(),
         )
         digest = quote_hash(quote, self._terminal.chain_id)

@@ -186,8 +186,8 @@ def check_entry(entry: JournalEntry, balances: Balances) -> None:
 def apply(balances: Balances, entry: JournalEntry, *, is_fact: bool = False) -> dict[str, Balance]:
     """The balances that a new entry changes, pending or posted as it says.
 
-    An entry that records a *fact*, something final that happened elsewhere, is never refused for
-    money: refusing would not undo it, and a balance below zero is a break to be seen, not hidden.
+    An entry that records a *fact*, something that is decided elsewhere, is never refused for money:
+    refusing would not undo it, and a balance below zero is to be seen, not hidden.
 
     Raises `EntryInvalid` as `check_entry` does, and `InsufficientFunds` for the first account that
     the entry would take below zero without being allowed to.

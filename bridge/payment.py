@@ -10,9 +10,14 @@ reads a clock, a database or a socket.
                  '--reverted, or not instructed by its deadline--> FAILED
     incoming  ANNOUNCED --accept decided--> ACCEPTED --settled--> SETTLED
                  '--refuse decided--> REFUSED --rejected--> REJECTED      (expired, cancelled likewise)
+    both      ACCEPTED --queued--> QUEUED --settled--> SETTLED
+                                     '--cancelled--> WITHDRAWN, --expired--> EXPIRED
+
+QUEUED is a payment that both banks have accepted and that waits on the chain for liquidity.
 
 Invariants: money moves only on facts read in a final block; a terminal state never changes; every
-state that is not terminal has a deadline (`terms.accept_by`) after which the chain itself ends it.
+state that is not terminal has a deadline (`terms.accept_by`, and `terms.settle_by` while queued)
+after which the chain itself ends it.
 """
 
 from collections.abc import Mapping
@@ -44,10 +49,12 @@ class PaymentState(Enum):
     ANNOUNCED = "announced"
     INSTRUCTED = "instructed"
     ACCEPTED = "accepted"
+    QUEUED = "queued"
     REFUSED = "refused"
     SETTLED = "settled"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
     FAILED = "failed"
 
@@ -57,6 +64,7 @@ TERMINAL = frozenset(
         PaymentState.SETTLED,
         PaymentState.REJECTED,
         PaymentState.CANCELLED,
+        PaymentState.WITHDRAWN,
         PaymentState.EXPIRED,
         PaymentState.FAILED,
     }
@@ -188,6 +196,7 @@ class Fact(Enum):
 
     INSTRUCTED = "instructed"
     ACCEPTED = "accepted"
+    QUEUED = "queued"
     SETTLED = "settled"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
@@ -197,6 +206,7 @@ class Fact(Enum):
     ACCEPT_DECIDED = "accept_decided"
     REFUSE_DECIDED = "refuse_decided"
     MESSAGE_REFUSED = "message_refused"
+    WITHDRAWAL_ASKED = "withdrawal_asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +245,8 @@ _LIVE_ON_CHAIN: Mapping[Fact, _Row] = {
     Fact.EXPIRED: (PaymentState.EXPIRED, _DEBTOR_MADE_WHOLE),
 }
 
+_TAKEN_BACK: _Row = (PaymentState.WITHDRAWN, _DEBTOR_MADE_WHOLE)
+
 _ENDED_UNSETTLED: Mapping[Fact, _Row] = {
     Fact.REJECTED: (PaymentState.REJECTED, ()),
     Fact.CANCELLED: (PaymentState.CANCELLED, ()),
@@ -260,7 +272,16 @@ _OUTGOING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
         Fact.ACCEPTED: (PaymentState.ACCEPTED, ()),
         Fact.MESSAGE_REFUSED: (PaymentState.INSTRUCTED, (Effect.SUBMIT_WITHDRAW,)),
     },
-    PaymentState.ACCEPTED: _LIVE_ON_CHAIN,
+    PaymentState.ACCEPTED: {
+        **_LIVE_ON_CHAIN,
+        Fact.QUEUED: (PaymentState.QUEUED, (Effect.NOTIFY_CUSTOMER,)),
+    },
+    PaymentState.QUEUED: {
+        Fact.SETTLED: _LIVE_ON_CHAIN[Fact.SETTLED],
+        Fact.CANCELLED: _TAKEN_BACK,
+        Fact.EXPIRED: _LIVE_ON_CHAIN[Fact.EXPIRED],
+        Fact.WITHDRAWAL_ASKED: (PaymentState.QUEUED, (Effect.SUBMIT_WITHDRAW,)),
+    },
 }
 
 _INCOMING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
@@ -279,7 +300,13 @@ _INCOMING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
     PaymentState.ACCEPTED: {
         **_ENDED_UNSETTLED,
         Fact.ACCEPTED: (PaymentState.ACCEPTED, ()),
+        Fact.QUEUED: (PaymentState.QUEUED, ()),
         Fact.SETTLED: _CREDITED,
+    },
+    PaymentState.QUEUED: {
+        Fact.SETTLED: _CREDITED,
+        Fact.CANCELLED: (PaymentState.WITHDRAWN, ()),
+        Fact.EXPIRED: (PaymentState.EXPIRED, ()),
     },
     PaymentState.REFUSED: {**_ENDED_UNSETTLED, **_ACCEPTED_BEFORE_RESTORE},
 }
@@ -303,7 +330,7 @@ def transition(payment: Payment, event: Event) -> tuple[Payment, tuple[Effect, .
     changed = replace(
         payment,
         state=state,
-        reason=event.reason or payment.reason,
+        reason=None if state is PaymentState.SETTLED else event.reason or payment.reason,
         transaction_hash=event.transaction_hash or payment.transaction_hash,
         block_number=payment.block_number if event.block_number is None else event.block_number,
     )

@@ -18,12 +18,21 @@ from typing import Any, Final, cast
 ARTEFACT_NAMES: Final = (
     "AccessManager",
     "CertificateVerifier",
+    "Council",
     "CurrencyToken",
     "DevelopmentToken",
     "ERC1967Proxy",
+    "LiquidityRounds",
     "NodeRegistry",
     "ParticipantRegistry",
+    "PaymentEntry",
+    "PaymentQuotes",
     "PaymentSettlement",
+    "TokenFreezes",
+    "TokenHolds",
+    "TokenOrders",
+    "TokenReserves",
+    "TokenTransfers",
 )
 """Every contract `load` knows."""
 
@@ -42,6 +51,9 @@ ACCESS_MANAGER_ADDRESS: Final = (0xC003).to_bytes(20, "big")
 NODE_REGISTRY_ADDRESS: Final = (0xC004).to_bytes(20, "big")
 """Proxy of NodeRegistry."""
 
+COUNCIL_ADDRESS: Final = (0xC005).to_bytes(20, "big")
+"""Proxy of Council."""
+
 NODE_REGISTRY_SCHEDULE_SLOT: Final = int(
     "99a3415a31c43d6e61647ab154a8a8b1be990e1ef326b69ff985fe136bebc300", 16
 )
@@ -59,10 +71,22 @@ SETTLEMENT_IMPLEMENTATION_ADDRESS: Final = (0xD002).to_bytes(20, "big")
 NODE_REGISTRY_IMPLEMENTATION_ADDRESS: Final = (0xD004).to_bytes(20, "big")
 """NodeRegistry behind its proxy."""
 
+COUNCIL_IMPLEMENTATION_ADDRESS: Final = (0xD005).to_bytes(20, "big")
+"""Council behind its proxy."""
+
 CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS: Final = (0xD100).to_bytes(20, "big")
 """CurrencyToken behind every currency's proxy."""
 
-LIBRARY_ADDRESS_BY_NAME: Final[dict[str, bytes]] = {}
+LIBRARY_ADDRESS_BY_NAME: Final[dict[str, bytes]] = {
+    "LiquidityRounds": (0xD120).to_bytes(20, "big"),
+    "PaymentEntry": (0xD121).to_bytes(20, "big"),
+    "PaymentQuotes": (0xD122).to_bytes(20, "big"),
+    "TokenFreezes": (0xD140).to_bytes(20, "big"),
+    "TokenHolds": (0xD141).to_bytes(20, "big"),
+    "TokenOrders": (0xD142).to_bytes(20, "big"),
+    "TokenReserves": (0xD143).to_bytes(20, "big"),
+    "TokenTransfers": (0xD144).to_bytes(20, "big"),
+}
 """Libraries that implementations call by delegation: code of who links them, at an address of its own."""
 
 
@@ -86,6 +110,8 @@ class Artefact:
     """Deployed code; immutable values are zero until a constructor has run."""
     storage_layout: dict[str, Any]  # JSON as the compiler gives it.
     """The compiler's `storageLayout`; empty `storage` for contracts that are not ours."""
+    documentation: dict[str, Any]  # JSON: `methods`, `events` and `errors` by signature.
+    """The contract's NatSpec: `title`, `notice` and what is said of each function, event and error."""
 
 
 @lru_cache(maxsize=len(ARTEFACT_NAMES))
@@ -101,6 +127,7 @@ def load(name: str) -> Artefact:
         bytecode=bytes.fromhex(document["bytecode"].removeprefix("0x")),
         runtime=bytes.fromhex(document["deployedBytecode"].removeprefix("0x")),
         storage_layout=document["storageLayout"],
+        documentation=document["documentation"],
     )
 
 

@@ -32,7 +32,7 @@ from node.errors import (
 from node.history import History
 from node.membership import Membership, ValidatorKey, ValidatorUpdate
 from node.permissions import ParentState, Permissions
-from node.primitives import ZERO_ADDRESS, Address, Hash32
+from node.primitives import ZERO_ADDRESS, ZERO_HASH, Address, Hash32
 from node.specification import Rules, Specification, consensus_chain_id
 from node.store import NO_ANNEX, Annex, ChainStore, Checkpoint
 from node.transaction import CheckedTransaction
@@ -108,8 +108,8 @@ class Chain:
         self._consensus_chain_id = consensus_chain_id(specification.chain_id, genesis_hash)
         self._tip = self._stored_tip()
         self._execution: Execution | None = None
-        self._connections: tuple[Hash32, dict[bytes, bool]] = (self._tip.header.hash, {})
-        """By which block, and who may connect by it."""
+        self._connections: tuple[tuple[Hash32, int], dict[bytes, bool]] = ((ZERO_HASH, 0), {})
+        """By which state and at which second, and who may connect then."""
 
     @property
     def tip(self) -> Tip:
@@ -155,16 +155,19 @@ class Chain:
         env = self._env_after(header, header.timestamp, (header.hash,))
         return self._membership.validators(env, header.state_root)
 
-    def may_connect(self, node_id: bytes) -> bool:
-        """Whether the newest state lets a node connect; remembered until the next block, for who is refused insists."""
-        tip, (block_hash, answers) = self._tip, self._connections
-        if block_hash != tip.header.hash or len(answers) >= CONNECTIONS_MAX:
+    def may_connect(self, node_id: bytes, *, timestamp: int) -> bool:
+        """Whether the newest state lets a node connect at a time, which needs no block.
+
+        Remembered for that state and second: who is refused insists.
+        """
+        parent = self._parent_state(timestamp)
+        question, (asked, answers) = (parent.root, parent.env.timestamp), self._connections
+        if asked != question or len(answers) >= CONNECTIONS_MAX:
             answers = {}
-            self._connections = (tip.header.hash, answers)
+            self._connections = (question, answers)
         answer = answers.get(node_id)
         if answer is None:
-            env = self._env_after(tip.header, tip.header.timestamp, tip.ancestor_hashes)
-            answer = self._membership.may_connect(node_id, env, tip.header.state_root)
+            answer = self._membership.may_connect(node_id, parent.env, parent.root)
             answers[node_id] = answer
         return answer
 

@@ -35,6 +35,7 @@ from node.engine import (
 from node.errors import GenesisFileInvalid, GenesisMismatch
 from node.primitives import (
     EMPTY_TRIE_ROOT,
+    ZERO_ADDRESS,
     ZERO_HASH,
     Address,
     Hash32,
@@ -190,8 +191,8 @@ def deployment_steps(network: Network) -> Iterable[GenesisStep]:
     operator = Address(network.operator)
     for address, name, arguments in _deployments(network):
         artefact = contracts.load(name)
-        constructor = _entry(artefact, "constructor")
-        data = artefact.bytecode + encode_abi(_types(constructor), list(arguments))
+        types = _types(_entry(artefact, "constructor")) if arguments else []
+        data = artefact.bytecode + encode_abi(types, list(arguments))
         yield GenesisStep(sender=operator, to=Address(address), data=data)
 
 
@@ -199,11 +200,12 @@ def _deployments(network: Network) -> Iterable[tuple[bytes, str, tuple[object, .
     authority = contracts.ACCESS_MANAGER_ADDRESS
     registry = contracts.REGISTRY_ADDRESS
     settlement = contracts.SETTLEMENT_ADDRESS
-    yield authority, "AccessManager", (network.operator,)
+    yield authority, "AccessManager", (contracts.COUNCIL_ADDRESS,)
     for library, address in contracts.LIBRARY_ADDRESS_BY_NAME.items():
         yield address, library, ()
     yield contracts.REGISTRY_IMPLEMENTATION_ADDRESS, "ParticipantRegistry", ()
     yield contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS, "NodeRegistry", ()
+    yield contracts.COUNCIL_IMPLEMENTATION_ADDRESS, "Council", ()
     yield contracts.SETTLEMENT_IMPLEMENTATION_ADDRESS, "PaymentSettlement", ()
     yield contracts.CURRENCY_TOKEN_IMPLEMENTATION_ADDRESS, "CurrencyToken", ()
     participants = [_participant_input(participant) for participant in network.participants]
@@ -216,6 +218,11 @@ def _deployments(network: Network) -> Iterable[tuple[bytes, str, tuple[object, .
         contracts.NODE_REGISTRY_ADDRESS,
         contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS,
         _initialiser("NodeRegistry", *_node_registry_arguments(network)),
+    )
+    yield _proxy(
+        contracts.COUNCIL_ADDRESS,
+        contracts.COUNCIL_IMPLEMENTATION_ADDRESS,
+        _initialiser("Council", *_council_arguments(network)),
     )
     for currency in network.currencies:
         yield _proxy(
@@ -256,6 +263,17 @@ def _node_registry_arguments(network: Network) -> tuple[object, ...]:
     )
 
 
+def _council_arguments(network: Network) -> tuple[object, ...]:
+    """Its administrator is one besides the Council, which always is one."""
+    return (
+        contracts.ACCESS_MANAGER_ADDRESS,
+        contracts.REGISTRY_ADDRESS,
+        contracts.NODE_REGISTRY_ADDRESS,
+        network.operator if network.is_governed_by_operator else ZERO_ADDRESS,
+        network.council_time_lock_seconds,
+    )
+
+
 def _coordinates_of(compressed_key: bytes) -> tuple[bytes, bytes]:
     point = decompress_public_key(compressed_key)
     return point[:32], point[32:]
@@ -286,6 +304,7 @@ def _participant_input(participant: NetworkParticipant) -> tuple[object, ...]:
             (account.reference, account.address, ACCOUNT_KINDS[account.kind])
             for account in participant.accounts
         ],
+        (participant.central_bank or "").encode().ljust(20, b"\0"),
     )
 
 

@@ -37,13 +37,13 @@ PROOF_NODES_MAX: Final = 20
 DEPTH_MAX: Final = 8
 INTEGER_MAX: Final = 2**53 - 1  # what every reader of JSON holds exactly
 PRECOMMIT: Final = 2
-SIGNATURE_BY_EVENT: Final = {
-    "Instructed": "Instructed(bytes32,bytes20,bytes32,(uint8,(bytes3,bytes32,bytes32,uint256)[],bytes32,"
-    "bytes32,bytes32,uint40,uint40,uint40,uint8,uint16))",
-    "Accepted": "Accepted(bytes32,bytes20,uint16)", "PaymentSettled": "PaymentSettled(bytes32,bytes32)",
-    "PaymentRejected": "PaymentRejected(bytes32,bytes20,bytes32)", "PaymentExpired": "PaymentExpired(bytes32)",
-    "PaymentCancelled": "PaymentCancelled(bytes32,uint8,bytes32)",
-}  # fmt: skip
+SIGNATURE_BY_EVENT: Final = {each.partition("(")[0]: each for each in (
+    ("Instructed(bytes32,bytes20,bytes32,(uint8,(bytes3,bytes32,bytes32,uint256)[],bytes32,bytes32,bytes32,uint40,"
+    "uint40,uint40,uint8,uint16))"), "ReturnInstructed(bytes32,bytes32)", "Accepted(bytes32,bytes20,uint16)",
+    "PaymentQueued(bytes32,uint8)", "PaymentPrioritised(bytes32,bytes20,uint8)", "PaymentSetAside(bytes32,bool)",
+    "WithdrawalAgreed(bytes32,bytes20)", "PaymentSettled(bytes32,bytes32)", "PaymentRejected(bytes32,bytes20,bytes32)",
+    "PaymentCancelled(bytes32,uint8,bytes32)", "PaymentExpired(bytes32,uint8)",
+)}  # fmt: skip
 """The events that may be certified: those whose first topic after their own is a payment id."""
 
 # Shapes: a number is an integer up to it, a tuple the sizes that hex may have (none: any), a list an entry's shape

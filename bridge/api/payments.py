@@ -14,6 +14,7 @@ from bridge.errors import ResourceUnknown
 from bridge.payment import Payment
 from bridge.settlement.description import describe
 from bridge.settlement.initiation import Answer, Order, Result, initiate
+from bridge.settlement.withdrawal import ask_withdrawal
 from bridge.store import Customer, StoredMessage, UnitOfWork
 
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -57,6 +58,19 @@ def get_payment(
     """One payment: instructed by this customer, or to one of their accounts."""
     with services.institution.store.reading() as work:
         return describe(_own(work, customer, payment_id))
+
+
+@router.post(
+    "/{payment_id}/withdrawal", status_code=HTTPStatus.ACCEPTED, response_model=PaymentView
+)
+def withdraw_payment(
+    customer: CustomerNeeded, payment_id: str, services: ServicesNeeded
+) -> dict[str, object]:
+    """Ask for a payment back while it is `queued`; it ends as `withdrawn`, unless it settles first."""
+    with services.institution.store.reading() as work:
+        if _own(work, customer, payment_id).client != customer.customer_id:
+            raise ResourceUnknown("payment", payment_id)
+    return describe(ask_withdrawal(services.institution, payment_id))
 
 
 @router.get("/{payment_id}/messages", response_model=MessageList)

@@ -4,7 +4,8 @@ It shares no key and no memory with the issuing process: it opens the central ba
 only, signs with its own key, and keeps its own transactions. A statement is made whenever the
 reserves set aside differ from what the chain last heard, or when half of its validity has passed.
 A burn lowers what the chain heard before the books release the reserves, so nothing is stated from
-books that have not seen the newest change: it would raise the figure again.
+books that have not seen the newest change: it would raise the figure again. For the same reason a
+statement is as of the block that the books have followed to: what is burnt after it is taken off it.
 """
 
 import hashlib
@@ -70,12 +71,16 @@ class Attester:
         if attested != self.chain.latest_attestation(numeric, block_number=number):
             return False
         now = self.clock()
+        block = self.chain.block(number)
+        if block is None:
+            return False
         stale = attested.valid_until < now + self.validity_seconds // 2
         if attested.amount == reserves and attested.sequence > 0 and not stale:
             return False
         attestation = Attestation(
             sequence=attested.sequence + 1,
-            as_of=now,
+            # The last block of an idle chain may be older than a statement may be.
+            as_of=max(block.ref.timestamp, now - self.validity_seconds),
             valid_until=now + self.validity_seconds,
             amount=reserves,
             statement_hash=statement_hash,

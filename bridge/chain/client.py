@@ -194,6 +194,31 @@ class ChainClient:
         (answer,) = self._call_all([call], block_number)
         return decode_answer(name, function, answer)
 
+    def call_all(
+        self,
+        name: ContractName,
+        function: str,
+        calls: list[ContractCall],
+        *,
+        block_number: int,
+    ) -> list[tuple[Any, ...]]:  # whatever the ABI says
+        """What one view function answers to many calls at one block; raises `CallReverted`."""
+        answers = self._call_all(calls, block_number)
+        return [decode_answer(name, function, answer) for answer in answers]
+
+    def simulate(self, call: ContractCall, *, sender: bytes, gas_limit: int) -> None:
+        """Try a call as if the next block had it, now; raises `CallReverted` where it would fail."""
+        wanted = {
+            "from": _hex(sender),
+            "to": _hex(call.to),
+            "data": _hex(call.data),
+            "gas": hex(gas_limit),
+        }
+        answer = self._request("eth_call", [wanted, "pending"])
+        if isinstance(answer, _Fault) and answer.code == _REFUSED:
+            raise CallReverted(answer.message, "")
+        _call_result(answer)
+
     def token_address(self, numeric: int) -> bytes:
         """Where the token of a currency is, by its ISO 4217 number."""
         return contracts.currency_token_address(numeric)
@@ -273,8 +298,7 @@ class ChainClient:
         self, function: str, arguments: Sequence[tuple[object, ...]], block_number: int
     ) -> list[tuple[Any, ...]]:  # whatever the ABI says
         calls = [registry_call(function, each) for each in arguments]
-        answers = self._call_all(calls, block_number)
-        return [decode_answer(REGISTRY, function, answer) for answer in answers]
+        return self.call_all(REGISTRY, function, calls, block_number=block_number)
 
     def _token(
         self,
@@ -387,7 +411,8 @@ def _raw_log(log: Any) -> RawLog:  # a JSON log object
 
 
 def _participant(kept: Any, accounts: list[tuple[bytes, Any]]) -> Participant:  # ABI tuples
-    lei, bic, country, status, roles, sealing_key, signing_key, endpoint = kept
+    """What the registry keeps of one; accounts that are not open, which have no kind, are left out."""
+    lei, bic, country, status, roles, sealing_key, signing_key, endpoint, _ = kept
     return Participant(
         lei=_text(lei),
         bic=_text(bic),
@@ -400,6 +425,7 @@ def _participant(kept: Any, accounts: list[tuple[bytes, Any]]) -> Participant:  
         accounts=tuple(
             ParticipantAccount(reference, _octets(address), AccountKind(kind))
             for reference, (_, address, kind) in accounts
+            if kind
         ),
     )
 

@@ -18,7 +18,7 @@ from eth_hash.auto import keccak
 
 import contracts
 from bridge.errors import ChainAnswerInvalid
-from bridge.payment import Leg, Quote, SettlementId, Terms
+from bridge.payment import Leg, Quote, SettlementId, SignedQuote, Terms
 
 ContractName = NewType("ContractName", str)
 
@@ -59,6 +59,18 @@ class AccountKind(Enum):
     QUOTING = 3
     ATTESTING = 4
     OFFICER = 5
+
+
+@unique
+class PaymentOutcome(Enum):
+    """How a payment ended on the chain; the numbers are the contract's."""
+
+    SETTLED = 1
+    REJECTED = 2
+    WITHDRAWN = 3
+    NO_LIQUIDITY = 4
+    EXPIRED_UNACCEPTED = 5
+    EXPIRED_UNSETTLED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +210,12 @@ def recover_signer(digest: bytes, signature: bytes) -> bytes | None:
 
 def terms_of_event(event: ChainEvent) -> Terms:
     """The terms in an `Instructed` event."""
-    version, legs, *rest = event.arguments["terms"]
+    return terms_of_arguments(event.arguments)
+
+
+def terms_of_arguments(arguments: Mapping[str, Any]) -> Terms:
+    """The terms among the arguments of an `Instructed` event."""
+    version, legs, *rest = arguments["terms"]
     commitment, copy_hash, quote, accept_by, settle_by, not_before, priority, flags = rest
     return Terms(
         legs=tuple(
@@ -318,6 +335,11 @@ def _abi_value(value: object) -> Any:  # what eth-abi takes
                 value.may_queue,
                 value.salt,
             )
+        case SignedQuote():
+            signer = recover_signer(value.quote_hash, value.signature)
+            return (_abi_value(value.quote), signer, value.signature)
+        case list() | tuple():
+            return [_abi_value(part) for part in value]
         case Attestation():
             return (
                 value.sequence,

@@ -6,14 +6,19 @@ exactly once, whatever dies, and two stores that follow one chain from its genes
 """
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from bridge.chain.client import BlockData, ChainClient
 from bridge.chain.encoding import REGISTRY, ChainEvent, plain_arguments
 from bridge.errors import ChainAnswerInvalid
 from bridge.store import EventRow, OutgoingTransaction, Store, UnitOfWork
+
+DIRECTORY_SECONDS_MAX: Final = 60
+"""How old the directory may be when a block comes: changes of participants have an effective time, and no event tells
+that it has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,18 @@ class Follower:
     `on_block` is called inside the block's database transaction and must not leave the process.
     """
 
-    def __init__(self, store: Store, client: ChainClient, on_block: BlockHandler) -> None:
+    def __init__(
+        self,
+        store: Store,
+        client: ChainClient,
+        on_block: BlockHandler,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._seconds = seconds
         self._store = store
         self._client = client
         self._on_block = on_block
+        self._directory_read_at = seconds()
 
     def catch_up(self) -> int:
         """Process every block there is; how many there were."""
@@ -59,8 +72,10 @@ class Follower:
         block = self._client.block(0 if checkpoint is None else checkpoint.number + 1)
         if block is None:
             return False
-        if any(_changes_participants(event) for event in block.events):
+        is_old = self._seconds() > self._directory_read_at + DIRECTORY_SECONDS_MAX
+        if is_old or any(_changes_participants(event) for event in block.events):
             self._client.refresh()
+            self._directory_read_at = self._seconds()
         final = self._final_transactions(block)
         with self._store.unit_of_work() as work:
             work.chain_log.advance(

@@ -5,8 +5,11 @@ what each account has available, and the headroom of each limit. An item stands 
 each account that pays one of its legs; different queues may order the same items differently, since
 the priority of a leg is set by its own payer.
 
-Invariants: ids are unique, amounts positive, available balances not negative; every bound belongs to
-exactly one queue (the package's docstring says why).
+An available balance below zero is a freeze above the money that is there: what comes in falls under it,
+and nothing is paid out before it is covered.
+
+Invariants: ids are unique, amounts positive; every bound belongs to exactly one queue (the package's
+docstring says why).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -94,7 +97,7 @@ def line_up(
     Each queue is ordered by priority, then by arrival. Where accounts move their items about, `queues`
     gives the order instead, of every queue, head first. An account not in `available` has nothing.
     """
-    _check(items, available)
+    _check(items)
     limits = limits or Limits()
     number_by_position = _positions(items, available)
     orders = _orders(items, number_by_position, queues)
@@ -169,7 +172,7 @@ def _part(
     return line_up([book.items[item] for item in chosen], available, limits, queues)
 
 
-def _check(items: Sequence[Item], available: Mapping[Position, int]) -> None:
+def _check(items: Sequence[Item]) -> None:
     if len({item.item_id for item in items}) < len(items):
         raise QueuesInvalid("two items have one id")
     for item in items:
@@ -178,9 +181,6 @@ def _check(items: Sequence[Item], available: Mapping[Position, int]) -> None:
         for leg in item.legs:
             if leg.amount <= 0:
                 raise QueuesInvalid(f"a leg of item {item.item_id!r} moves {leg.amount}")
-    for (account, currency), amount in available.items():
-        if amount < 0:
-            raise QueuesInvalid(f"account {account!r} has {amount} {currency} available")
 
 
 def _positions(items: Sequence[Item], available: Mapping[Position, int]) -> dict[Position, int]:

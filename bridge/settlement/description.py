@@ -11,10 +11,12 @@ _STATUS_BY_STATE: Final = {
     PaymentState.ANNOUNCED: TransactionStatus.PDNG,
     PaymentState.INSTRUCTED: TransactionStatus.PDNG,
     PaymentState.ACCEPTED: TransactionStatus.ACCP,
+    PaymentState.QUEUED: TransactionStatus.ACSP,
     PaymentState.REFUSED: TransactionStatus.RJCT,
     PaymentState.SETTLED: TransactionStatus.ACSC,
     PaymentState.REJECTED: TransactionStatus.RJCT,
     PaymentState.CANCELLED: TransactionStatus.RJCT,
+    PaymentState.WITHDRAWN: TransactionStatus.CANC,
     PaymentState.EXPIRED: TransactionStatus.RJCT,
     PaymentState.FAILED: TransactionStatus.RJCT,
 }

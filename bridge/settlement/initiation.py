@@ -147,7 +147,9 @@ def initiate(institution: Institution, order: Order) -> Answer:
     try:
         payment, transfer = _prepare(institution, order)
         with institution.store.unit_of_work() as work:
-            return _recall(work, order) or _reserve(work, order, payment, transfer)
+            return _recall(work, order) or _reserve(
+                work, order, (payment, transfer), may_wait=_may_wait(institution, payment)
+            )
     except Rejected as refusal:
         return _remember_refusal(institution, order, refusal)
 
@@ -326,10 +328,20 @@ def _transfer(
     )
 
 
-def _reserve(work: UnitOfWork, order: Order, payment: Payment, transfer: CreditTransfer) -> Answer:
+def _may_wait(institution: Institution, payment: Payment) -> bool:
+    """Whether a payment may be instructed beyond the bank's tokens, to wait on the chain for money
+    that comes in. One on a quote may not: the chain sets the taker's money aside or ends it.
+    """
+    return institution.settings.queues_beyond_tokens and payment.signed_quote is None
+
+
+def _reserve(
+    work: UnitOfWork, order: Order, prepared: tuple[Payment, CreditTransfer], *, may_wait: bool
+) -> Answer:
+    payment, transfer = prepared
     if work.payments.by_uetr(payment.uetr, Direction.OUTGOING) is not None:
         raise PaymentDuplicate(payment.uetr)
-    _set_aside(work, payment)
+    _set_aside(work, payment, may_wait=may_wait)
     work.payments.add(payment)
     work.messages.add(
         StoredMessage(
@@ -348,8 +360,12 @@ def _reserve(work: UnitOfWork, order: Order, payment: Payment, transfer: CreditT
     return _remember(work, order, Answer(Result.ACCEPTED, describe(payment)))
 
 
-def _set_aside(work: UnitOfWork, payment: Payment) -> None:
-    """Book the pending entries: the debtor's money, and the bank's own tokens to settle with."""
+def _set_aside(work: UnitOfWork, payment: Payment, *, may_wait: bool) -> None:
+    """Book the pending entries: the debtor's money, and the bank's own tokens to settle with.
+
+    For a payment that may wait the tokens need not be there yet: whether they come in time is then
+    the chain's to say, so the entry is booked as a fact, and what is available goes below zero.
+    """
     if payment.account_id is None or payment.charges is None:
         raise PaymentIncomplete(payment.payment_id, "account or charges")
     taken, set_aside = reservation(
@@ -360,7 +376,7 @@ def _set_aside(work: UnitOfWork, payment: Payment) -> None:
     )
     work.ledger.book(taken)
     try:
-        work.ledger.book(set_aside)
+        work.ledger.book(set_aside, is_fact=may_wait)
     except InsufficientFunds as error:
         raise LiquidityShort from error
 

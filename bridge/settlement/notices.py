@@ -1,7 +1,8 @@
 """The ISO 20022 messages that tell people how a payment went: pacs.002 and camt.054.
 
-A status report is made when a payment ends, an account notification when a customer's account was
-booked. Both are stored with the fact they report, in its transaction; sending is another effect.
+A status report is made when a payment has to wait for liquidity and when it ends, an account
+notification when a customer's account was booked. Both are stored with the fact they report, in its
+transaction; sending is another effect.
 """
 
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ ANSWER: Final = "answer"
 
 
 def notify(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
-    """Store the status report of a payment that ended and, if it settled, the notification.
+    """Store the status report of a payment that ended or waits and, if it settled, the notification.
 
     Nothing can be told of a payment whose message restored books do not have.
     """
@@ -59,7 +60,7 @@ def report(institution: Institution, work: UnitOfWork, payment: Payment, at: int
     transfer = transfer_of(work, payment)
     status = iso_status(payment)
     reason = None
-    if status is TransactionStatus.RJCT:
+    if status in {TransactionStatus.RJCT, TransactionStatus.CANC}:
         reason = StatusReason(payment.reason or StatusReason.MS03.value)
     now = datetime.fromtimestamp(at, UTC)
     settled = payment.state is PaymentState.SETTLED

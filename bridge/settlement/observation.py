@@ -4,11 +4,18 @@ Called by the follower inside the one database transaction that also moves the c
 has its effects exactly once, whatever dies, whenever.
 """
 
+import json
 from collections.abc import Mapping
-from typing import Final, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 from bridge import chart
-from bridge.chain import BlockData, ChainEvent, FinalTransaction, terms_of_event
+from bridge.chain import (
+    BlockData,
+    ChainEvent,
+    FinalTransaction,
+    PaymentOutcome,
+    terms_of_event,
+)
 from bridge.institution import Institution, record
 from bridge.iso20022.codes import StatusReason
 from bridge.ledger import JournalEntry
@@ -48,6 +55,7 @@ NOT_ON_CHAIN: Final = StatusReason.ED05.value
 
 PROGRESS: Final[Mapping[str, Fact]] = {
     "Accepted": Fact.ACCEPTED,
+    "PaymentQueued": Fact.QUEUED,
     "PaymentSettled": Fact.SETTLED,
     "PaymentRejected": Fact.REJECTED,
     "PaymentCancelled": Fact.CANCELLED,
@@ -179,7 +187,7 @@ class Observer:
         chain_event, fact = told
         event = Event(
             fact,
-            reason=_coarse_reason(payment, fact),
+            reason=_coarse_reason(payment, chain_event.name, chain_event.arguments),
             transaction_hash=chain_event.transaction_hash,
             block_number=chain_event.block_number,
         )
@@ -222,7 +230,7 @@ class Observer:
                 continue
             event = Event(
                 fact,
-                reason=_coarse_reason(payment, fact),
+                reason=_coarse_reason(payment, row.name, json.loads(row.document)),
                 transaction_hash=row.transaction_hash,
                 block_number=row.block_number,
             )
@@ -283,14 +291,28 @@ def _entries_of(payment: Payment) -> tuple[str, str]:
     return f"{payment.payment_id}:reservation", f"{payment.payment_id}:discharge"
 
 
-def _coarse_reason(payment: Payment, fact: Fact) -> str | None:
-    """The ISO reason where only the coarse outcome is known and no sealed reason has come."""
-    if payment.reason is not None:
+REASON_BY_OUTCOME: Final[Mapping[PaymentOutcome, StatusReason]] = {
+    PaymentOutcome.REJECTED: StatusReason.MS03,
+    PaymentOutcome.WITHDRAWN: StatusReason.CUST,
+    PaymentOutcome.NO_LIQUIDITY: StatusReason.ED05,
+    PaymentOutcome.EXPIRED_UNACCEPTED: StatusReason.AB05,
+    PaymentOutcome.EXPIRED_UNSETTLED: StatusReason.AB03,
+}
+"""The ISO reason where only the coarse outcome is known."""
+
+
+def _coarse_reason(payment: Payment, event: str, arguments: Mapping[str, Any]) -> str | None:
+    """The ISO reason that an event gives; None where a sealed one has come, or none is due.
+
+    What ends a payment that waits is known whole: nobody can refuse it any more.
+    """
+    if payment.reason is not None and payment.state is not PaymentState.QUEUED:
         return None
-    reasons = {
-        Fact.REJECTED: StatusReason.MS03,
-        Fact.CANCELLED: StatusReason.ED05,
-        Fact.EXPIRED: StatusReason.AB05,
-    }
-    reason = reasons.get(fact)
-    return None if reason is None else reason.value
+    match event:
+        case "PaymentRejected":
+            outcome = PaymentOutcome.REJECTED
+        case "PaymentCancelled" | "PaymentExpired":
+            outcome = PaymentOutcome(arguments["outcome"])
+        case _:
+            return None
+    return REASON_BY_OUTCOME[outcome].value

@@ -20,16 +20,25 @@ from bridge.iso20022.commitment import commit_reason
 from bridge.payment import Effect, Event, Fact, Payment, PaymentState
 from bridge.settlement import notices
 from bridge.settlement.acceptance import consider
-from bridge.settlement.observation import CONSIDER, EXPIRE, INSTRUCT, follow
+from bridge.settlement.observation import (
+    CONSIDER,
+    EXPIRE,
+    EXPIRY_DELAY_SECONDS,
+    INSTRUCT,
+    follow,
+)
 from bridge.store import EffectRow, TransactionState
 from bridge.worker import Abandon, Done, Outcome, Retry
 
 EXPIRY_RETRY_SECONDS: Final = 3
 """How long to wait before asking the chain again to expire a payment."""
 
+NO_PRIORITY: Final = 0
+NO_FLAGS: Final = 0
+
 GAS_LIMIT: Final[Mapping[str, int]] = {
     "instruct": 600_000,
-    "instructWithQuote": 800_000,
+    "instructWithQuotes": 800_000,
     "accept": 800_000,
     "reject": 300_000,
     "withdraw": 300_000,
@@ -65,14 +74,14 @@ class Submission:
             return self._submit(
                 effect, payment, "instruct", (uetr_hash(payment.uetr), payment.terms)
             )
-        signed = payment.signed_quote
-        arguments = (uetr_hash(payment.uetr), payment.terms, signed.quote, signed.signature)
-        return self._submit(effect, payment, "instructWithQuote", arguments)
+        arguments = (uetr_hash(payment.uetr), payment.terms, [payment.signed_quote])
+        return self._submit(effect, payment, "instructWithQuotes", arguments)
 
     def accept(self, effect: EffectRow) -> Outcome:
-        """Give the creditor bank's consent on the chain."""
+        """Give the creditor bank's consent on the chain; it pays no leg, so it ranks none."""
         payment = self._payment(effect)
-        return self._submit(effect, payment, "accept", (payment.settlement_id, payment.terms))
+        arguments = (payment.settlement_id, payment.terms, NO_PRIORITY, NO_FLAGS)
+        return self._submit(effect, payment, "accept", arguments)
 
     def reject(self, effect: EffectRow) -> Outcome:
         """Refuse on the chain; the reason goes there as a commitment only."""
@@ -81,25 +90,28 @@ class Submission:
         return self._submit(effect, payment, "reject", arguments)
 
     def withdraw(self, effect: EffectRow) -> Outcome:
-        """Take a payment back whose message the creditor bank will not have."""
+        """Take a payment back: its message was refused, or its debtor asked for it in time."""
         payment = self._payment(effect)
-        arguments = (
-            payment.settlement_id,
-            uetr_hash(payment.uetr),
-            self._reason_commitment(payment),
-        )
+        if payment.is_terminal:
+            return Done()
+        arguments = (payment.settlement_id, payment.terms, self._reason_commitment(payment))
         return self._submit(effect, payment, "withdraw", arguments)
 
     def expire(self, effect: EffectRow) -> Outcome:
         """Ask the chain to end a payment whose deadline has passed, until it has ended.
 
-        It also makes the block that proves, on an idle chain, that a payment never came there.
+        It also makes the block that proves, on an idle chain, that a payment never came there. One
+        that waits for liquidity has another deadline, its last second to settle.
         """
         payment = self._payment(effect)
         if payment.is_terminal:
             return Done()
+        if payment.state is PaymentState.QUEUED:
+            due_in = payment.terms.settle_by + EXPIRY_DELAY_SECONDS - self.institution.clock()
+            if due_in > 0:
+                return Retry(due_in, "waiting for liquidity until its last second to settle")
         attempt = replace(effect, key=self._attempt(effect.key))
-        self._submit(attempt, payment, "expire", (payment.settlement_id,))
+        self._submit(attempt, payment, "expire", (payment.settlement_id, payment.terms))
         return Retry(EXPIRY_RETRY_SECONDS, "waiting for the payment to end on the chain")
 
     def consider(self, effect: EffectRow) -> Outcome:

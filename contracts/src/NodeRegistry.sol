@@ -334,11 +334,10 @@ contract NodeRegistry is
         _nextEffectiveAt = next;
     }
 
-    /// @dev The caller's participant, if a council participant's operating account calls.
+    /// @dev The caller's participant, if an officer of a council participant calls.
     function _councilCaller() private view returns (bytes20 lei) {
-        lei = _participants.participantOf(msg.sender);
-        bool isOperating = _participants.kindOf(msg.sender) == IParticipantRegistry.AccountKind.Operating;
-        if (!isOperating || !_isCouncil(lei)) revert NodeRegistryCallerNotCouncil(msg.sender);
+        lei = _participants.officerOf(msg.sender);
+        if (!_participants.hasRole(lei, ROLE_COUNCIL)) revert NodeRegistryCallerNotCouncil(msg.sender);
     }
 
     function _checkAddition(address validator, bytes20 lei) private view {
@@ -404,7 +403,9 @@ contract NodeRegistry is
 
     /// @dev Reverts for a LEI that was never admitted.
     function _isAdmitted(bytes20 lei) private view returns (bool) {
-        return _participants.participant(lei).status == IParticipantRegistry.Status.Admitted;
+        IParticipantRegistry.Status status = _participants.statusOf(lei);
+        if (status == IParticipantRegistry.Status.None) revert IParticipantRegistry.RegistryParticipantUnknown(lei);
+        return status == IParticipantRegistry.Status.Admitted;
     }
 
     /// @dev False for a LEI that was never admitted: it has no role.

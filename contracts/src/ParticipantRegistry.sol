@@ -6,54 +6,22 @@ import {AccessManagedUpgradeable} from
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
+import {ParticipantRecords} from "./ParticipantRecords.sol";
 
 /// @title Who is admitted to the network, with which accounts, keys and roles.
 /// @notice Read by every node before every block and by the other contracts before every movement. Changes are
-/// restricted to the authority. Participants, accounts and references are never removed, so a name keeps its meaning.
+/// restricted to the authority, but for what an officer does alone. Participants, accounts and references are never
+/// removed, so a name keeps its meaning. What is scheduled is in effect by the block's time, without anybody's act.
 contract ParticipantRegistry is
-    IParticipantRegistry,
+    ParticipantRecords,
     Initializable,
     AccessManagedUpgradeable,
     UUPSUpgradeable
     layout at erc7201("corridor.storage.ParticipantRegistry")
 {
-    /// @dev Append only.
-    struct KeyRecord {
-        bytes32 sealingKey;
-        bytes32 signingKey;
-        uint40 since;
-    }
-
-    /// @dev Append only.
-    struct ParticipantRecord {
-        bytes11 bic;
-        bytes2 country;
-        Status status;
-        uint32 roles;
-        string endpoint;
-        KeyRecord[] keys;
-        bytes32[] accountReferences;
-    }
-
-    /// @dev Append only.
-    struct AccountRecord {
-        bytes20 lei;
-        AccountKind kind;
-        bytes32 accountReference;
-    }
-
-    uint32 private constant ROLE_OPERATOR = 32;
-    uint64 private constant NOTHING_SCHEDULED = type(uint64).max;
-    uint256 private constant BIC_LENGTH_SHORT = 8;
-    uint256 private constant LEI_LENGTH = 20;
-    uint256 private constant LEI_MODULUS = 97;
-
-    bool private _transactionsOpen;
-    bytes20[] private _leis;
-    mapping(bytes20 lei => ParticipantRecord) private _participants;
-    mapping(bytes11 bic => bytes20 lei) private _leiByBic;
-    mapping(address account => AccountRecord) private _accounts;
-    mapping(bytes32 accountReference => address account) private _addressByReference;
+    uint40 private constant PROVISIONAL_MAX = 7 days;
+    uint40 private constant PROVISIONAL_PAUSE = 7 days;
+    uint40 private constant PROVISIONAL_AHEAD_MAX = 30 days;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -69,46 +37,173 @@ contract ParticipantRegistry is
         __AccessManaged_init(authority_);
         _transactionsOpen = transactionsOpen;
         for (uint256 i = 0; i < participants.length; ++i) {
-            _admit(participants[i]);
+            _admit(participants[i], _now());
         }
     }
 
     /// @inheritdoc IParticipantRegistry
-    function admit(ParticipantInput calldata input) external restricted {
-        _admit(input);
+    function admit(ParticipantInput calldata input, uint40 effectiveAt) external restricted {
+        _admit(input, _notBeforeNow(effectiveAt));
     }
 
     /// @inheritdoc IParticipantRegistry
-    function suspend(bytes20 lei) external restricted {
-        _moveStatus({lei: lei, from: Status.Admitted, to: Status.Suspended});
-        emit ParticipantSuspended(lei);
+    function suspend(bytes20 lei, uint40 effectiveAt) external restricted {
+        Standing storage standing = _lastingParticipant(lei).standing;
+        uint40 from = _notBeforeNow(effectiveAt);
+        if (standing.suspendedUntil > _now()) {
+            uint40 standsFrom = standing.suspendedAt;
+            uint40 standsUntil = standing.suspendedUntil;
+            if (standsUntil == NEVER && standsFrom <= from) revert RegistryUnexpectedStatus(lei, _status(standing));
+            if (standsUntil < from) revert RegistrySuspensionApart(lei, standsFrom, standsUntil);
+            if (standsFrom < from) from = standsFrom;
+        }
+        _setSuspension(lei, from, NEVER, false);
+        emit ParticipantSuspended(lei, from, NEVER);
     }
 
     /// @inheritdoc IParticipantRegistry
-    function reinstate(bytes20 lei) external restricted {
-        _moveStatus({lei: lei, from: Status.Suspended, to: Status.Admitted});
-        emit ParticipantReinstated(lei);
+    function reinstate(bytes20 lei, uint40 effectiveAt) external restricted {
+        Standing storage standing = _lastingParticipant(lei).standing;
+        uint40 end = _notBeforeNow(effectiveAt);
+        if (standing.suspendedUntil <= end) revert RegistryUnexpectedStatus(lei, _status(standing));
+
+        standing.isProvisional = false;
+        if (end <= standing.suspendedAt) {
+            standing.suspendedAt = _now();
+            standing.suspendedUntil = _now();
+        } else {
+            standing.suspendedUntil = end;
+        }
+        emit ParticipantReinstated(lei, end);
     }
 
     /// @inheritdoc IParticipantRegistry
-    function addAccount(bytes20 lei, AccountInput calldata input) external restricted {
-        _addAccount(lei, _knownParticipant(lei), input);
+    function exit(bytes20 lei, uint40 effectiveAt) external restricted {
+        Standing storage standing = _lastingParticipant(lei).standing;
+        if (standing.exitedAt != 0) revert RegistryUnexpectedStatus(lei, _status(standing));
+        standing.exitedAt = _notBeforeNow(effectiveAt);
+        emit ParticipantExited(lei, standing.exitedAt);
     }
 
     /// @inheritdoc IParticipantRegistry
-    function rotateKeys(bytes20 lei, bytes32 sealingKey, bytes32 signingKey) external restricted {
-        _pushKeys(lei, _knownParticipant(lei), sealingKey, signingKey);
+    function setRoles(bytes20 lei, uint32 roles, bytes20 centralBank, uint40 effectiveAt) external restricted {
+        ParticipantRecord storage record = _lastingParticipant(lei);
+        _checkCentralBank(lei, centralBank);
+        uint40 since = _notBeforeNow(effectiveAt);
+        record.charter = _charter(record);
+        record.nextCharter = Charter({roles: roles, centralBank: centralBank, since: since});
+        _listCouncilMember(lei, record, roles);
+        emit RolesChanged(lei, roles, centralBank, since);
     }
 
     /// @inheritdoc IParticipantRegistry
-    function setEndpoint(bytes20 lei, string calldata endpoint) external restricted {
-        _knownParticipant(lei).endpoint = endpoint;
-        emit EndpointChanged(lei, endpoint);
+    function addAccount(bytes20 lei, AccountInput calldata input, uint40 effectiveAt) external restricted {
+        _addAccount(lei, _lastingParticipant(lei), input, _notBeforeNow(effectiveAt));
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function closeAccount(address account, uint40 effectiveAt) external restricted {
+        AccountRecord storage record = _accounts[account];
+        AccountKind kind = record.kind;
+        if (kind == AccountKind.None || record.closedAt != 0) revert RegistryAccountUnknown(account);
+        if (kind == AccountKind.Settlement) revert RegistryInvalidAccount(record.accountReference, account, kind);
+        record.closedAt = _notBeforeNow(effectiveAt);
+        emit AccountClosed(record.lei, account, record.closedAt);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function rotateKeys(bytes20 lei, bytes32 sealingKey, bytes32 signingKey, uint40 effectiveAt)
+        external
+        restricted
+    {
+        _rotateKeys(lei, _lastingParticipant(lei), sealingKey, signingKey, _notBeforeNow(effectiveAt));
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function setEndpoint(bytes20 lei, string calldata endpoint, uint40 effectiveAt) external restricted {
+        _setEndpoint(lei, endpoint, effectiveAt);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function setHonoursEarlierEntries(bool isHonoured) external restricted {
+        _honoursEarlierEntries = isHonoured;
+        emit EarlierEntriesHonoured(isHonoured);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function rotateOwnKeys(bytes32 sealingKey, bytes32 signingKey, uint40 effectiveAt) external {
+        bytes20 lei = _callingOfficer();
+        _rotateKeys(lei, _participants[lei], sealingKey, signingKey, _notBeforeNow(effectiveAt));
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function setOwnEndpoint(string calldata endpoint, uint40 effectiveAt) external {
+        _setEndpoint(_callingOfficer(), endpoint, effectiveAt);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function suspendProvisionally(bytes20 lei, uint40 effectiveAt, uint40 lapsesAt) external {
+        bytes20 caller = _callingOfficer();
+        ParticipantRecord storage record = _lastingParticipant(lei);
+        if (!_isCentralBankOf(caller, record)) revert RegistryCallerNotCentralBank(msg.sender, lei);
+        uint40 from = _notBeforeNow(effectiveAt);
+        if (from > _now() + PROVISIONAL_AHEAD_MAX) revert RegistryInvalidTime(effectiveAt);
+        if (lapsesAt <= from || lapsesAt > from + PROVISIONAL_MAX) revert RegistryInvalidTime(lapsesAt);
+        Standing storage standing = record.standing;
+        if (from < standing.provisionalAgainAt) revert RegistrySuspensionTooSoon(lei, standing.provisionalAgainAt);
+        uint40 until = lapsesAt;
+        bool isJoined = standing.suspendedUntil > _now();
+        if (isJoined) {
+            until = standing.suspendedUntil;
+            if (from >= standing.suspendedAt || lapsesAt < standing.suspendedAt) {
+                revert RegistrySuspensionStands(lei, standing.suspendedAt, until);
+            }
+        }
+
+        _setSuspension(lei, from, until, !isJoined);
+        standing.provisionalAgainAt = lapsesAt + PROVISIONAL_PAUSE;
+        record.suspender = msg.sender;
+        emit ParticipantSuspendedProvisionally(lei, msg.sender, from, until);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function confirmSuspension(bytes20 lei) external {
+        bytes20 caller = _callingOfficer();
+        ParticipantRecord storage record = _lastingParticipant(lei);
+        if (!_isCentralBankOf(caller, record) && !_hasRole(caller, ROLE_COUNCIL)) {
+            revert RegistryCallerNotCentralBank(msg.sender, lei);
+        }
+        Standing storage standing = record.standing;
+        if (!standing.isProvisional || standing.suspendedUntil <= _now()) revert RegistryNotProvisional(lei);
+        if (msg.sender == record.suspender) revert RegistrySamePerson(msg.sender);
+
+        standing.isProvisional = false;
+        standing.suspendedUntil = NEVER;
+        record.suspensionConfirmer = msg.sender;
+        emit SuspensionConfirmed(lei, record.suspender, msg.sender);
     }
 
     /// @inheritdoc IParticipantRegistry
     function participant(bytes20 lei) external view returns (Participant memory) {
         return _participant(lei);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function statusOf(bytes20 lei) external view returns (Status) {
+        return _status(_participants[lei].standing);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function suspensionOf(bytes20 lei) external view returns (Suspension memory) {
+        ParticipantRecord storage record = _participants[lei];
+        Standing storage standing = record.standing;
+        return Suspension({
+            effectiveAt: standing.suspendedAt,
+            until: standing.suspendedUntil,
+            isProvisional: standing.isProvisional,
+            officer: record.suspender,
+            confirmer: record.suspensionConfirmer
+        });
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -128,19 +223,35 @@ contract ParticipantRegistry is
 
     /// @inheritdoc IParticipantRegistry
     function participantOf(address account) external view returns (bytes20 lei) {
-        return _accounts[account].lei;
+        (lei,) = _openAccount(account);
     }
 
     /// @inheritdoc IParticipantRegistry
-    function kindOf(address account) external view returns (AccountKind) {
-        return _accounts[account].kind;
+    function kindOf(address account) external view returns (AccountKind kind) {
+        (, kind) = _openAccount(account);
     }
 
     /// @inheritdoc IParticipantRegistry
-    function accountOf(bytes32 accountReference) external view returns (Account memory) {
+    function accountOf(bytes32 accountReference) external view returns (Account memory found) {
         address account = _addressByReference[accountReference];
-        AccountRecord storage record = _accounts[account];
-        return Account({lei: record.lei, account: account, kind: record.kind});
+        (bytes20 lei, AccountKind kind) = _openAccount(account);
+        if (kind != AccountKind.None) found = Account({lei: lei, account: account, kind: kind});
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function partyOf(bytes32 accountReference) external view returns (Party memory party) {
+        address account = _addressByReference[accountReference];
+        (bytes20 lei, AccountKind kind) = _openAccount(account);
+        if (kind == AccountKind.None) return party;
+        Standing storage standing = _participants[lei].standing;
+        Status status = _status(standing);
+        return Party({
+            lei: lei,
+            account: account,
+            kind: kind,
+            isActive: status == Status.Admitted,
+            suspendedSince: status == Status.Suspended ? standing.suspendedAt : 0
+        });
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -160,7 +271,47 @@ contract ParticipantRegistry is
 
     /// @inheritdoc IParticipantRegistry
     function isAdmitted(address account) external view returns (bool) {
-        return _isAdmitted(account);
+        (bytes20 lei,) = _openAccount(account);
+        return _status(_participants[lei].standing) == Status.Admitted;
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function maySettle(address account) external view returns (bool) {
+        (bytes20 lei,) = _openAccount(account);
+        Status status = _status(_participants[lei].standing);
+        return status == Status.Admitted || (status == Status.Suspended && _honoursEarlierEntries);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function honoursEarlierEntries() external view returns (bool) {
+        return _honoursEarlierEntries;
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function officerOf(address account) external view returns (bytes20 lei) {
+        return _officerOf(account);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function councilMembers() external view returns (bytes20[] memory members) {
+        uint256 count = 0;
+        members = new bytes20[](_councilLeis.length);
+        for (uint256 i = 0; i < members.length; ++i) {
+            bytes20 lei = _councilLeis[i];
+            Status status = _status(_participants[lei].standing);
+            bool isMember = status == Status.Admitted || status == Status.Suspended;
+            if (isMember && _hasRole(lei, ROLE_COUNCIL)) members[count++] = lei;
+        }
+        bytes20[] memory found = new bytes20[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            found[i] = members[i];
+        }
+        return found;
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function isCouncilListed(bytes20 lei) external view returns (bool) {
+        return _participants[lei].isInCouncilList;
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -184,7 +335,9 @@ contract ParticipantRegistry is
         view
         returns (bool allowed, uint64 validUntil)
     {
-        return (_transactionAllowed(sender, target), NOTHING_SCHEDULED);
+        if (_transactionsOpen) return (true, NOTHING_SCHEDULED);
+        uint64 next = _nextChange(_accounts[sender]);
+        return (_transactionAllowed(sender, target), next == NOTHING_SCHEDULED ? next : next - 1);
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -193,136 +346,8 @@ contract ParticipantRegistry is
         view
         returns (bool)
     {
-        return _transactionAllowed(sender, target);
+        return _transactionsOpen || _transactionAllowed(sender, target);
     }
 
     function _authorizeUpgrade(address) internal override restricted {}
-
-    function _admit(ParticipantInput calldata input) private {
-        if (!_isLei(input.lei)) revert RegistryInvalidLei(input.lei);
-        if (!_isBic(input.bic)) revert RegistryInvalidBic(input.bic);
-        ParticipantRecord storage record = _participants[input.lei];
-        if (record.status != Status.None) revert RegistryParticipantExists(input.lei);
-        if (_leiByBic[input.bic] != 0) revert RegistryBicTaken(input.bic);
-
-        record.bic = input.bic;
-        record.country = input.country;
-        record.status = Status.Admitted;
-        record.roles = input.roles;
-        record.endpoint = input.endpoint;
-        _leis.push(input.lei);
-        _leiByBic[input.bic] = input.lei;
-        emit ParticipantAdmitted(input.lei, input.bic, input.roles);
-        emit EndpointChanged(input.lei, input.endpoint);
-
-        _pushKeys(input.lei, record, input.sealingKey, input.signingKey);
-        for (uint256 i = 0; i < input.accounts.length; ++i) {
-            _addAccount(input.lei, record, input.accounts[i]);
-        }
-    }
-
-    function _addAccount(bytes20 lei, ParticipantRecord storage record, AccountInput calldata input) private {
-        bytes32 accountReference = input.accountReference;
-        address account = input.account;
-        if (accountReference == 0 || account == address(0) || input.kind == AccountKind.None) {
-            revert RegistryInvalidAccount(accountReference, account, input.kind);
-        }
-        if (_addressByReference[accountReference] != address(0)) {
-            revert RegistryAccountReferenceTaken(accountReference);
-        }
-        if (_accounts[account].kind != AccountKind.None) revert RegistryAccountTaken(account);
-
-        _addressByReference[accountReference] = account;
-        _accounts[account] = AccountRecord({lei: lei, kind: input.kind, accountReference: accountReference});
-        record.accountReferences.push(accountReference);
-        emit AccountAdded(lei, accountReference, account, input.kind);
-    }
-
-    function _pushKeys(bytes20 lei, ParticipantRecord storage record, bytes32 sealingKey, bytes32 signingKey)
-        private
-    {
-        uint256 version = record.keys.length;
-        record.keys.push(
-            KeyRecord({sealingKey: sealingKey, signingKey: signingKey, since: uint40(block.timestamp)})
-        );
-        emit KeysRotated(lei, version, sealingKey, signingKey);
-    }
-
-    function _moveStatus(bytes20 lei, Status from, Status to) private {
-        ParticipantRecord storage record = _knownParticipant(lei);
-        if (record.status != from) revert RegistryUnexpectedStatus(lei, record.status);
-        record.status = to;
-    }
-
-    function _knownParticipant(bytes20 lei) private view returns (ParticipantRecord storage record) {
-        record = _participants[lei];
-        if (record.status == Status.None) revert RegistryParticipantUnknown(lei);
-    }
-
-    function _participant(bytes20 lei) private view returns (Participant memory) {
-        ParticipantRecord storage record = _knownParticipant(lei);
-        KeyRecord storage keys = record.keys[record.keys.length - 1];
-        return Participant({
-            lei: lei,
-            bic: record.bic,
-            country: record.country,
-            status: record.status,
-            roles: record.roles,
-            sealingKey: keys.sealingKey,
-            signingKey: keys.signingKey,
-            endpoint: record.endpoint
-        });
-    }
-
-    function _hasRole(bytes20 lei, uint32 role) private view returns (bool) {
-        return role != 0 && _participants[lei].roles & role == role;
-    }
-
-    function _isAdmitted(address account) private view returns (bool) {
-        return _participants[_accounts[account].lei].status == Status.Admitted;
-    }
-
-    /// @dev Settlement accounts hold money and never send: what moves them is a rule, not a key.
-    function _transactionAllowed(address sender, address target) private view returns (bool) {
-        if (_transactionsOpen) return true;
-        AccountRecord storage record = _accounts[sender];
-        if (record.kind == AccountKind.None || record.kind == AccountKind.Settlement) return false;
-        if (!_isAdmitted(sender)) return false;
-        return target != address(0) || _hasRole(record.lei, ROLE_OPERATOR);
-    }
-
-    /// @dev ISO 17442: 18 capital letters or digits and two check digits by ISO 7064 mod 97-10.
-    function _isLei(bytes20 lei) private pure returns (bool) {
-        uint256 remainder = 0;
-        for (uint256 i = 0; i < LEI_LENGTH; ++i) {
-            bytes1 character = lei[i];
-            if (_isDigit(character)) {
-                remainder = (remainder * 10 + uint8(character) - uint8(bytes1("0"))) % LEI_MODULUS;
-            } else if (_isCapital(character) && i < LEI_LENGTH - 2) {
-                remainder = (remainder * 100 + uint8(character) - uint8(bytes1("A")) + 10) % LEI_MODULUS;
-            } else {
-                return false;
-            }
-        }
-        return remainder == 1;
-    }
-
-    /// @dev ISO 9362: 8 or 11 capital letters or digits, positions 5 and 6 letters; the short form ends in zero bytes.
-    function _isBic(bytes11 bic) private pure returns (bool) {
-        for (uint256 i = 0; i < bic.length; ++i) {
-            bytes1 character = bic[i];
-            if (i == BIC_LENGTH_SHORT && uint88(bic << (BIC_LENGTH_SHORT * 8)) == 0) return true;
-            bool isCountry = i == 4 || i == 5;
-            if (!_isCapital(character) && (isCountry || !_isDigit(character))) return false;
-        }
-        return true;
-    }
-
-    function _isDigit(bytes1 character) private pure returns (bool) {
-        return character >= "0" && character <= "9";
-    }
-
-    function _isCapital(bytes1 character) private pure returns (bool) {
-        return character >= "A" && character <= "Z";
-    }
 }

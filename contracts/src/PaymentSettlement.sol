@@ -6,51 +6,43 @@ import {AccessManagedUpgradeable} from
 import {EIP712Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/cryptography/EIP712Upgradeable.sol";
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {IPaymentSettlement} from "./interfaces/IPaymentSettlement.sol";
 import {ISettlementAsset} from "./interfaces/ISettlementAsset.sol";
+import {LiquidityRounds} from "./settlement/LiquidityRounds.sol";
+import {PaymentEntry} from "./settlement/PaymentEntry.sol";
+import {PaymentLegs} from "./settlement/PaymentLegs.sol";
+import {PaymentQuotes} from "./settlement/PaymentQuotes.sol";
+import {SettlementViews} from "./settlement/SettlementViews.sol";
+import {
+    AMOUNT_MAX,
+    BilateralRecord,
+    FLAG_BYPASSABLE,
+    LEGS_MAX,
+    LimitRecord,
+    OPEN_PAYMENTS_MAX,
+    PRIORITY_CLASSES,
+    PaymentRecord,
+    ResolvedLeg
+} from "./settlement/SettlementBook.sol";
 
 /// @title Payments between participants: instructed, accepted, then settled, all legs or none.
 /// @notice Terms travel in calldata and events; storage keeps their hash, the state, the deadlines and who has accepted.
 /// Guards are in a column in the order `docs/spec/settlement.md` gives; state changes before any call that moves money.
 contract PaymentSettlement is
-    IPaymentSettlement,
+    SettlementViews,
     Initializable,
     AccessManagedUpgradeable,
     EIP712Upgradeable,
     UUPSUpgradeable
     layout at erc7201("corridor.storage.PaymentSettlement")
 {
-    /// @dev Append only.
-    struct PaymentRecord {
-        bytes32 termsHash;
-        State state;
-        Outcome outcome;
-        uint16 accepted;
-        uint40 acceptBy;
-        uint40 settleBy;
-        uint40 notBefore;
-    }
-
-    /// @dev The participants and accounts behind one leg, as the registry has them now.
-    struct ResolvedLeg {
-        ISettlementAsset asset;
-        address from;
-        address to;
-        bytes20 payer;
-        bytes20 payee;
-    }
-
-    bytes32 private constant QUOTE_TYPEHASH = keccak256(
-        "Quote(bytes20 maker,bytes20 taker,bytes32 makerFrom,bytes32 makerTo,bytes3 makerCurrency,uint256 makerAmount,"
-        "bytes3 takerCurrency,uint256 takerAmount,uint256 smallestFill,uint40 validUntil,uint40 settleBy,"
-        "uint8 priority,bool mayQueue,bytes32 salt)"
-    );
     uint8 private constant TERMS_VERSION = 1;
     uint8 private constant KIND_PAYMENT = 0;
-    uint16 private constant ALL_OF_ONE_LEG = 3;
-    uint16 private constant ALL_OF_TWO_LEGS = 15;
+    uint8 private constant KIND_RETURN = 1;
+
+    /// @dev The role liquidity of the registry.
+    uint32 private constant ROLE_LIQUIDITY = 8;
 
     // Positions in `Terms`, reported by SettlementInvalidTerms.
     uint8 private constant TERMS_FIELD_VERSION = 0;
@@ -59,30 +51,18 @@ contract PaymentSettlement is
     uint8 private constant TERMS_FIELD_QUOTE_HASH = 4;
     uint8 private constant TERMS_FIELD_SETTLE_BY = 6;
     uint8 private constant TERMS_FIELD_NOT_BEFORE = 7;
-    uint8 private constant TERMS_FIELD_FLAGS = 9;
 
-    // Positions in `Quote`, reported by SettlementQuoteMismatch.
-    uint8 private constant QUOTE_FIELD_MAKER = 0;
-    uint8 private constant QUOTE_FIELD_TAKER = 1;
-    uint8 private constant QUOTE_FIELD_MAKER_FROM = 2;
-    uint8 private constant QUOTE_FIELD_MAKER_TO = 3;
-    uint8 private constant QUOTE_FIELD_MAKER_CURRENCY = 4;
-    uint8 private constant QUOTE_FIELD_MAKER_AMOUNT = 5;
-    uint8 private constant QUOTE_FIELD_TAKER_CURRENCY = 6;
-    uint8 private constant QUOTE_FIELD_TAKER_AMOUNT = 7;
-    uint8 private constant QUOTE_FIELD_SMALLEST_FILL = 8;
-    uint8 private constant QUOTE_FIELD_SETTLE_BY = 10;
-
-    IParticipantRegistry private _registry;
-    mapping(bytes3 currency => ISettlementAsset) private _assets;
-    mapping(bytes32 paymentId => PaymentRecord) private _payments;
-    mapping(bytes32 quoteHash => bytes32 paymentId) private _paymentByQuote;
+    // Positions in the arguments of `instructReturn`, reported by SettlementInvalidReturn.
+    uint8 private constant RETURN_FIELD_NUMBER = 1;
+    uint8 private constant RETURN_FIELD_ORIGINAL = 2;
+    uint8 private constant RETURN_FIELD_TERMS = 3;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
         _disableInitializers();
     }
 
+    /// @notice Sets the authority, the registry and the first currencies.
     /// @param currencies ISO 4217 letters, in the order of `assets`.
     function initialize(
         address authority_,
@@ -92,11 +72,232 @@ contract PaymentSettlement is
     ) external initializer {
         __AccessManaged_init(authority_);
         __EIP712_init("Corridor PaymentSettlement", "1");
-        _registry = IParticipantRegistry(registry_);
+        _book.registry = IParticipantRegistry(registry_);
         if (currencies.length != assets.length) revert SettlementCurrencyUnknown(0);
         for (uint256 i = 0; i < currencies.length; ++i) {
             _addCurrency(currencies[i], assets[i]);
         }
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function instruct(bytes32 uetrHash, Terms calldata terms) external returns (bytes32 paymentId) {
+        bytes20 caller = _operatingParticipant();
+        paymentId = _paymentIdOf(KIND_PAYMENT, caller, uetrHash, 0);
+        _checkTerms(paymentId, terms);
+        if (terms.quoteHash != 0) revert SettlementInvalidTerms(TERMS_FIELD_QUOTE_HASH);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
+
+        // From here it must succeed.
+        _record(paymentId, uetrHash, terms, caller, legs);
+        PaymentEntry.consent(_book, paymentId, terms, legs, PaymentLegs.positionsOf(caller, legs));
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function instructWithQuotes(bytes32 uetrHash, Terms calldata terms, SignedQuote[] calldata quotes)
+        external
+        returns (bytes32 paymentId)
+    {
+        bytes20 caller = _operatingParticipant();
+        paymentId = _paymentIdOf(KIND_PAYMENT, caller, uetrHash, 0);
+        _checkTerms(paymentId, terms);
+        if (quotes.length == 0 || terms.legs.length != quotes.length + 1) {
+            revert SettlementInvalidTerms(TERMS_FIELD_LEGS);
+        }
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
+        bytes32[] memory hashes = PaymentQuotes.check(_book, _domainSeparatorV4(), caller, terms, quotes, legs);
+
+        // From here it must succeed, unless nobody is left to accept and it is too early to settle.
+        _record(paymentId, uetrHash, terms, caller, legs);
+        uint16 positions = PaymentQuotes.hold(_book, paymentId, terms, quotes, hashes, legs);
+        PaymentEntry.consent(_book, paymentId, terms, legs, positions | PaymentLegs.positionsOf(caller, legs));
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function instructReturn(bytes32 uetrHash, uint256 n, Terms calldata original, Terms calldata terms)
+        external
+        returns (bytes32 paymentId)
+    {
+        bytes20 caller = _operatingParticipant();
+        paymentId = _paymentIdOf(KIND_RETURN, caller, uetrHash, n);
+        if (n == 0) revert SettlementInvalidReturn(RETURN_FIELD_NUMBER);
+        _checkTerms(paymentId, terms);
+        if (terms.legs.length != 1) revert SettlementInvalidTerms(TERMS_FIELD_LEGS);
+        if (terms.quoteHash != 0) revert SettlementInvalidTerms(TERMS_FIELD_QUOTE_HASH);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
+        bytes32 originalId = _checkOriginal(uetrHash, original, terms.legs[0], legs[0]);
+
+        // From here it must succeed.
+        _book.originalOf[paymentId] = originalId;
+        _book.returned[originalId][caller][terms.legs[0].currency] += terms.legs[0].amount;
+        emit ReturnInstructed(paymentId, originalId);
+        _record(paymentId, uetrHash, terms, caller, legs);
+        PaymentEntry.consent(_book, paymentId, terms, legs, PaymentLegs.positionsOf(caller, legs));
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function accept(bytes32 paymentId, Terms calldata terms, uint8 priority, uint16 flags) external {
+        bytes20 caller = _operatingParticipant();
+        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Instructed);
+        _checkTermsHash(paymentId, record, terms);
+        _checkPreference(priority, flags);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        uint16 missing = PaymentLegs.positionsOf(caller, legs) & ~record.accepted;
+        if (missing == 0) revert SettlementCallerNotParty(paymentId, caller);
+        if (block.timestamp > record.acceptBy) revert SettlementTooLate(paymentId, record.acceptBy);
+
+        // From here it must succeed, unless it is too early for one that may not wait.
+        PaymentEntry.prefer(record, _payersOf(missing), priority, flags);
+        emit Accepted(paymentId, caller, record.accepted | missing);
+        PaymentEntry.consent(_book, paymentId, terms, legs, missing);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function reject(bytes32 paymentId, Terms calldata terms, bytes32 reasonCommitment) external {
+        bytes20 caller = _operatingParticipant();
+        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Instructed);
+        _checkTermsHash(paymentId, record, terms);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        if (PaymentLegs.positionsOf(caller, legs) & ~record.accepted == 0) {
+            revert SettlementCallerNotParty(paymentId, caller);
+        }
+
+        // From here it must succeed.
+        emit PaymentRejected(paymentId, caller, reasonCommitment);
+        PaymentEntry.close(_book, paymentId, terms, legs, State.Rejected, Outcome.Rejected);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function withdraw(bytes32 paymentId, Terms calldata terms, bytes32 reasonCommitment) external {
+        bytes20 caller = _operatingParticipant();
+        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Queued);
+        _checkTermsHash(paymentId, record, terms);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        uint8 paying = PaymentLegs.paidBy(caller, legs);
+        bool isQueued = record.state == State.Queued;
+        if (isQueued ? paying == 0 : legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
+
+        // From here it must succeed.
+        uint8 withdrawals = record.withdrawals | paying;
+        record.withdrawals = withdrawals;
+        if (isQueued && withdrawals != uint8((uint256(1) << legs.length) - 1)) {
+            emit WithdrawalAgreed(paymentId, caller);
+            return;
+        }
+        emit PaymentCancelled(paymentId, Outcome.Withdrawn, reasonCommitment);
+        PaymentEntry.close(_book, paymentId, terms, legs, State.Cancelled, Outcome.Withdrawn);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function expire(bytes32 paymentId, Terms calldata terms) external {
+        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Queued);
+        _checkTermsHash(paymentId, record, terms);
+        bool isQueued = record.state == State.Queued;
+        uint40 deadline = isQueued ? record.settleBy : record.acceptBy;
+        if (block.timestamp <= deadline) revert SettlementNotExpired(paymentId, deadline);
+
+        // From here it must succeed.
+        Outcome outcome = isQueued ? Outcome.ExpiredUnsettled : Outcome.ExpiredUnaccepted;
+        emit PaymentExpired(paymentId, outcome);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        PaymentEntry.close(_book, paymentId, terms, legs, State.Expired, outcome);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function prioritise(bytes32 paymentId, Terms calldata terms, uint8 priority) external {
+        bytes20 caller = _operatingParticipant();
+        PaymentRecord storage record = _liveRecord(paymentId, State.Queued, State.Queued);
+        _checkTermsHash(paymentId, record, terms);
+        _checkPreference(priority, 0);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
+        uint8 paying = PaymentLegs.paidBy(caller, legs);
+        if (paying == 0) revert SettlementCallerNotParty(paymentId, caller);
+
+        // From here it must succeed.
+        PaymentEntry.prioritise(_book, paymentId, terms.legs, legs, paying, priority);
+        emit PaymentPrioritised(paymentId, caller, priority);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function reassess(bytes32 paymentId, Terms calldata terms) external {
+        PaymentRecord storage record = _liveRecord(paymentId, State.Queued, State.Queued);
+        _checkTermsHash(paymentId, record, terms);
+        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, record.enteredAt);
+
+        // From here it must succeed.
+        (bool isChanged, bool isSetAside) = PaymentEntry.reassess(_book, paymentId, terms.legs, legs);
+        if (isChanged) emit PaymentSetAside(paymentId, isSetAside);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function resolve(Proposal calldata proposal) external returns (uint256 settled) {
+        if (_book.isPaused) revert SettlementIsPaused();
+        settled = LiquidityRounds.run(_book, proposal, new bool[](0));
+        if (settled == 0) revert SettlementNothingToSettle();
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function resolveSelected(Proposal calldata first, Proposal calldata second, bool[] calldata skipped)
+        external
+        returns (uint256 settled)
+    {
+        bytes20 caller = _operatingParticipant();
+        if (!_book.registry.hasRole(caller, ROLE_LIQUIDITY)) revert SettlementCallerNotLiquidity(caller);
+        if (_book.isPaused) revert SettlementIsPaused();
+        settled = LiquidityRounds.run(_book, first, new bool[](0)) + LiquidityRounds.run(_book, second, skipped);
+        if (settled == 0) revert SettlementNothingToSettle();
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function cancelQuote(Quote calldata quote) external {
+        PaymentQuotes.cancel(_book, _domainSeparatorV4(), quote);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function setLimits(bytes32 account, bytes3 currency, uint128 netMax, uint128 grossMax) external {
+        address holder = _ownAccount(account, currency);
+        if (netMax > AMOUNT_MAX || grossMax > AMOUNT_MAX) revert SettlementInvalidLimit(account, currency);
+
+        // From here it must succeed.
+        LimitRecord storage record = _book.limits[holder][currency];
+        if (!record.isSet) (record.netUsed, record.grossUsed) = (0, 0);
+        record.isSet = netMax < AMOUNT_MAX || grossMax < AMOUNT_MAX;
+        (record.netMax, record.grossMax) = (netMax, grossMax);
+        emit LimitsSet(holder, currency, netMax, grossMax);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function setBilateralLimit(bytes32 account, bytes3 currency, bytes20 counterparty, uint128 netMax) external {
+        address holder = _ownAccount(account, currency);
+        if (netMax > AMOUNT_MAX) revert SettlementInvalidLimit(account, currency);
+
+        // From here it must succeed.
+        BilateralRecord storage record = _book.bilateral[holder][currency][counterparty];
+        bool isSet = netMax < AMOUNT_MAX;
+        if (isSet && !record.isSet) {
+            record.netUsed = 0;
+            _book.limits[holder][currency].bilateralCount += 1;
+        } else if (!isSet && record.isSet) {
+            _book.limits[holder][currency].bilateralCount -= 1;
+        }
+        (record.isSet, record.netMax) = (isSet, netMax);
+        emit BilateralLimitSet(holder, currency, counterparty, netMax);
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function pause() external restricted {
+        if (_book.isPaused) revert SettlementIsPaused();
+        _book.isPaused = true;
+        emit SettlementPaused();
+    }
+
+    /// @inheritdoc IPaymentSettlement
+    function unpause() external restricted {
+        if (!_book.isPaused) revert SettlementNotPaused();
+        _book.isPaused = false;
+        emit SettlementUnpaused();
     }
 
     /// @inheritdoc IPaymentSettlement
@@ -105,200 +306,113 @@ contract PaymentSettlement is
     }
 
     /// @inheritdoc IPaymentSettlement
-    function instruct(bytes32 uetrHash, Terms calldata terms) external returns (bytes32 paymentId) {
-        bytes20 caller = _operatingParticipant();
-        paymentId = _paymentIdOf(caller, uetrHash);
-        _checkTerms(paymentId, terms);
-        if (terms.legs.length != 1) revert SettlementInvalidTerms(TERMS_FIELD_LEGS);
-        if (terms.quoteHash != 0) revert SettlementInvalidTerms(TERMS_FIELD_QUOTE_HASH);
-        ResolvedLeg[] memory legs = _resolve(terms.legs);
-        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
-
-        // From here it must succeed.
-        _record(paymentId, uetrHash, terms, caller);
-        _consent(paymentId, terms, legs, _positionsOf(caller, legs));
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function instructWithQuote(
-        bytes32 uetrHash,
-        Terms calldata terms,
-        Quote calldata quote,
-        bytes calldata signature
-    ) external returns (bytes32 paymentId) {
-        bytes20 caller = _operatingParticipant();
-        paymentId = _paymentIdOf(caller, uetrHash);
-        _checkTerms(paymentId, terms);
-        if (terms.legs.length != 2) revert SettlementInvalidTerms(TERMS_FIELD_LEGS);
-        if (terms.quoteHash == 0 || terms.quoteHash != _quoteHashOf(quote)) {
-            revert SettlementInvalidTerms(TERMS_FIELD_QUOTE_HASH);
-        }
-        ResolvedLeg[] memory legs = _resolve(terms.legs);
-        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
-        _checkQuote(terms, quote, caller, legs);
-        _checkQuoteSigner(terms.quoteHash, quote.maker, signature);
-        bytes32 holder = _quoteHolder(terms.quoteHash);
-        if (holder != 0) revert SettlementQuoteUsed(terms.quoteHash, holder);
-
-        // From here it must succeed, unless nobody is left to accept and it is too early to settle.
-        _paymentByQuote[terms.quoteHash] = paymentId;
-        _record(paymentId, uetrHash, terms, caller);
-        _consent(paymentId, terms, legs, _positionsOf(caller, legs) | _positionsOf(quote.maker, legs));
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function accept(bytes32 paymentId, Terms calldata terms) external {
-        bytes20 caller = _operatingParticipant();
-        PaymentRecord storage record = _liveRecord(paymentId);
-        _checkTermsHash(paymentId, record, terms);
-        ResolvedLeg[] memory legs = _resolve(terms.legs);
-        uint16 missing = _positionsOf(caller, legs) & ~record.accepted;
-        if (missing == 0) revert SettlementCallerNotParty(paymentId, caller);
-        if (block.timestamp < record.notBefore) revert SettlementTooEarly(paymentId, record.notBefore);
-        if (block.timestamp > record.acceptBy) revert SettlementTooLate(paymentId, record.acceptBy);
-
-        // From here it must succeed.
-        emit Accepted(paymentId, caller, record.accepted | missing);
-        _consent(paymentId, terms, legs, missing);
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function reject(bytes32 paymentId, Terms calldata terms, bytes32 reasonCommitment) external {
-        bytes20 caller = _operatingParticipant();
-        PaymentRecord storage record = _liveRecord(paymentId);
-        _checkTermsHash(paymentId, record, terms);
-        ResolvedLeg[] memory legs = _resolve(terms.legs);
-        if (_positionsOf(caller, legs) & ~record.accepted == 0) revert SettlementCallerNotParty(paymentId, caller);
-
-        // From here it must succeed.
-        _end(record, State.Rejected, Outcome.Rejected);
-        emit PaymentRejected(paymentId, caller, reasonCommitment);
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function withdraw(bytes32 paymentId, bytes32 uetrHash, bytes32 reasonCommitment) external {
-        bytes20 caller = _operatingParticipant();
-        PaymentRecord storage record = _liveRecord(paymentId);
-        if (_paymentIdOf(caller, uetrHash) != paymentId) revert SettlementCallerNotParty(paymentId, caller);
-
-        // From here it must succeed.
-        _end(record, State.Cancelled, Outcome.Withdrawn);
-        emit PaymentCancelled(paymentId, Outcome.Withdrawn, reasonCommitment);
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function expire(bytes32 paymentId) external {
-        PaymentRecord storage record = _liveRecord(paymentId);
-        if (block.timestamp <= record.acceptBy) revert SettlementNotExpired(paymentId, record.acceptBy);
-
-        // From here it must succeed.
-        _end(record, State.Expired, Outcome.Expired);
-        emit PaymentExpired(paymentId);
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function payment(bytes32 paymentId) external view returns (Payment memory) {
-        PaymentRecord storage record = _payments[paymentId];
-        return Payment({
-            termsHash: record.termsHash,
-            state: record.state,
-            outcome: record.outcome,
-            accepted: record.accepted,
-            acceptBy: record.acceptBy,
-            settleBy: record.settleBy,
-            notBefore: record.notBefore
-        });
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function paymentIdOf(bytes20 participant, bytes32 uetrHash) external pure returns (bytes32) {
-        return _paymentIdOf(participant, uetrHash);
+    function paymentIdOf(uint8 kind, bytes20 participant, bytes32 uetrHash, uint256 n)
+        external
+        pure
+        returns (bytes32)
+    {
+        return _paymentIdOf(kind, participant, uetrHash, n);
     }
 
     /// @inheritdoc IPaymentSettlement
     function quoteHashOf(Quote calldata quote) external view returns (bytes32) {
-        return _quoteHashOf(quote);
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function quoteHolder(bytes32 quoteHash) external view returns (bytes32 paymentId) {
-        return _quoteHolder(quoteHash);
-    }
-
-    /// @inheritdoc IPaymentSettlement
-    function assetOf(bytes3 currency) external view returns (address) {
-        return address(_assets[currency]);
+        return PaymentQuotes.hashOf(_domainSeparatorV4(), quote);
     }
 
     function _authorizeUpgrade(address) internal override restricted {}
 
     function _addCurrency(bytes3 currency, address asset) private {
         if (currency == 0 || asset == address(0)) revert SettlementCurrencyUnknown(currency);
-        if (address(_assets[currency]) != address(0)) revert SettlementCurrencyExists(currency);
-        _assets[currency] = ISettlementAsset(asset);
+        if (address(_book.assets[currency]) != address(0)) revert SettlementCurrencyExists(currency);
+        _book.assets[currency] = ISettlementAsset(asset);
         emit CurrencyAdded(currency, asset);
     }
 
-    function _record(bytes32 paymentId, bytes32 uetrHash, Terms calldata terms, bytes20 caller) private {
-        _payments[paymentId] = PaymentRecord({
-            termsHash: _termsHashOf(terms),
-            state: State.Instructed,
-            outcome: Outcome.None,
-            accepted: 0,
-            acceptBy: terms.acceptBy,
-            settleBy: terms.settleBy,
-            notBefore: terms.notBefore
-        });
+    function _record(
+        bytes32 paymentId,
+        bytes32 uetrHash,
+        Terms calldata terms,
+        bytes20 caller,
+        ResolvedLeg[] memory legs
+    ) private {
+        PaymentRecord storage record = _book.payments[paymentId];
+        record.termsHash = _termsHashOf(terms);
+        record.state = State.Instructed;
+        record.acceptBy = terms.acceptBy;
+        record.settleBy = terms.settleBy;
+        record.notBefore = terms.notBefore;
+        _book.openPayments[caller] += 1;
+        PaymentEntry.prefer(record, PaymentLegs.paidBy(caller, legs), terms.priority, terms.flags);
         emit Instructed(paymentId, caller, uetrHash, terms);
-    }
-
-    /// @dev Adds consent; with the last one the payment settles whole, or ends for want of money.
-    function _consent(bytes32 paymentId, Terms calldata terms, ResolvedLeg[] memory legs, uint16 positions) private {
-        PaymentRecord storage record = _payments[paymentId];
-        uint16 accepted = record.accepted | positions;
-        record.accepted = accepted;
-        if (accepted != (legs.length == 1 ? ALL_OF_ONE_LEG : ALL_OF_TWO_LEGS)) return;
-        // Reached before `notBefore` only by a payment that its own instruction completes.
-        if (block.timestamp < record.notBefore) revert SettlementTooEarly(paymentId, record.notBefore);
-
-        if (!_canSettle(terms.legs, legs)) {
-            _end(record, State.Cancelled, Outcome.NoLiquidity);
-            emit PaymentCancelled(paymentId, Outcome.NoLiquidity, 0);
-            return;
-        }
-        _end(record, State.Settled, Outcome.Settled);
-        emit PaymentSettled(paymentId, record.termsHash);
-        for (uint256 i = 0; i < legs.length; ++i) {
-            legs[i].asset.settle(paymentId, legs[i].from, legs[i].to, terms.legs[i].amount, "");
-        }
-    }
-
-    function _end(PaymentRecord storage record, State state, Outcome outcome) private {
-        record.state = state;
-        record.outcome = outcome;
     }
 
     function _operatingParticipant() private view returns (bytes20) {
         if (
-            _registry.kindOf(msg.sender) != IParticipantRegistry.AccountKind.Operating
-                || !_registry.isAdmitted(msg.sender)
+            _book.registry.kindOf(msg.sender) != IParticipantRegistry.AccountKind.Operating
+                || !_book.registry.isAdmitted(msg.sender)
         ) revert SettlementCallerNotOperating(msg.sender);
-        return _registry.participantOf(msg.sender);
+        return _book.registry.participantOf(msg.sender);
     }
 
-    function _liveRecord(bytes32 paymentId) private view returns (PaymentRecord storage record) {
-        record = _payments[paymentId];
-        if (record.state != State.Instructed) revert SettlementUnexpectedState(paymentId, record.state);
+    /// @dev A settlement account of the caller's participant, in a known currency.
+    function _ownAccount(bytes32 accountReference, bytes3 currency) private view returns (address) {
+        bytes20 caller = _operatingParticipant();
+        IParticipantRegistry.Account memory account = _book.registry.accountOf(accountReference);
+        bool isOwn = account.lei == caller && account.kind == IParticipantRegistry.AccountKind.Settlement;
+        if (!isOwn || address(_book.assets[currency]) == address(0)) {
+            revert SettlementInvalidLimit(accountReference, currency);
+        }
+        return account.account;
+    }
+
+    function _liveRecord(bytes32 paymentId, State lowest, State highest)
+        private
+        view
+        returns (PaymentRecord storage record)
+    {
+        record = _book.payments[paymentId];
+        if (record.state < lowest || record.state > highest) {
+            revert SettlementUnexpectedState(paymentId, record.state);
+        }
     }
 
     function _checkTerms(bytes32 paymentId, Terms calldata terms) private view {
-        if (_payments[paymentId].state != State.None) revert SettlementPaymentExists(paymentId);
+        if (_book.isPaused) revert SettlementIsPaused();
+        if (_book.payments[paymentId].state != State.None) revert SettlementPaymentExists(paymentId);
         if (terms.version != TERMS_VERSION) revert SettlementInvalidTerms(TERMS_FIELD_VERSION);
+        if (terms.legs.length == 0 || terms.legs.length > LEGS_MAX) revert SettlementInvalidTerms(TERMS_FIELD_LEGS);
         if (terms.messageCommitment == 0) revert SettlementInvalidTerms(TERMS_FIELD_MESSAGE_COMMITMENT);
-        if (terms.flags != 0) revert SettlementInvalidTerms(TERMS_FIELD_FLAGS);
         if (terms.settleBy < terms.acceptBy) revert SettlementInvalidTerms(TERMS_FIELD_SETTLE_BY);
-        if (terms.notBefore > terms.acceptBy) revert SettlementInvalidTerms(TERMS_FIELD_NOT_BEFORE);
+        if (terms.notBefore > terms.settleBy) revert SettlementInvalidTerms(TERMS_FIELD_NOT_BEFORE);
+        _checkPreference(terms.priority, terms.flags);
         if (block.timestamp > terms.acceptBy) revert SettlementTooLate(paymentId, terms.acceptBy);
+        bytes20 caller = _book.registry.participantOf(msg.sender);
+        if (_book.openPayments[caller] >= OPEN_PAYMENTS_MAX) revert SettlementTooManyOpen(caller, OPEN_PAYMENTS_MAX);
+    }
+
+    /// @dev The original settled, paid the caller, and was paid by who gets it back; returns never exceed what it paid.
+    function _checkOriginal(
+        bytes32 uetrHash,
+        Terms calldata original,
+        Leg calldata leg,
+        ResolvedLeg memory parties
+    ) private view returns (bytes32 originalId) {
+        ResolvedLeg[] memory paid = PaymentLegs.resolve(_book, original.legs, 0);
+        if (paid.length == 0) revert SettlementInvalidReturn(RETURN_FIELD_ORIGINAL);
+        originalId = _paymentIdOf(KIND_PAYMENT, paid[0].payer, uetrHash, 0);
+        PaymentRecord storage record = _book.payments[originalId];
+        if (record.state != State.Settled) revert SettlementUnexpectedState(originalId, record.state);
+        _checkTermsHash(originalId, record, original);
+        uint256 received = 0;
+        for (uint256 i = 0; i < paid.length; ++i) {
+            if (paid[i].payee == parties.payer && original.legs[i].currency == leg.currency) {
+                received += original.legs[i].amount;
+            }
+        }
+        if (PaymentLegs.paidBy(parties.payee, paid) == 0) revert SettlementInvalidReturn(RETURN_FIELD_TERMS);
+        uint256 returned = _book.returned[originalId][parties.payer][leg.currency];
+        uint256 left = received > returned ? received - returned : 0;
+        if (leg.amount > left) revert SettlementReturnExceeded(originalId, leg.currency, left);
     }
 
     function _checkTermsHash(bytes32 paymentId, PaymentRecord storage record, Terms calldata terms) private view {
@@ -306,84 +420,15 @@ contract PaymentSettlement is
         if (termsHash != record.termsHash) revert SettlementTermsMismatch(paymentId, termsHash);
     }
 
-    /// @dev Every leg moves a positive amount of a known currency between settlement accounts of two participants.
-    function _resolve(Leg[] calldata legs) private view returns (ResolvedLeg[] memory resolved) {
-        resolved = new ResolvedLeg[](legs.length);
-        for (uint256 i = 0; i < legs.length; ++i) {
-            Leg calldata leg = legs[i];
-            ISettlementAsset asset = _assets[leg.currency];
-            if (address(asset) == address(0)) revert SettlementCurrencyUnknown(leg.currency);
-            IParticipantRegistry.Account memory from = _registry.accountOf(leg.from);
-            IParticipantRegistry.Account memory to = _registry.accountOf(leg.to);
-            bool isValid = leg.amount > 0 && from.kind == IParticipantRegistry.AccountKind.Settlement
-                && to.kind == IParticipantRegistry.AccountKind.Settlement && from.lei != to.lei;
-            if (!isValid) revert SettlementInvalidLeg(i);
-            resolved[i] = ResolvedLeg({
-                asset: asset,
-                from: from.account,
-                to: to.account,
-                payer: from.lei,
-                payee: to.lei
-            });
-        }
+    function _checkPreference(uint8 priority, uint16 flags) private pure {
+        if (priority >= PRIORITY_CLASSES) revert SettlementInvalidPriority(priority);
+        if (flags & ~FLAG_BYPASSABLE != 0) revert SettlementInvalidFlags(flags);
     }
 
-    function _checkQuote(Terms calldata terms, Quote calldata quote, bytes20 caller, ResolvedLeg[] memory legs)
-        private
-        view
-    {
-        Leg calldata taking = terms.legs[0];
-        Leg calldata making = terms.legs[1];
-        if (quote.taker != caller) revert SettlementQuoteMismatch(QUOTE_FIELD_TAKER);
-        if (legs[0].payee != quote.maker || legs[1].payer != quote.maker) {
-            revert SettlementQuoteMismatch(QUOTE_FIELD_MAKER);
-        }
-        if (making.from != quote.makerFrom) revert SettlementQuoteMismatch(QUOTE_FIELD_MAKER_FROM);
-        if (taking.to != quote.makerTo) revert SettlementQuoteMismatch(QUOTE_FIELD_MAKER_TO);
-        if (making.currency != quote.makerCurrency) revert SettlementQuoteMismatch(QUOTE_FIELD_MAKER_CURRENCY);
-        if (making.amount != quote.makerAmount) revert SettlementQuoteMismatch(QUOTE_FIELD_MAKER_AMOUNT);
-        if (taking.currency != quote.takerCurrency) revert SettlementQuoteMismatch(QUOTE_FIELD_TAKER_CURRENCY);
-        if (taking.amount != quote.takerAmount) revert SettlementQuoteMismatch(QUOTE_FIELD_TAKER_AMOUNT);
-        if (making.currency == taking.currency) revert SettlementInvalidLeg(1);
-        if (quote.smallestFill != quote.makerAmount) revert SettlementQuoteMismatch(QUOTE_FIELD_SMALLEST_FILL);
-        if (terms.settleBy > quote.settleBy) revert SettlementQuoteMismatch(QUOTE_FIELD_SETTLE_BY);
-        if (block.timestamp > quote.validUntil) revert SettlementQuoteExpired(terms.quoteHash, quote.validUntil);
-    }
-
-    /// @dev The quote's hash is the digest that was signed, so it names this chain and this contract.
-    function _checkQuoteSigner(bytes32 quoteHash, bytes20 maker, bytes calldata signature) private view {
-        (address signer, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(quoteHash, signature);
-        bool isKnown = fault == ECDSA.RecoverError.NoError
-            && _registry.kindOf(signer) == IParticipantRegistry.AccountKind.Quoting
-            && _registry.participantOf(signer) == maker && _registry.isAdmitted(signer);
-        if (!isKnown) revert SettlementQuoteSignerUnknown(signer);
-    }
-
-    /// @dev Exact for one or two legs, since two legs are never in one currency.
-    function _canSettle(Leg[] calldata terms, ResolvedLeg[] memory legs) private view returns (bool) {
-        for (uint256 i = 0; i < legs.length; ++i) {
-            if (!legs[i].asset.canSettle(legs[i].from, legs[i].to, terms[i].amount, "")) return false;
-        }
-        return true;
-    }
-
-    /// @dev A payment that ended without settling frees its quote; nothing has to be cleared for that.
-    function _quoteHolder(bytes32 quoteHash) private view returns (bytes32 paymentId) {
-        paymentId = _paymentByQuote[quoteHash];
-        State state = _payments[paymentId].state;
-        bool isHeld = state == State.Instructed || state == State.Queued || state == State.Settled;
-        return isHeld ? paymentId : bytes32(0);
-    }
-
-    function _quoteHashOf(Quote calldata quote) private view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(QUOTE_TYPEHASH, quote)));
-    }
-
-    /// @dev Bit 2i is the payer of leg i, bit 2i + 1 its payee.
-    function _positionsOf(bytes20 participant, ResolvedLeg[] memory legs) private pure returns (uint16 positions) {
-        for (uint256 i = 0; i < legs.length; ++i) {
-            if (legs[i].payer == participant) positions |= uint16(1 << (2 * i));
-            if (legs[i].payee == participant) positions |= uint16(2 << (2 * i));
+    /// @dev One bit for each leg whose payer is among `positions`.
+    function _payersOf(uint16 positions) private pure returns (uint8 paying) {
+        for (uint256 i = 0; i < LEGS_MAX; ++i) {
+            if (positions & (1 << (2 * i)) != 0) paying |= uint8(1 << i);
         }
     }
 
@@ -391,7 +436,11 @@ contract PaymentSettlement is
         return keccak256(abi.encode(terms));
     }
 
-    function _paymentIdOf(bytes20 participant, bytes32 uetrHash) private pure returns (bytes32) {
-        return keccak256(abi.encode(KIND_PAYMENT, participant, uetrHash, uint256(0)));
+    function _paymentIdOf(uint8 kind, bytes20 participant, bytes32 uetrHash, uint256 n)
+        private
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(kind, participant, uetrHash, n));
     }
 }

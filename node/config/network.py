@@ -37,6 +37,15 @@ NODES_MAX = 64
 VALIDATORS_MAX = 100
 """Validators of all participants together, as NodeRegistry has it."""
 
+TIME_LOCK_SECONDS_MIN = 86_400
+"""Shortest time lock of the Council outside development networks."""
+
+TIME_LOCK_SECONDS_MAX = 2_592_000
+"""Longest, as Council has it."""
+
+COUNCIL_MEMBERS_MAX = 64
+"""Participants with the role council, as ParticipantRegistry has it."""
+
 FUNDS_MAX = 1_000
 """Accounts that a development network may begin with native coin."""
 
@@ -82,6 +91,9 @@ Role = Literal[
 AccountKind = Literal["settlement", "operating", "quoting", "attesting", "officer"]
 
 
+Administrator = Literal["operator", "council"]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -113,6 +125,8 @@ class NetworkParticipant(_Strict):
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$")] | None
     ) = None
     """`host:port` at which other nodes reach its node; no part of genesis."""
+    central_bank: Lei | None = None
+    """The issuer whose officers may suspend it in an emergency; without one, nobody may alone."""
 
 
 class NetworkCurrency(_Strict):
@@ -147,6 +161,16 @@ class Network(_Strict):
     participants: Annotated[list[NetworkParticipant], Field(max_length=PARTICIPANTS_MAX)]
     funds: Annotated[list[NetworkFunds], Field(max_length=FUNDS_MAX)] = []
     """Only where `development` is true."""
+    administrator: Administrator | None = None
+    """Who changes rules and participants: the Council alone, or `operator`, that account as well. Without a word the
+    operator in a development network, the Council in any other."""
+    council_time_lock_seconds: Annotated[int, Field(ge=0, le=TIME_LOCK_SECONDS_MAX)] = 172_800
+    """How long the Council's constitutional acts wait after enough members approved."""
+
+    @property
+    def is_governed_by_operator(self) -> bool:
+        """Whether the operator's account is an administrator besides the Council."""
+        return (self.administrator or ("operator" if self.development else "council")) == "operator"
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -160,6 +184,7 @@ class Network(_Strict):
         _check_distinct("currency code", [currency.code for currency in self.currencies])
         _check_distinct("currency numeric", [str(currency.numeric) for currency in self.currencies])
         _check_validators(self.participants)
+        self._check_governance()
         issuers = {
             participant.lei for participant in self.participants if "issuer" in participant.roles
         }
@@ -174,6 +199,32 @@ class Network(_Strict):
         if self.transaction_gas_limit > self.block_gas_limit:
             raise ValueError("transaction_gas_limit is above block_gas_limit")
         return self
+
+    def _check_governance(self) -> None:
+        members = [each for each in self.participants if "council" in each.roles]
+        speaking = [
+            each for each in members if any(account.kind == "officer" for account in each.accounts)
+        ]
+        if len(members) > COUNCIL_MEMBERS_MAX:
+            raise ValueError(f"participants: at most {COUNCIL_MEMBERS_MAX} have the role council")
+        if not self.is_governed_by_operator:
+            if len(speaking) < max(2, len(members) // 2 + 1):
+                raise ValueError(
+                    "administrator: the council needs two members, and more than half of them, "
+                    "that have an account of kind officer"
+                )
+            if not self.development and self.council_time_lock_seconds < TIME_LOCK_SECONDS_MIN:
+                raise ValueError(
+                    f"council_time_lock_seconds: at least {TIME_LOCK_SECONDS_MIN} where the council governs"
+                )
+        central_banks = {each.lei for each in self.participants if "issuer" in each.roles}
+        for each in self.participants:
+            if each.central_bank is not None and each.central_bank not in central_banks - {
+                each.lei
+            }:
+                raise ValueError(
+                    f"{each.lei}: {each.central_bank} is no other participant with role issuer"
+                )
 
 
 def parse_network(text: bytes) -> Network:

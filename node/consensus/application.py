@@ -101,8 +101,8 @@ class Application:
         return self._chain.validators_after(header)
 
     def may_connect(self, node_id: bytes) -> bool:
-        """Whether a node may connect by the newest state."""
-        return self._chain.may_connect(node_id)
+        """Whether a node may connect by the newest state and this node's clock, on an idle chain too."""
+        return self._chain.may_connect(node_id, timestamp=self._clock.now())
 
     def now(self) -> int:
         """UTC seconds, of this node's clock."""

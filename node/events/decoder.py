@@ -24,6 +24,7 @@ CONTRACTS: Final = (
     "CurrencyToken",
     "ParticipantRegistry",
     "NodeRegistry",
+    "Council",
     "AccessManager",
 )
 """The contracts whose logs are decoded."""
@@ -82,6 +83,8 @@ def contract_at(address: bytes) -> str | None:
             return "ParticipantRegistry"
         case contracts.NODE_REGISTRY_ADDRESS:
             return "NodeRegistry"
+        case contracts.COUNCIL_ADDRESS:
+            return "Council"
         case contracts.ACCESS_MANAGER_ADDRESS:
             return "AccessManager"
         case _:

@@ -1,11 +1,12 @@
-"""`scripts/bench node` and `scripts/bench consensus`: take every figure and print one JSON object."""
+"""`scripts/bench node`, `... consensus` and `... settlement`: take every figure and print one JSON object."""
 
 import argparse
 import datetime as dt
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from benchmark.machine import describe, load_average, probe
 from benchmark.prepared import Prepared, prepare
 from benchmark.reads import measure_logs
 from benchmark.running import running_node
+from benchmark.settlement import SettlementSize, measure_settlement
 from benchmark.stages import measure_stages
 from benchmark.transfers import Load, make_load, measure_transfers
 
@@ -35,6 +37,20 @@ FULL: Final = Size(accounts=10_000, transfers=100_000, history_blocks=10_000, in
 QUICK: Final = Size(accounts=200, transfers=300, history_blocks=30, intake=50)
 FULL_NETWORK: Final = ConsensusSize(latencies=100, transfers=20_000)
 QUICK_NETWORK: Final = ConsensusSize(latencies=3, transfers=400)
+FULL_SETTLEMENT: Final = SettlementSize(
+    solver_payments=40_000,
+    solver_banks=32,
+    gridlock_payments=5_000,
+    gridlock_banks=4,
+    exchanges=200,
+)
+QUICK_SETTLEMENT: Final = SettlementSize(
+    solver_payments=500,
+    solver_banks=8,
+    gridlock_payments=30,
+    gridlock_banks=4,
+    exchanges=3,
+)
 
 
 def main() -> int:
@@ -42,7 +58,11 @@ def main() -> int:
     options = _parser().parse_args()
     cache: Path = options.cache or options.checkout / ".bench"
     cache.mkdir(parents=True, exist_ok=True)
-    if options.what == "consensus":
+    wrong_balances = 0
+    if options.what == "settlement":
+        size = QUICK_SETTLEMENT if options.quick else FULL_SETTLEMENT
+        figures = _measure(lambda folder: measure_settlement(size, folder), asdict(size), cache)
+    elif options.what == "consensus":
         figures = _measure_network(QUICK_NETWORK if options.quick else FULL_NETWORK, cache)
         wrong_balances = figures["wrong_balances"]
     else:
@@ -67,15 +87,23 @@ def _size(options: argparse.Namespace) -> Size:
 
 def _measure_network(size: ConsensusSize, cache: Path) -> dict[str, Any]:  # a JSON object
     """Every figure of four validators."""
+    described = {"validators": VALIDATORS, "senders": SENDERS, "transfers": size.transfers}
+    return _measure(lambda folder: measure_consensus(size, folder), described, cache)
+
+
+def _measure(
+    take: Callable[[Path], dict[str, Any]], size: dict[str, int], cache: Path
+) -> dict[str, Any]:  # a JSON object
+    """Figures taken in a folder, with the machine, its load and its reference beside them."""
     started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     busy_before = load_average()
     with tempfile.TemporaryDirectory(prefix="run-", dir=cache) as name:
         reference = probe(Path(name))
-        figures = measure_consensus(size, Path(name))
+        figures = take(Path(name))
     return {
         "measured": started,
         "machine": describe(),
-        "size": {"validators": VALIDATORS, "senders": SENDERS, "transfers": size.transfers},
+        "size": size,
         "load_average": {"before": busy_before, "after": load_average()},
         "reference": reference,
         **figures,
@@ -132,9 +160,9 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="Measure a node, or a network."
+        prog="scripts/bench", description="Measure a node, a network, or settlement."
     )
-    parser.add_argument("what", choices=("node", "consensus"))
+    parser.add_argument("what", choices=("node", "consensus", "settlement"))
     parser.add_argument("--checkout", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="small: does it work?")
     parser.add_argument("--accounts", type=int, help="token holders (10,000 of them send)")

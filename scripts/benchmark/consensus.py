@@ -289,6 +289,7 @@ def _network(peer_ports: Sequence[int]) -> dict[str, Any]:  # a JSON object
         "genesis_time": int(time.time()) - 60,
         "development": False,
         "transactions_open": False,
+        "administrator": "operator",
         "operator": f"0x{senders[0].address.hex()}",
         "block_gas_limit": 30_000_000,
         "transaction_gas_limit": 16_000_000,

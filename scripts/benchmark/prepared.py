@@ -219,6 +219,7 @@ def _network(prepared: Prepared) -> dict[str, Any]:  # a JSON object
         "genesis_time": GENESIS_TIME,
         "development": False,
         "transactions_open": False,
+        "administrator": "operator",
         "operator": _hex(senders[0].address),
         "block_gas_limit": 30_000_000,
         "transaction_gas_limit": 16_000_000,

@@ -10,6 +10,7 @@ from typing import Any
 from bridge.liquidity.bypass import second_pass
 from bridge.liquidity.solve import Solution, solve
 from gridlocks.cases import CURRENCY, FILE_BYTES_MAX, Case, FileRefused, parse_cases
+from gridlocks.on_chain import settle_on_chain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FileRefused as refused:
         print(f"scripts/liquidity: {options.file}: {refused}", file=sys.stderr)
         return 2
-    outcomes = [_outcome(case, bypassable=options.bypassable) for case in cases]
+    try:
+        outcomes = [_outcome(case, options) for case in cases]
+    except FileRefused as refused:
+        print(f"scripts/liquidity: {options.file}: {refused}", file=sys.stderr)
+        return 2
     for case, outcome in zip(cases, outcomes, strict=True):
         print(_shown(case, outcome))
     print(json.dumps({"cases": outcomes}))
@@ -33,6 +38,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bypassable", action="store_true", help="every payment may be skipped (the second pass)"
     )
+    parser.add_argument(
+        "--on-chain",
+        action="store_true",
+        help="settle by the contracts, on a solo chain of its own; adds blocks, gas and seconds",
+    )
     return parser
 
 
@@ -44,8 +54,12 @@ def _read(path: Path) -> bytes:
         raise FileRefused(error.strerror or "it cannot be read") from error
 
 
-def _outcome(case: Case, *, bypassable: bool) -> dict[str, Any]:
-    steps: tuple[Solution, ...] = second_pass(case.book) if bypassable else (solve(case.book),)
+def _outcome(case: Case, options: argparse.Namespace) -> dict[str, Any]:
+    if options.on_chain:
+        return settle_on_chain(case, bypassable=options.bypassable)
+    steps: tuple[Solution, ...] = (
+        second_pass(case.book) if options.bypassable else (solve(case.book),)
+    )
     settled = {name for step in steps for name in step.settled}
     closing = dict(zip(case.book.positions, case.book.available, strict=True))
     for step in steps:
@@ -61,9 +75,14 @@ def _outcome(case: Case, *, bypassable: bool) -> dict[str, Any]:
 def _shown(case: Case, outcome: dict[str, Any]) -> str:
     names = " ".join(outcome["settled"]) or "nothing"
     balances = ", ".join(f"{name} {left}" for name, left in outcome["closing_balances"].items())
+    cost = (
+        f"; {outcome['blocks']} blocks, {outcome['gas']} gas, {outcome['seconds']} s"
+        if "blocks" in outcome
+        else ""
+    )
     return (
         f"{case.case_id}: settles {len(outcome['settled'])} of {len(case.book.items)} payments, "
-        f"value {outcome['value']}: {names}; closing balances {balances or 'none'}"
+        f"value {outcome['value']}: {names}; closing balances {balances or 'none'}{cost}"
     )
 
 

@@ -5,6 +5,7 @@ this shape gives `FileRefused` with one sentence for people; there is a limit to
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 CASES_MAX: Final = 1_000
 PAYMENTS_MAX: Final = 100_000
 NAME_CHARACTERS_MAX: Final = 64
+NESTING_MAX: Final = 1_000
 
 CURRENCY: Final = "XXX"
 """ISO 4217's code where no currency is involved: the file names none."""
@@ -37,10 +39,7 @@ def parse_cases(text: bytes, *, bypassable: bool) -> list[Case]:
     """Return the cases of a file, every payment bypassable or none; raises FileRefused."""
     if len(text) > FILE_BYTES_MAX:
         raise FileRefused(f"it is larger than {FILE_BYTES_MAX} bytes")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FileRefused("it is not JSON") from error
+    document = _parse(text)
     entries = _list(_object(document, "the file"), "cases", "the file")
     if len(entries) > CASES_MAX:
         raise FileRefused(f"it has more than {CASES_MAX} cases")
@@ -54,6 +53,18 @@ def parse_cases(text: bytes, *, bypassable: bool) -> list[Case]:
     if len({case.case_id for case in cases}) < len(cases):
         raise FileRefused("two cases have one id")
     return cases
+
+
+def _parse(text: bytes) -> object:
+    """Return what the JSON says; the limit for nesting is one that the stack holds, whatever a library has set."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(min(usual, NESTING_MAX))
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileRefused("it is not JSON") from error
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def _case(entry: dict[str, Any], number: int, *, bypassable: bool) -> Case:

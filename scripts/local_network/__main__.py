@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from bridge.chain import ChainClient
 from bridge.errors import BridgeError
 from local_network.books import BooksUnreadable, Caller
-from local_network.cast import CHAIN_ID, INSTITUTIONS
+from local_network.cast import CHAIN_ID, INSTITUTIONS, LIQUIDITY
 from local_network.console import Console
 from local_network.demo import Demo, DemoFailed
 from local_network.layout import (
@@ -72,7 +72,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     )
     validators = layout.shape.validators
     nodes = f"{validators} validators" if validators else "one node"
-    console.say(f"Corridor devnet: {nodes}, two central banks, two banks, one fx provider")
+    console.say(
+        f"Corridor devnet: {nodes}, two central banks, two banks, one fx provider, liquidity"
+    )
     console.step("network", f"files in {layout.directory}")
     with _started(layout, console) as processes, Caller(layout) as caller:
         demo = Demo(layout, console, ChainClient(layout.node_url, CHAIN_ID), caller)
@@ -101,6 +103,8 @@ def _started(layout: Layout, console: Console) -> Iterator[Processes]:
             settings = ["--settings", str(layout.settings(member.key))]
             bridge = processes.start(member.key, ["bridge", "run", *settings])
             waiting.append((bridge, "ready", f"{member.title} ({member.key})", member.key))
+        settings = ["--settings", str(layout.settings(LIQUIDITY.key))]
+        liquidity = processes.start(LIQUIDITY.key, ["bridge", "liquidity", *settings])
         for bridge, word, title, key in waiting:
             processes.await_ready(bridge, word)
             console.step("bridge", f"{title} {layout.url(key)}")
@@ -111,6 +115,8 @@ def _started(layout: Layout, console: Console) -> Iterator[Processes]:
                     member.key.replace("central-bank", "attester"), ["bridge", "attest", *settings]
                 )
                 processes.await_ready(attester, "attesting")
+        processes.await_ready(liquidity, "resolving")
+        console.step("liquidity", f"{LIQUIDITY.title} follows {layout.node_url}")
         pids = layout.directory / "processes.json"
         pids.write_text(json.dumps(processes.identifiers(), indent=2), "utf-8")
         yield processes

@@ -56,6 +56,17 @@ class InstitutionCast:
 
 
 @dataclass(frozen=True, slots=True)
+class LiquidityCast:
+    """Who runs the liquidity service: a participant with a key, and neither money nor books."""
+
+    key: str
+    title: str
+    lei: str
+    bic: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
 class CurrencyCast:
     """A currency of the network and the central bank that issues it."""
 
@@ -188,6 +199,14 @@ INSTITUTIONS: Final = (
         ),
         funding=(("EUR", "100000.00"), ("SGD", "2000000.00")),
     ),
+)
+
+LIQUIDITY: Final = LiquidityCast(
+    key="liquidity",
+    title="Devnet Liquidity Service",
+    lei="DEVN00LIQUIDITYSVC51",
+    bic="DVLQLULLXXX",
+    country="LU",
 )
 
 CURRENCIES: Final = (

@@ -40,6 +40,7 @@ CREDITOR_BANK: Final = "bank-b"
 TELLING: Final = {
     "Instructed": ("bank A", "instructed on the chain"),
     "Accepted": ("bank B", "accepted: message, commitment and account are right"),
+    "PaymentQueued": ("chain", "waits for liquidity"),
     "PaymentSettled": ("chain", "settled, both legs, final"),
     "PaymentRejected": ("bank B", "rejected"),
     "PaymentCancelled": ("chain", "cancelled"),

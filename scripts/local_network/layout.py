@@ -31,6 +31,7 @@ from local_network.cast import (
     CUSTOMER_FEE,
     FX_PROVIDER_LEI,
     INSTITUTIONS,
+    LIQUIDITY,
     MARGIN_BASIS_POINTS,
     PROVIDER_RATE,
     CustomerCast,
@@ -39,7 +40,7 @@ from local_network.cast import (
 from local_network.processes import run_all
 from node.app.dev import development_accounts
 
-PLAN_FORMAT: Final = 3
+PLAN_FORMAT: Final = 4
 MARK: Final = ".corridor-devnet"
 MARK_FIRST_LINE: Final = "data of a Corridor devnet; scripts/devnet --reset removes this directory"
 OWNER_ONLY: Final = 0o700
@@ -48,6 +49,8 @@ PORTS_NEEDED: Final = 1 + len(INSTITUTIONS)
 
 VALIDATORS_MAX: Final = len(INSTITUTIONS)
 """Each institution runs one node at most."""
+
+OFFICERS_OF_COUNCIL_MEMBER: Final = 2
 
 DEVELOPMENT_ACCOUNTS: Final = 10
 DEVELOPMENT_BALANCE_WEI: Final = 10_000 * 10**18
@@ -212,7 +215,8 @@ def _make(layout: Layout) -> None:
     layout.directory.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
     layout.directory.chmod(OWNER_ONLY)
     (layout.directory / MARK).write_text(f"{MARK_FIRST_LINE}\nformat {PLAN_FORMAT}\n", "utf-8")
-    run_all([_participant_command(layout, member) for member in INSTITUTIONS])
+    commands = [_participant_command(layout, member) for member in INSTITUTIONS]
+    run_all([*commands, _liquidity_command(layout)])
     _write(layout.directory / "network.json", _network(layout))
     network_file = str(layout.directory / "network.json")
     generate = ["node", "network", "generate", "--network", network_file]
@@ -221,6 +225,7 @@ def _make(layout: Layout) -> None:
     genesis_hash = json.loads(layout.genesis.read_text("utf-8"))["hash"]
     for member in INSTITUTIONS:
         _write(layout.settings(member.key), _settings(layout, member, genesis_hash))
+    _write(layout.settings(LIQUIDITY.key), _liquidity_settings(layout, genesis_hash))
     plan = {
         "format": PLAN_FORMAT,
         "port_base": layout.port_base,
@@ -249,19 +254,49 @@ def _participant_command(layout: Layout, member: InstitutionCast) -> list[str]:
         layout.url(member.key),
         "--kinds",
         kinds.get(member.role, "operating,settlement,quoting"),
+        *_governance_options(member),
         "--light-keys",
     ]
 
 
+def _liquidity_command(layout: Layout) -> list[str]:
+    """Keys of the liquidity service. Nobody sends it messages; the registry wants an endpoint."""
+    return [
+        *("bridge", "participant", "--output", str(layout.directory / LIQUIDITY.key)),
+        *("--lei", LIQUIDITY.lei, "--bic", LIQUIDITY.bic, "--country", LIQUIDITY.country),
+        *("--role", "liquidity", "--endpoint", layout.node_url, "--kinds", "operating"),
+        "--light-keys",
+    ]
+
+
+def _liquidity_settings(layout: Layout, genesis_hash: str) -> dict[str, object]:
+    return {
+        "lei": LIQUIDITY.lei,
+        "database": "liquidity.db",
+        "node_url": layout.node_url,
+        "chain_id": CHAIN_ID,
+        "genesis_hash": genesis_hash,
+        "operating_keystore": "operating.keystore.json",
+        "passphrase_file": "passphrase",
+    }
+
+
+def _governance_options(member: InstitutionCast) -> list[str]:
+    """Central banks make up the council, by two officers each; each is that of who banks in its currency first."""
+    if member.role == "central_bank":
+        return ["--role", "council", "--officers", str(OFFICERS_OF_COUNCIL_MEMBER)]
+    issuers = {currency.code: currency.issuer for currency in CURRENCIES}
+    return ["--central-bank", issuers[member.currencies[0]], "--officers", "1"]
+
+
 def _network(layout: Layout) -> dict[str, object]:
     participants = [
-        json.loads((layout.directory / member.key / "participant.json").read_text("utf-8"))
-        for member in INSTITUTIONS
+        json.loads((layout.directory / key / "participant.json").read_text("utf-8"))
+        for key in (*(member.key for member in INSTITUTIONS), LIQUIDITY.key)
     ]
     is_open = layout.shape.has_development_accounts
     for place, participant in enumerate(participants[: layout.shape.validators]):
-        is_of_council = "issuer" in participant["roles"]
-        participant["roles"] += ["validator", *(["council"] if is_of_council else [])]
+        participant["roles"].append("validator")
         participant["peer_address"] = layout.peer_address(place)
     operator = next(
         account["address"]
@@ -273,6 +308,7 @@ def _network(layout: Layout) -> dict[str, object]:
         "genesis_time": int(time.time()),
         "development": is_open,
         "transactions_open": is_open,
+        "administrator": "operator",
         "operator": operator,
         "block_gas_limit": BLOCK_GAS_LIMIT,
         "transaction_gas_limit": TRANSACTION_GAS_LIMIT,

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from reference_pages import configuration, errors, metrics, rpc
+from reference_pages import configuration, contracts, errors, metrics, rpc
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/configuration.md": configuration.page,
+    "docs/reference/contracts.md": contracts.page,
     "docs/reference/errors.md": errors.page,
     "docs/reference/metrics.md": metrics.page,
     "docs/reference/rpc.md": rpc.page,

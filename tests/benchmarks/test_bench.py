@@ -76,3 +76,18 @@ def test_a_quick_run_of_validators_takes_every_figure(tmp_path: Path) -> None:
         assert figures[name]["transfers_per_second"] > 0
         assert set(figures[name]["cpu_seconds_per_1000"]) == {"core", "rpc", "engine", "all"}
     assert figures["quorum_lost"]["seconds_to_start_two_nodes"] > 0
+
+
+def test_a_quick_run_over_settlement_takes_every_figure(tmp_path: Path) -> None:
+    figures = run("settlement", tmp_path)
+    assert figures["solver"]["settled"] > 0
+    gas = figures["gas_per_payment"]
+    assert gas["fx"] > gas["plain"] > gas["round_of_100"] >= gas["round_of_128"] > 0
+    assert gas["round_of_128_bytes"] < 128 * 1024
+    gridlock = figures["gridlock"]
+    assert gridlock["settled"] == gridlock["payments"] == 30
+    assert gridlock["blocks"] == gridlock["rounds"] == 1
+    assert figures["exchanges"]["per_second_executing"] > 0
+    assert set(figures["exchanges"]["milliseconds_by_stage"]) == {
+        *("propose", "verify", "execute", "commit"),
+    }

@@ -68,3 +68,22 @@ def test_each_case_settles_its_largest_count_when_all_may_be_bypassed(
         best = (case["largest_count_ignoring_order"], case["its_value"])
         assert (len(outcome["settled"]), outcome["value"]) >= best, case["id"]
         assert min(outcome["closing_balances"].values()) >= 0
+
+
+COST = ("blocks", "gas", "seconds")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--bypassable",)])
+def test_the_contracts_settle_what_the_solver_says(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    """RND-1, RND-8."""
+    by_contracts = outcomes(capsys, *options, "--on-chain")
+    for outcome in by_contracts:
+        assert all(outcome[cost] > 0 for cost in COST) == bool(outcome["settled"])
+    without_cost = [
+        {key: value for key, value in outcome.items() if key not in COST}
+        for outcome in by_contracts
+    ]
+    assert without_cost == outcomes(capsys, *options)

@@ -58,7 +58,8 @@ def test_all_3_a_runtime_above_the_limit_is_refused(
         code = {"object": "00" * size}
         layout: dict[str, Any] = {"storage": [], "types": None}
         evm = {"bytecode": code, "deployedBytecode": code}
-        return {"abi": [], "evm": evm, "storageLayout": layout}
+        said: dict[str, Any] = {"devdoc": {}, "userdoc": {}}
+        return {"abi": [], "evm": evm, "storageLayout": layout, **said}
 
     assert '"contractName": "Large"' in script.render("Large", output(24_576))
     with pytest.raises(SystemExit) as ended:

@@ -4,7 +4,7 @@ import pytest
 
 import contracts
 from node.primitives import keccak
-from support.chain_harness import Reverted, key_of, refused
+from support.chain_harness import key_of, refused
 from support.settlement_network import (
     ALPHA,
     AUTHORITY,
@@ -335,55 +335,3 @@ def test_tok_5_a_burn_beyond_the_attested_amount_leaves_none(street: Street) -> 
     euro.transact(ALPHA.operating, "redeem", REFERENCE, ALPHA.settlement.address, 50)
     assert euro.read("latestAttestation")[3] == 0
     assert euro.read("totalSupply") == 50
-
-
-# The adapter of the settlement contract (TOK-8).
-
-
-def test_tok_8_only_the_settlement_contract_settles(funded: Street) -> None:
-    for sender in (ALPHA.operating, EUROSYSTEM.operating, OPERATOR.operating, ALPHA.settlement):
-        with refused("TokenCallerNotSettlement", text(sender.address)):
-            funded.tokens[EUR].transact(
-                sender,
-                "settle",
-                REFERENCE,
-                ALPHA.settlement.address,
-                BETA.settlement.address,
-                1,
-                b"",
-            )
-
-
-@pytest.mark.parametrize(
-    ("payer", "payee", "amount", "expected"),
-    [
-        (ALPHA.settlement, BETA.settlement, 500, True),
-        (ALPHA.settlement, BETA.settlement, 501, False),
-        (ALPHA.settlement, BETA.settlement, 2**256 - 1, False),
-        (ALPHA.settlement, BETA.operating, 1, False),
-        (ALPHA.operating, BETA.settlement, 1, False),
-        (STRANGER, BETA.settlement, 0, False),
-        (ALPHA.settlement, STRANGER, 0, False),
-    ],
-)
-def test_tok_8_can_settle_is_true_exactly_where_settle_succeeds(
-    funded: Street, payer: Key, payee: Key, amount: int, expected: bool
-) -> None:
-    euro = funded.tokens[EUR]
-    move = (payer.address, payee.address, amount, b"")
-    assert euro.read("canSettle", *move) is expected
-    data = euro.encode("settle", REFERENCE, *move)
-    if expected:
-        funded.chain.call(contracts.SETTLEMENT_ADDRESS, euro.address, data)
-        return
-    with pytest.raises(Reverted):
-        funded.chain.call(contracts.SETTLEMENT_ADDRESS, euro.address, data)
-
-
-@pytest.mark.parametrize("suspended", [ALPHA, BETA])
-def test_tok_8_a_suspension_makes_settling_impossible_without_a_revert(
-    funded: Street, suspended: Institution
-) -> None:
-    funded.registry.transact(OPERATOR.operating, "suspend", suspended.lei)
-    move = (ALPHA.settlement.address, BETA.settlement.address, 1, b"")
-    assert funded.tokens[EUR].read("canSettle", *move) is False

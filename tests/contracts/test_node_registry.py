@@ -164,13 +164,13 @@ SMALL_Y: Final = pow(8, (FIELD_PRIME + 1) // 4, FIELD_PRIME)
 def test_nod_2_a_key_off_the_curve_is_refused(registry: Registry, x: int, y: int) -> None:
     with refused("NodeRegistryInvalidKey", word(x), word(y)):
         registry.contract.transact(
-            FIRST.operating, "proposeAddition", SIXTH.lei, word(x), word(y), 0
+            FIRST.account("officer"), "proposeAddition", SIXTH.lei, word(x), word(y), 0
         )
 
 
 def test_nod_2_the_same_small_point_reduced_is_a_key(registry: Registry) -> None:
     receipt = registry.contract.transact(
-        FIRST.operating, "proposeAddition", SIXTH.lei, word(SMALL_X), word(SMALL_Y), 0
+        FIRST.account("officer"), "proposeAddition", SIXTH.lei, word(SMALL_X), word(SMALL_Y), 0
     )
     assert receipt.names == ["ChangeProposed"]
 
@@ -196,7 +196,7 @@ def test_nod_3_a_change_is_proposed_by_one_and_confirmed_by_another(registry: Re
     assert registry.contract.read("changeCount") == 1
 
 
-def test_nod_3_only_operating_accounts_of_the_admitted_council_govern(registry: Registry) -> None:
+def test_nod_3_only_officers_of_the_admitted_council_govern(registry: Registry) -> None:
     change_id = registry.propose_removal("fifth")
     acts: list[tuple[str, tuple[Any, ...]]] = [
         ("proposeAddition", (SIXTH.lei, *point_of(validator_key("sixth")), 0)),
@@ -206,10 +206,10 @@ def test_nod_3_only_operating_accounts_of_the_admitted_council_govern(registry: 
     ]
     registry.participants.transact(OPERATOR.operating, "suspend", WATCHDOG.lei)
     senders = (
-        THIRD.operating,
-        OPERATOR.operating,
-        FIRST.account("quoting"),
-        WATCHDOG.operating,
+        THIRD.account("officer"),
+        OPERATOR.account("officer"),
+        FIRST.operating,
+        WATCHDOG.account("officer"),
         key_of("stranger"),
     )
     for sender in senders:
@@ -230,7 +230,11 @@ def test_nod_4_a_validator_is_of_an_admitted_participant_with_the_role(registry:
         registry.propose_addition("sixth", house=WATCHDOG)
     with refused("RegistryParticipantUnknown", UNKNOWN):
         registry.contract.transact(
-            FIRST.operating, "proposeAddition", UNKNOWN, *point_of(validator_key("sixth")), 0
+            FIRST.account("officer"),
+            "proposeAddition",
+            UNKNOWN,
+            *point_of(validator_key("sixth")),
+            0,
         )
     change_id = registry.propose_addition("sixth", house=SIXTH)
     registry.participants.transact(OPERATOR.operating, "suspend", SIXTH.lei)
@@ -256,6 +260,7 @@ def test_nod_4_a_suspension_leaves_validators_and_what_is_scheduled_to_the_counc
 
 
 def test_nod_4_duplicates_and_unknown_keys_are_refused(registry: Registry) -> None:
+    registry.chain.now += 1
     fifth, sixth = (hexed(validator_key(label).address) for label in ("fifth", "sixth"))
     with refused("NodeRegistryValidatorExists", fifth):
         registry.propose_addition("fifth", house=SIXTH)

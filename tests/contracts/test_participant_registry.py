@@ -24,7 +24,9 @@ from support.transactions import Key
 STRANGER = key_of("stranger")
 NEWCOMER = Institution("gamma", "GAMMFRPP", "FR", ("bank",), ("settlement", "operating"))
 NONE, SETTLEMENT, OPERATING, QUOTING, ATTESTING = range(5)
-ADMITTED, SUSPENDED = 2, 3
+OFFICER = 5
+PROPOSED, ADMITTED, SUSPENDED, EXITED = 1, 2, 3, 4
+NO_ACCOUNT = "0x" + bytes(20).hex()
 UNTIL_THE_END_OF_TIME = 2**64 - 1
 
 
@@ -38,6 +40,7 @@ def admission(
     lei: bytes | None = None,
     bic: bytes | None = None,
     accounts: list[tuple[bytes, bytes, int]] | None = None,
+    central_bank: bytes = EUROSYSTEM.lei,
 ) -> tuple[Any, ...]:
     own = [(institution.reference(), institution.settlement.address, SETTLEMENT)]
     return (
@@ -49,6 +52,7 @@ def admission(
         keccak(b"signing"),
         "http://gamma.example",
         own if accounts is None else accounts,
+        central_bank,
     )
 
 
@@ -88,6 +92,9 @@ def test_what_the_registry_does_not_know_answers_as_nothing(street: Street) -> N
     assert registry.read("participantOfBic", padded("NOBODEFF")) == bytes(20)
     with refused("RegistryParticipantUnknown", NEWCOMER.lei):
         registry.read("participant", NEWCOMER.lei)
+    assert registry.read("statusOf", NEWCOMER.lei) == NONE
+    assert registry.read("partyOf", keccak(b"nobody")) == (bytes(20), NO_ACCOUNT, NONE, False, 0)
+    assert registry.read("officerOf", STRANGER.address) == bytes(20)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +190,7 @@ def test_reg_5_a_suspension_holds_until_reinstatement(street: Street) -> None:
     assert not registry.read("isAdmitted", ALPHA.settlement.address)
     with refused("RegistryUnexpectedStatus", ALPHA.lei, SUSPENDED):
         registry.transact(OPERATOR.operating, "suspend", ALPHA.lei)
+    street.pass_time(1)
     assert registry.transact(OPERATOR.operating, "reinstate", ALPHA.lei).names == [
         "ParticipantReinstated"
     ]
@@ -216,6 +224,10 @@ def test_an_endpoint_changes_with_an_event(street: Street) -> None:
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
+        ("exit", (BETA.lei,)),
+        ("setRoles", (BETA.lei, 1, bytes(20))),
+        ("closeAccount", (BETA.operating.address,)),
+        ("setHonoursEarlierEntries", (True,)),
         ("admit", (admission(),)),
         ("suspend", (BETA.lei,)),
         ("reinstate", (BETA.lei,)),
@@ -228,7 +240,7 @@ def test_an_endpoint_changes_with_an_event(street: Street) -> None:
 def test_reg_7_only_the_authority_changes_the_registry(
     street: Street, function: str, arguments: tuple[Any, ...]
 ) -> None:
-    for sender in (ALPHA.operating, EUROSYSTEM.operating, STRANGER):
+    for sender in (ALPHA.operating, EUROSYSTEM.account("officer"), STRANGER):
         with refused("AccessManagedUnauthorized", "0x" + sender.address.hex()):
             street.registry.transact(sender, function, *arguments)
 
@@ -247,6 +259,7 @@ def allowed(street: Street, sender: Key, target: bytes) -> bool:
         pytest.param(ALPHA.operating, True, False, id="operating"),
         pytest.param(MAKER.account("quoting"), True, False, id="quoting"),
         pytest.param(EUROSYSTEM.account("attesting"), True, False, id="attesting"),
+        pytest.param(EUROSYSTEM.account("officer"), True, False, id="officer"),
         pytest.param(ALPHA.settlement, False, False, id="settlement"),
         pytest.param(OPERATOR.operating, True, True, id="operator"),
         pytest.param(STRANGER, False, False, id="stranger"),

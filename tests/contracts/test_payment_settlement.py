@@ -26,6 +26,8 @@ from support.transactions import Key
 
 INSTRUCTED, SETTLED, REJECTED, CANCELLED, EXPIRED = 1, 3, 4, 5, 6
 BY_SETTLEMENT, BY_REJECTION, BY_WITHDRAWAL, NO_LIQUIDITY, BY_EXPIRY = 1, 2, 3, 4, 5
+QUEUED = 2
+FOR_MONEY, NOT_ELIGIBLE = 1, 4
 STRANGER = key_of("stranger")
 REASON = keccak(b"sealed reason")
 UETR_HASH = keccak(b"a uetr")
@@ -46,13 +48,11 @@ def reject(street: Street, payment_id: bytes, terms: Terms, sender: Key) -> Rece
 
 
 def withdraw(street: Street, payment_id: bytes, terms: Terms, sender: Key) -> Receipt:
-    del terms
-    return street.settlement.transact(sender, "withdraw", payment_id, UETR_HASH, REASON)
+    return street.settlement.transact(sender, "withdraw", payment_id, astuple(terms), REASON)
 
 
 def expire(street: Street, payment_id: bytes, terms: Terms, sender: Key) -> Receipt:
-    del terms
-    return street.settlement.transact(sender, "expire", payment_id)
+    return street.settlement.transact(sender, "expire", payment_id, astuple(terms))
 
 
 def text(address: bytes) -> str:
@@ -76,8 +76,8 @@ def test_pay_2_the_id_is_derived_from_the_instructing_participant(funded: Street
     payment_id = funded.instruct(terms, uetr_hash=UETR_HASH)
     preimage = encode(["uint8", "bytes20", "bytes32", "uint256"], [0, ALPHA.lei, UETR_HASH, 0])
     assert payment_id == keccak(preimage)
-    assert payment_id == funded.settlement.read("paymentIdOf", ALPHA.lei, UETR_HASH)
-    assert payment_id != funded.settlement.read("paymentIdOf", BETA.lei, UETR_HASH)
+    assert payment_id == funded.settlement.read("paymentIdOf", 0, ALPHA.lei, UETR_HASH, 0)
+    assert payment_id != funded.settlement.read("paymentIdOf", 0, BETA.lei, UETR_HASH, 0)
 
 
 def test_pay_5_an_instruction_is_recorded_and_said_in_full(funded: Street) -> None:
@@ -97,7 +97,13 @@ def test_pay_5_an_instruction_is_recorded_and_said_in_full(funded: Street) -> No
         terms.accept_by,
         terms.settle_by,
         terms.not_before,
+        0,
+        0,
+        0,
+        0,
+        False,
     )
+    assert funded.settlement.read("openPaymentsOf", ALPHA.lei) == 1
     assert funded.balance(ALPHA, EUR) == 1_000
 
 
@@ -113,25 +119,26 @@ def test_pay_9_the_last_acceptance_settles(funded: Street) -> None:
     assert [funded.balance(ALPHA, EUR), funded.balance(BETA, EUR)] == [600, 400]
 
 
-def test_pay_9_without_money_a_payment_ends_and_accept_does_not_revert(funded: Street) -> None:
+def test_pay_9_without_money_a_payment_waits_and_accept_does_not_revert(funded: Street) -> None:
     terms = funded.plain_terms(1_001)
     payment_id = funded.instruct(terms)
     receipt = funded.accept(payment_id, terms)
-    assert receipt.names == ["Accepted", "PaymentCancelled"]
-    ended = receipt.event("PaymentCancelled").arguments
-    assert [ended["outcome"], ended["reasonCommitment"]] == [NO_LIQUIDITY, ZERO_HASH]
-    assert funded.state(payment_id) == (CANCELLED, NO_LIQUIDITY)
+    assert receipt.names == ["Accepted", "PaymentQueued"]
+    assert receipt.event("PaymentQueued").arguments["reason"] == FOR_MONEY
+    assert funded.state(payment_id) == (QUEUED, 0)
+    assert funded.settlement.read("waitingOf", ALPHA.settlement.address, EUR) == (1, 1_001)
     assert [funded.balance(ALPHA, EUR), funded.balance(BETA, EUR)] == [1_000, 0]
 
 
-def test_pay_9_with_the_payer_suspended_a_payment_ends_and_accept_does_not_revert(
+def test_pay_9_with_the_payer_suspended_a_payment_waits_and_accept_does_not_revert(
     funded: Street,
 ) -> None:
     terms = funded.plain_terms()
     payment_id = funded.instruct(terms)
     funded.registry.transact(OPERATOR.operating, "suspend", ALPHA.lei)
-    funded.accept(payment_id, terms)
-    assert funded.state(payment_id) == (CANCELLED, NO_LIQUIDITY)
+    receipt = funded.accept(payment_id, terms)
+    assert receipt.event("PaymentQueued").arguments["reason"] == NOT_ELIGIBLE
+    assert funded.state(payment_id) == (QUEUED, 0)
 
 
 # Callers (PAY-1).
@@ -178,11 +185,12 @@ def test_pay_3_each_guard_of_the_terms(funded: Street) -> None:
         (replace(good, version=0), "SettlementInvalidTerms", (0,)),
         (replace(good, version=2), "SettlementInvalidTerms", (0,)),
         (replace(good, message_commitment=ZERO_HASH), "SettlementInvalidTerms", (2,)),
-        (replace(good, flags=1), "SettlementInvalidTerms", (9,)),
+        (replace(good, flags=2), "SettlementInvalidFlags", (2,)),
+        (replace(good, priority=3), "SettlementInvalidPriority", (3,)),
         (replace(good, settle_by=good.accept_by - 1), "SettlementInvalidTerms", (6,)),
-        (replace(good, not_before=good.accept_by + 1), "SettlementInvalidTerms", (7,)),
+        (replace(good, not_before=good.settle_by + 1), "SettlementInvalidTerms", (7,)),
         (replace(good, legs=()), "SettlementInvalidTerms", (1,)),
-        (replace(good, legs=(leg, leg)), "SettlementInvalidTerms", (1,)),
+        (replace(good, legs=(leg,) * 9), "SettlementInvalidTerms", (1,)),
         (replace(good, quote_hash=keccak(b"quote")), "SettlementInvalidTerms", (4,)),
     ]
     for terms, error, arguments in table:
@@ -194,7 +202,7 @@ def test_pay_3_deadlines_count_to_the_second(funded: Street) -> None:
     terms = replace(funded.plain_terms(), accept_by=funded.now, settle_by=funded.now)
     assert funded.state(funded.instruct(terms)) == (INSTRUCTED, 0)
     funded.pass_time(1)
-    payment_id = funded.settlement.read("paymentIdOf", ALPHA.lei, UETR_HASH)
+    payment_id = funded.settlement.read("paymentIdOf", 0, ALPHA.lei, UETR_HASH, 0)
     with refused("SettlementTooLate", payment_id, terms.accept_by):
         funded.instruct(terms, uetr_hash=UETR_HASH)
 
@@ -273,24 +281,18 @@ def test_pay_8_acceptance_repeats_the_terms(funded: Street) -> None:
             reject(funded, payment_id, other, BETA.operating)
 
 
-def test_pay_8_acceptance_is_neither_early_nor_late(funded: Street) -> None:
+def test_pay_8_acceptance_may_be_early_and_is_never_late(funded: Street) -> None:
     start = funded.now
     terms = replace(funded.plain_terms(), not_before=start + 10, accept_by=start + 20)
     payment_id = funded.instruct(terms)
-    for moment, error in (
-        (start + 9, "SettlementTooEarly"),
-        (start + 10, None),
-        (start + 20, None),
-        (start + 21, "SettlementTooLate"),
-    ):
+    for moment, state in ((start + 9, QUEUED), (start + 10, SETTLED), (start + 20, SETTLED)):
         street = funded.fork()
         street.chain.now = moment
-        if error is None:
-            street.accept(payment_id, terms)
-            assert street.state(payment_id) == (SETTLED, BY_SETTLEMENT)
-            continue
-        with refused(error, payment_id, start + 10 if moment < start + 10 else start + 20):
-            street.accept(payment_id, terms)
+        street.accept(payment_id, terms)
+        assert street.state(payment_id)[0] == state
+    funded.chain.now = start + 21
+    with refused("SettlementTooLate", payment_id, terms.accept_by):
+        funded.accept(payment_id, terms)
 
 
 # Ending without settling (PAY-10, PAY-11, PAY-12).
@@ -314,10 +316,6 @@ def test_pay_11_only_the_instructing_participant_withdraws(funded: Street) -> No
     payment_id = funded.instruct(terms, uetr_hash=UETR_HASH)
     with refused("SettlementCallerNotParty", payment_id, BETA.lei):
         withdraw(funded, payment_id, terms, BETA.operating)
-    with refused("SettlementCallerNotParty", payment_id, ALPHA.lei):
-        funded.settlement.transact(
-            ALPHA.operating, "withdraw", payment_id, keccak(b"another"), REASON
-        )
     receipt = withdraw(funded, payment_id, terms, ALPHA.operating)
     said = receipt.event("PaymentCancelled").arguments
     assert [said["outcome"], said["reasonCommitment"]] == [BY_WITHDRAWAL, REASON]
@@ -347,7 +345,7 @@ def test_pay_8_nothing_happens_to_a_payment_that_ended_or_never_was(funded: Stre
     ]
     states = [SETTLED, REJECTED, CANCELLED, EXPIRED]
     terms = funded.plain_terms()
-    unknown = funded.settlement.read("paymentIdOf", ALPHA.lei, UETR_HASH)
+    unknown = funded.settlement.read("paymentIdOf", 0, ALPHA.lei, UETR_HASH, 0)
     for act, sender in acts:
         with refused("SettlementUnexpectedState", unknown, 0):
             act(funded, unknown, terms, sender)

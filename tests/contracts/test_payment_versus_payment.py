@@ -23,6 +23,7 @@ from support.settlement_network import (
     Terms,
     quote_hash_of,
     sign_quote,
+    signed,
 )
 from support.transactions import Key
 
@@ -46,7 +47,7 @@ def balances(street: Street) -> dict[str, tuple[int, int]]:
 
 
 def test_the_contract_hashes_a_quote_as_others_do(street: Street) -> None:
-    quote = replace(street.quote(), priority=7, may_queue=True, salt=keccak(b"other"))
+    quote = replace(street.quote(), priority=2, may_queue=True, salt=keccak(b"other"))
     assert street.settlement.read("quoteHashOf", astuple(quote)) == quote_hash_of(quote)
 
 
@@ -54,7 +55,7 @@ def test_pay_6_an_instruction_with_a_quote_carries_the_makers_consent(funded: St
     quote = funded.quote()
     payment_id = funded.instruct_with_quote(funded.quoted_terms(quote), quote)
     assert funded.settlement.read("payment", payment_id)[3] == 0b0111
-    assert funded.settlement.read("quoteHolder", quote_hash_of(quote)) == payment_id
+    assert funded.settlement.read("quoteUse", quote_hash_of(quote)) == (150, False)
     assert funded.state(payment_id) == (INSTRUCTED, 0)
     assert balances(funded)["alpha"] == (1_000, 0)
 
@@ -87,7 +88,7 @@ def test_pay_13_without_money_for_one_leg_neither_settles(
     assert funded.accept(payment_id, terms).names == ["Accepted", "PaymentCancelled"]
     assert funded.state(payment_id) == (CANCELLED, NO_LIQUIDITY)
     assert balances(funded) == before
-    assert funded.settlement.read("quoteHolder", terms.quote_hash) == ZERO_HASH
+    assert funded.settlement.read("quoteUse", terms.quote_hash) == (0, False)
 
 
 @pytest.mark.parametrize("suspended", [ALPHA, MAKER])
@@ -116,7 +117,7 @@ def test_pay_9_buying_for_oneself_is_never_early(funded: Street) -> None:
     terms = replace(funded.quoted_terms(quote, ALPHA), not_before=funded.now + 1)
     with refused("SettlementTooEarly"):
         funded.instruct_with_quote(terms, quote)
-    assert funded.settlement.read("quoteHolder", terms.quote_hash) == ZERO_HASH
+    assert funded.settlement.read("quoteUse", terms.quote_hash) == (0, False)
 
 
 def test_pay_6_each_guard_of_a_quote(funded: Street) -> None:
@@ -133,9 +134,12 @@ def test_pay_6_each_guard_of_a_quote(funded: Street) -> None:
         ({"maker_to": other}, {}, "SettlementQuoteMismatch", (3,)),
         ({"maker_currency": EUR}, {}, "SettlementQuoteMismatch", (4,)),
         ({"maker_amount": 149, "smallest_fill": 149}, {}, "SettlementQuoteMismatch", (5,)),
+        ({"maker_amount": 2**128}, {}, "SettlementQuoteMismatch", (5,)),
+        ({"taker_amount": 2**128}, {}, "SettlementQuoteMismatch", (7,)),
         ({"taker_currency": SGD}, {}, "SettlementQuoteMismatch", (6,)),
         ({"taker_amount": 99}, {}, "SettlementQuoteMismatch", (7,)),
-        ({"smallest_fill": 149}, {}, "SettlementQuoteMismatch", (8,)),
+        ({"maker_amount": 300, "smallest_fill": 151}, {}, "SettlementQuoteMismatch", (8,)),
+        ({"priority": 3}, {}, "SettlementQuoteMismatch", (11,)),
         ({"settle_by": terms.settle_by - 1}, {}, "SettlementQuoteMismatch", (10,)),
         (
             {"maker_currency": EUR},
@@ -192,10 +196,14 @@ def test_pay_6_a_quote_is_instructed_on_until_its_last_second(funded: Street) ->
 )
 def test_pay_6_only_the_makers_quoting_key_quotes(funded: Street, signer: Key) -> None:
     quote = funded.quote()
+    given = signed(quote, signer=signer.address, signature=sign_quote(quote, signer))
     with refused("SettlementQuoteSignerUnknown", "0x" + signer.address.hex()):
-        funded.instruct_with_quote(
-            funded.quoted_terms(quote), quote, signature=sign_quote(quote, signer)
-        )
+        funded.instruct_with_quotes(funded.quoted_terms(quote), given)
+    claimed = signed(
+        quote, signer=MAKER.account("quoting").address, signature=sign_quote(quote, signer)
+    )
+    with refused("SettlementQuoteSignerUnknown"):
+        funded.instruct_with_quotes(funded.quoted_terms(quote), claimed)
 
 
 def test_pay_6_a_signature_over_another_quote_is_worth_nothing(funded: Street) -> None:
@@ -226,7 +234,7 @@ def test_pay_8_taker_and_maker_have_consented_already(funded: Street) -> None:
     payment_id = funded.instruct_with_quote(terms, quote)
     for institution in (ALPHA, MAKER):
         for function in ("accept", "reject"):
-            more = () if function == "accept" else (ZERO_HASH,)
+            more = (0, 0) if function == "accept" else (ZERO_HASH,)
             with refused("SettlementCallerNotParty", payment_id, institution.lei):
                 funded.settlement.transact(
                     institution.operating, function, payment_id, astuple(terms), *more
@@ -245,9 +253,8 @@ def reject(street: Street, payment_id: bytes, terms: Terms) -> None:
 
 
 def expire(street: Street, payment_id: bytes, terms: Terms) -> None:
-    del terms
     street.pass_time(HOUR + 1)
-    street.settlement.transact(MAKER.operating, "expire", payment_id)
+    street.settlement.transact(MAKER.operating, "expire", payment_id, astuple(terms))
 
 
 def starve(street: Street, payment_id: bytes, terms: Terms) -> None:
@@ -264,13 +271,14 @@ def test_pay_7_a_quote_is_free_again_after_a_payment_that_did_not_settle(
     quote: Quote = replace(funded.quote(), valid_until=funded.now + 2 * HOUR)
     terms = funded.quoted_terms(quote)
     first = funded.instruct_with_quote(terms, quote)
-    with refused("SettlementQuoteUsed", terms.quote_hash, first):
+    with refused("SettlementQuoteUsed", terms.quote_hash, 0):
         funded.instruct_with_quote(terms, quote)
     end(funded, first, terms)
-    assert funded.settlement.read("quoteHolder", terms.quote_hash) == ZERO_HASH
+    assert funded.settlement.read("quoteUse", terms.quote_hash) == (0, False)
     again = replace(terms, accept_by=funded.now + HOUR, settle_by=quote.settle_by)
     second = funded.instruct_with_quote(again, quote)
-    assert funded.settlement.read("quoteHolder", terms.quote_hash) == second
+    assert funded.state(second) == (INSTRUCTED, 0)
+    assert funded.settlement.read("quoteUse", terms.quote_hash) == (150, False)
 
 
 def test_pay_7_a_settled_quote_is_used_for_ever(funded: Street) -> None:
@@ -278,5 +286,5 @@ def test_pay_7_a_settled_quote_is_used_for_ever(funded: Street) -> None:
     terms = funded.quoted_terms(quote)
     payment_id = funded.instruct_with_quote(terms, quote)
     funded.accept(payment_id, terms)
-    with refused("SettlementQuoteUsed", terms.quote_hash, payment_id):
+    with refused("SettlementQuoteUsed", terms.quote_hash, 0):
         funded.instruct_with_quote(terms, quote)

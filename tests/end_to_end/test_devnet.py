@@ -76,6 +76,14 @@ def test_the_demo_payment_settles_and_everything_reconciles(twice: Twice) -> Non
     assert len(bytes.fromhex(result["payment_id"][2:])) == 32
 
 
+def test_a_liquidity_service_is_one_of_the_processes_and_sends_nothing_where_nothing_waits(
+    twice: Twice,
+) -> None:
+    assert twice.pids["liquidity"] > 0
+    assert (twice.data / "logs" / "liquidity.out").read_text() == "resolving\n"
+    assert "round_sent" not in (twice.data / "logs" / "liquidity.log").read_text()
+
+
 def test_the_debit_is_the_ceiling_of_the_amount_at_the_customers_rate_and_the_fee(
     twice: Twice,
 ) -> None:
@@ -104,7 +112,7 @@ def test_a_second_run_continues_the_same_chain_with_a_payment_of_its_own(twice: 
 
 
 def test_no_process_is_left_behind(twice: Twice) -> None:
-    assert len(twice.pids) == 8
+    assert len(twice.pids) == 9
     for pid in twice.pids.values():
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

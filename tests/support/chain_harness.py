@@ -23,7 +23,7 @@ import contracts
 from node.config import parse_network
 from node.engine import BlockEnv, Call, CallStatus, Engine, PyEvmEngine
 from node.genesis import generate
-from node.primitives import Address, Hash32, keccak
+from node.primitives import Address, Hash32, created_address, keccak
 from node.specification import Specification
 from node.store import MemoryState
 from support.transactions import Draft, Key
@@ -152,7 +152,7 @@ class Chain:
         """Return another chain that goes on from this state."""
         return copy(self)
 
-    def send(self, sender: Key, to: bytes, data: bytes, *, gas_limit: int) -> Receipt:
+    def send(self, sender: Key, to: bytes | None, data: bytes, *, gas_limit: int) -> Receipt:
         """Make a block of one transaction; raises Reverted where it failed."""
         nonce = self.engine.account(self.root, sender.address).nonce
         draft = Draft(
@@ -168,13 +168,20 @@ class Chain:
         receipt = executed.included[0].receipt
         if not receipt.succeeded:
             self.engine.discard(executed.handle)
-            self.call(sender.address, to, data)
+            if to is not None:
+                self.call(sender.address, to, data)
             raise Reverted("OutOfGas", (gas_limit,))
         self.engine.commit(executed.handle)
         self.root = executed.state_root
         self.number += 1
         events = [decode_event(log.address, list(log.topics), log.data) for log in receipt.logs]
         return Receipt(receipt.gas_used, tuple(events))
+
+    def deploy(self, sender: Key, creation_code: bytes) -> bytes:
+        """Create a contract and return its address."""
+        nonce = self.engine.account(self.root, sender.address).nonce
+        self.send(sender, None, creation_code, gas_limit=GAS_LIMIT_DEFAULT)
+        return created_address(sender.address, nonce)
 
     def call(self, sender: bytes, to: bytes, data: bytes) -> bytes:
         """Return what a contract answers in the next block's environment; raises Reverted."""
@@ -227,10 +234,12 @@ class Contract:
         return values[0] if len(values) == 1 else values
 
     def encode(self, function: str, *arguments: Any) -> bytes:
-        """Return the calldata of one call."""
+        """Return the calldata of one call; an `effectiveAt` left out at the end is 0: at once."""
         entry = self._functions[function]
         selector = keccak(signature_of(entry).encode())[:4]
-        return selector + encode([type_of(each) for each in entry["inputs"]], arguments)
+        left_out = entry["inputs"][len(arguments) :]
+        given = arguments + (0,) * sum(each["name"] == "effectiveAt" for each in left_out)
+        return selector + encode([type_of(each) for each in entry["inputs"]], given)
 
 
 @contextmanager

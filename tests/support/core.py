@@ -134,9 +134,10 @@ class Core:
         return tuple(result.code for result in finalized.results)
 
 
-def suspension_of(participant: Institution, nonce: int = 0) -> bytes:
-    """The operator's transaction that suspends a participant."""
-    data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [participant.lei])
+def suspension_of(participant: Institution, nonce: int = 0, *, effective_at: int = 0) -> bytes:
+    """The operator's transaction that suspends a participant, at once or from a time on."""
+    given = encode(["bytes20", "uint40"], [participant.lei, effective_at])
+    data = keccak(b"suspend(bytes20,uint40)")[:4] + given
     draft = Draft(nonce=nonce, to=contracts.REGISTRY_ADDRESS, data=data, gas_limit=300_000)
     return draft.signed_by(OPERATOR.operating)
 

@@ -49,8 +49,10 @@ class JoiningNetwork:
         assert keys.validator is not None
         point = PublicKey(keys.validator).format(compressed=False)[1:]
         given = (HOUSES[4].lei, point[:32], point[32:], int(time.time()))
-        self._order(SENDER, "proposeAddition(bytes20,bytes32,bytes32,uint40)", *given)
-        self._order(HOUSES[1].operating, "confirmChange(uint256)", 1)
+        self._order(
+            HOUSES[0].account("officer"), "proposeAddition(bytes20,bytes32,bytes32,uint40)", *given
+        )
+        self._order(HOUSES[1].account("officer"), "confirmChange(uint256)", 1)
         self.make_blocks(2)
         await_that("a fifth validator", lambda: len(self._newest_set()) == len(HOUSES[:5]))
 

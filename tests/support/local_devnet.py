@@ -26,7 +26,7 @@ from bridge.iso20022.messages import (
 )
 from bridge.iso20022.parse import parse_initiation
 from local_network.books import Books, Caller, read_books
-from local_network.cast import CHAIN_ID, INSTITUTIONS
+from local_network.cast import CHAIN_ID, INSTITUTIONS, LIQUIDITY
 from local_network.console import Console
 from local_network.demo import Demo
 from local_network.layout import PORTS_NEEDED, Layout, open_layout
@@ -91,11 +91,12 @@ class Devnet:
         self.processes.forget(child)
 
     def start(self, key: str) -> None:
-        """Start an institution's bridge and wait until it serves."""
-        arguments = ["bridge", "run", "--settings", str(self.layout.settings(key))]
+        """Start an institution's bridge, or the liquidity service, and wait until it serves."""
+        command, word = ("liquidity", "resolving") if key == LIQUIDITY.key else ("run", "ready")
+        arguments = ["bridge", command, "--settings", str(self.layout.settings(key))]
         child = self.processes.start(key, arguments)
         self.children[key] = child
-        self.processes.await_ready(child, "ready")
+        self.processes.await_ready(child, word)
 
     def send(self, document: bytes, *, customer: str = "alice") -> httpx.Response:
         """A pain.001 to bank A, whatever the answer."""

@@ -38,7 +38,9 @@ def draw_situation(source: random.Random, *, items_max: int) -> Situation:
     for order in queues.values():
         source.shuffle(order)
     places = [(account, currency) for account in ACCOUNTS for currency in CURRENCIES]
-    available: dict[Position, int] = {place: source.choice((0, 0, 1, 2, 3, 5)) for place in places}
+    available: dict[Position, int] = {
+        place: source.choice((-2, 0, 0, 1, 2, 3, 5)) for place in places
+    }
     limited = source.random() < 0.7
     limits = Limits(
         bilateral={
@@ -81,7 +83,7 @@ def keeps_bounds(situation: Situation, chosen: Collection[int]) -> bool:
     for position, balance in situation.available.items():
         paid = sum(leg.amount for leg in legs if (leg.payer, leg.currency) == position)
         received = sum(leg.amount for leg in legs if (leg.payee, leg.currency) == position)
-        if balance - paid + received < 0:
+        if paid and balance - paid + received < 0:
             return False
         if paid and paid - received > limits.multilateral.get(position, paid):
             return False

@@ -17,6 +17,7 @@ from bridge.chain import (
     ChainEvent,
     Directory,
     FinalTransaction,
+    PaymentOutcome,
     Submitter,
     settlement_id,
 )
@@ -56,10 +57,10 @@ KEY = SettlementId(settlement_id(BANK_A, credit_transfer().uetr))
 class Desk:
     """One institution with hands on its store and on the blocks it sees."""
 
-    def __init__(self, lei: str, folder: Path) -> None:
+    def __init__(self, lei: str, folder: Path, **settings_changes: object) -> None:
         chain = cast(ChainClient, StandingChain(DIRECTORY))
         self.store = Store.open(folder / f"{lei}.sqlite")
-        settings = _settings(lei)
+        settings = _settings(lei).model_copy(update=settings_changes)
         open_books(self.store, settings, NOW)
         self.institution = Institution(
             settings=settings,
@@ -196,5 +197,17 @@ def committed(
     return "Instructed", {"paymentId": KEY, "participant": BANK_A.encode(), "terms": terms}
 
 
-def fact(name: str) -> tuple[str, dict[str, Any]]:
-    return name, {"paymentId": KEY, "participant": BANK_B.encode()}
+OUTCOME_BY_EVENT = {
+    "PaymentCancelled": PaymentOutcome.NO_LIQUIDITY,
+    "PaymentExpired": PaymentOutcome.EXPIRED_UNACCEPTED,
+}
+
+
+def fact(
+    name: str, key: bytes = KEY, outcome: PaymentOutcome | None = None
+) -> tuple[str, dict[str, Any]]:
+    """An event of a payment; an end has its usual outcome unless another is given."""
+    arguments: dict[str, Any] = {"paymentId": key, "participant": BANK_B.encode()}
+    if (usual := outcome or OUTCOME_BY_EVENT.get(name)) is not None:
+        arguments["outcome"] = usual.value
+    return name, arguments

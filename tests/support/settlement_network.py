@@ -145,7 +145,7 @@ class Institution:
                 {
                     "reference": "0x" + self.reference(kind).hex(),
                     "address": "0x" + self.account(kind).address.hex(),
-                    "kind": kind,
+                    "kind": kind.partition("-")[0],
                 }
                 for kind in self.kinds
             ],
@@ -153,16 +153,19 @@ class Institution:
 
 
 _HOLDS: Final = ("settlement", "operating")
+_OFFICERS: Final = ("officer", "officer-2")
 EUROSYSTEM: Final = Institution(
-    "eurosystem", "EUROBEBB", "BE", ("issuer",), ("operating", "attesting")
+    "eurosystem", "EUROBEBB", "BE", ("issuer", "council"), ("operating", "attesting", *_OFFICERS)
 )
 AUTHORITY: Final = Institution(
-    "authority", "AUTHSGSG", "SG", ("issuer",), ("operating", "attesting")
+    "authority", "AUTHSGSG", "SG", ("issuer", "council"), ("operating", "attesting", *_OFFICERS)
 )
 ALPHA: Final = Institution("alpha", "ALPHDEFF", "DE", ("bank",), (*_HOLDS, "quoting"))
-BETA: Final = Institution("beta", "BETASGSGXXX", "SG", ("bank",), _HOLDS)
+BETA: Final = Institution("beta", "BETASGSGXXX", "SG", ("bank",), (*_HOLDS, "quoting"))
 MAKER: Final = Institution("maker", "MAKRLULL", "LU", ("fx_provider",), (*_HOLDS, "quoting"))
-OPERATOR: Final = Institution("operator", "OPERCHZZ", "CH", ("operator",), ("operating",))
+OPERATOR: Final = Institution(
+    "operator", "OPERCHZZ", "CH", ("operator", "liquidity"), ("operating", *_OFFICERS)
+)
 INSTITUTIONS: Final = (EUROSYSTEM, AUTHORITY, ALPHA, BETA, MAKER, OPERATOR)
 ISSUER_BY_CURRENCY: Final = {EUR: EUROSYSTEM, SGD: AUTHORITY}
 
@@ -174,6 +177,7 @@ def network_file() -> dict[str, Any]:
         "genesis_time": GENESIS_TIME,
         "development": False,
         "transactions_open": False,
+        "administrator": "operator",
         "operator": "0x" + OPERATOR.operating.address.hex(),
         "block_gas_limit": 30_000_000,
         "transaction_gas_limit": 16_000_000,
@@ -318,20 +322,34 @@ class Street:
         sender: Key = ALPHA.operating,
     ) -> bytes:
         """Instruct an FX payment and return its id."""
+        signer = MAKER.account("quoting").address
+        return self.instruct_with_quotes(
+            terms, signed(quote, signer=signer, signature=signature), sender=sender
+        )
+
+    def instruct_with_quotes(
+        self, terms: Terms, *quotes: tuple[Any, ...], sender: Key = ALPHA.operating
+    ) -> bytes:
+        """Instruct a payment through one maker or several (each as `signed` gives it) and return its id."""
         receipt = self.settlement.transact(
-            sender,
-            "instructWithQuote",
-            self.uetr_hash(),
-            astuple(terms),
-            astuple(quote),
-            sign_quote(quote) if signature is None else signature,
+            sender, "instructWithQuotes", self.uetr_hash(), astuple(terms), list(quotes)
         )
         payment_id: bytes = receipt.event("Instructed").arguments["paymentId"]
         return payment_id
 
-    def accept(self, payment_id: bytes, terms: Terms, *, sender: Key = BETA.operating) -> Receipt:
+    def accept(
+        self,
+        payment_id: bytes,
+        terms: Terms,
+        *,
+        sender: Key = BETA.operating,
+        priority: int = 0,
+        flags: int = 0,
+    ) -> Receipt:
         """Accept for the sender's participant."""
-        return self.settlement.transact(sender, "accept", payment_id, astuple(terms))
+        return self.settlement.transact(
+            sender, "accept", payment_id, astuple(terms), priority, flags
+        )
 
     def state(self, payment_id: bytes) -> tuple[int, int]:
         """Return the payment's state and outcome."""
@@ -395,6 +413,11 @@ def sign(signer: Key, data: dict[str, Any]) -> bytes:
     """Return a 65-byte signature over typed data."""
     signed = Wallet.sign_message(encode_typed_data(full_message=data), signer.secret)
     return bytes(signed.signature)
+
+
+def signed(quote: Quote, *, signer: bytes, signature: bytes | None = None) -> tuple[Any, ...]:
+    """Return a quote as `instructWithQuotes` takes it, signed by Maker unless a signature is given."""
+    return astuple(quote), signer, sign_quote(quote) if signature is None else signature
 
 
 def sign_quote(quote: Quote, signer: Key | None = None) -> bytes:

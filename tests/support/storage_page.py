@@ -25,22 +25,15 @@ OUR_CONTRACTS: Final = (
     "CurrencyToken",
     "PaymentSettlement",
     "NodeRegistry",
+    "Council",
 )
 LIBRARY_NAMESPACES: Final = (
     "openzeppelin.storage.Initializable",
     "openzeppelin.storage.AccessManaged",
     "openzeppelin.storage.EIP712",
     "openzeppelin.storage.ERC20",
-)
-RESERVED_NAMESPACES: Final = (
-    "corridor.storage.Council",
-    "corridor.storage.CurrencyToken.Authorizations",
-    "corridor.storage.CurrencyToken.Freezes",
-    "corridor.storage.CurrencyToken.Holds",
-    "corridor.storage.CurrencyToken.Limits",
-    "corridor.storage.ParticipantRegistry.Schedule",
-    "corridor.storage.PaymentSettlement.Queue",
-    "corridor.storage.PaymentSettlement.Returns",
+    "openzeppelin.storage.ERC3009",
+    "openzeppelin.storage.Nonces",
 )
 
 
@@ -112,15 +105,13 @@ def _table(header: str, rows: list[str]) -> str:
     return "\n".join([f"| {header} |", "|" + "---|" * (header.count("|") + 1), *rows])
 
 
-def _namespaces() -> Iterator[tuple[str, str]]:
-    yield from ((f"corridor.storage.{name}", "") for name in OUR_CONTRACTS)
-    yield from ((name, "") for name in LIBRARY_NAMESPACES)
-    yield from ((name, " (reserved)") for name in RESERVED_NAMESPACES)
+def _namespaces() -> Iterator[str]:
+    yield from (f"corridor.storage.{name}" for name in OUR_CONTRACTS)
+    yield from LIBRARY_NAMESPACES
 
 
-def _namespace_row(namespace: tuple[str, str]) -> str:
-    name, remark = namespace
-    return f"| `{name}`{remark} | `0x{namespace_slot(name):064x}` |"
+def _namespace_row(name: str) -> str:
+    return f"| `{name}` | `0x{namespace_slot(name):064x}` |"
 
 
 def _indexed(entry: dict[str, Any]) -> str:

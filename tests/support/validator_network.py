@@ -1,7 +1,8 @@
 """A network with a council and validators, for suites about NodeRegistry.
 
-Three participants sit in the council (`COUNCIL`), six may have validators (`HOUSES`, the council's among them), one of
-the council may not (`WATCHDOG`). Each house has one key that validates from genesis on, as far as `count` goes.
+Three participants besides the central banks sit in the council (`COUNCIL`), six may have validators (`HOUSES`, some of
+the council's among them), one of the council may not (`WATCHDOG`). All have an officer. Each house has one key that
+validates from genesis on, as far as `count` goes.
 """
 
 from functools import cache
@@ -17,14 +18,14 @@ from support.transactions import Key
 
 _ROLES: Final = ("bank", "validator")
 HOUSES: Final = (
-    Institution("first", "FIRSDEFF", "DE", (*_ROLES, "council"), ("operating", "quoting")),
-    Institution("second", "SECODEFF", "DE", (*_ROLES, "council"), ("operating",)),
+    Institution("first", "FIRSDEFF", "DE", (*_ROLES, "council"), ("operating", "officer")),
+    Institution("second", "SECODEFF", "DE", (*_ROLES, "council"), ("operating", "officer")),
     *(
-        Institution(name, f"{name[:4].upper()}DEFF", "DE", _ROLES, ("operating",))
+        Institution(name, f"{name[:4].upper()}DEFF", "DE", _ROLES, ("operating", "officer"))
         for name in ("third", "fourth", "fifth", "sixth")
     ),
 )
-WATCHDOG: Final = Institution("watchdog", "WATCDEFF", "DE", ("council",), ("operating",))
+WATCHDOG: Final = Institution("watchdog", "WATCDEFF", "DE", ("council",), ("operating", "officer"))
 FIRST, SECOND, THIRD = HOUSES[:3]
 COUNCIL: Final = (FIRST, SECOND, WATCHDOG)
 ADDITION, REMOVAL = 1, 2
@@ -91,14 +92,14 @@ class Registry:
         """Propose a house's key, in effect some seconds from now; return the change's id."""
         x, y = point_of(validator_key(label))
         receipt = self.contract.transact(
-            by.operating, "proposeAddition", house.lei, x, y, self.chain.now + after
+            by.account("officer"), "proposeAddition", house.lei, x, y, self.chain.now + after
         )
         return int(receipt.event("ChangeProposed").arguments["changeId"])
 
     def propose_removal(self, label: str, *, by: Institution = FIRST, after: int = 0) -> int:
         """Propose that a key be a validator no more; return the change's id."""
         receipt = self.contract.transact(
-            by.operating,
+            by.account("officer"),
             "proposeRemoval",
             validator_key(label).address,
             self.chain.now + after,
@@ -107,11 +108,11 @@ class Registry:
 
     def confirm(self, change_id: int, *, by: Institution = SECOND) -> Receipt:
         """Confirm a change."""
-        return self.contract.transact(by.operating, "confirmChange", change_id)
+        return self.contract.transact(by.account("officer"), "confirmChange", change_id)
 
     def withdraw(self, change_id: int, *, by: Institution = FIRST) -> Receipt:
         """Withdraw a change."""
-        return self.contract.transact(by.operating, "withdrawChange", change_id)
+        return self.contract.transact(by.account("officer"), "withdrawChange", change_id)
 
     def state_of(self, change_id: int) -> int:
         """Return what became of a change."""

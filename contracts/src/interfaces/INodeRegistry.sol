@@ -98,7 +98,7 @@ interface INodeRegistry {
     /// @notice Ends that. Restricted to the authority.
     function revokeNode(bytes20 nodeId) external;
 
-    /// @notice Proposes a key of a participant with the validator role. Operating accounts of council participants only.
+    /// @notice Proposes a key of a participant with the validator role. Officers of council participants only.
     /// @param effectiveAt UTC second before which it does not take effect.
     function proposeAddition(bytes20 lei, bytes32 x, bytes32 y, uint40 effectiveAt) external returns (uint256 changeId);
 

@@ -291,9 +291,27 @@ def test_api_63_keys_are_for_their_owner_and_never_overwritten(tmp_path: Path) -
     assert {name: path.read_bytes() for name, path in files.items()} == before
 
 
+def test_api_63_officers_get_a_key_each(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    central_bank = "DEVN00EUROSYSTEM0007"
+    more = ("--kinds", "operating", "--officers", "2", "--central-bank", central_bank)
+    assert make_participant(folder, *more).returncode == 0
+    assert {path.name for path in folder.glob("*.keystore.json")} == {
+        "operating.keystore.json",
+        "officer-1.keystore.json",
+        "officer-2.keystore.json",
+    }
+    entry = json.loads((folder / "participant.json").read_text())
+    assert [account["kind"] for account in entry["accounts"]] == ["operating", "officer", "officer"]
+    assert entry["central_bank"] == central_bank
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--officers", "10"),
+        ("--officers", "-1"),
+        ("--central-bank", "DEVN00AURORABANK0016"),
         ("--lei", "DEVN00AURORABANK0016"),
         ("--bic", "NOBIC"),
         ("--country", "XX"),

@@ -29,6 +29,7 @@ from bridge.chain import (
     uetr_hash,
 )
 from bridge.chain.encoding import REGISTRY
+from bridge.chain.follower import DIRECTORY_SECONDS_MAX
 from bridge.errors import (
     CallReverted,
     ChainDiscontinuous,
@@ -50,6 +51,7 @@ from support.settlement_network import (
     BETA,
     EUROSYSTEM,
     INSTITUTIONS,
+    MAKER,
     OPERATOR,
     Institution,
     network_file,
@@ -122,6 +124,11 @@ def funded(client: ChainClient, tmp_path_factory: pytest.TempPathFactory) -> int
     assert client.latest_attestation(EUR_NUMERIC) == attestation
     store.close()
     return 100_000
+
+
+def expire_call(payment_id: bytes) -> ContractCall:
+    """A call that reverts: nobody has instructed such a payment."""
+    return settlement_call("expire", (payment_id, plain_terms(1)))
 
 
 def plain_terms(amount: int) -> Terms:
@@ -222,7 +229,7 @@ def test_a_node_that_is_not_there_is_unavailable(store: Store) -> None:
         nobody.head()
     submitter = submitter_of(store, nobody, ALPHA)
     with pytest.raises(NodeUnavailable):
-        submitter.prepare(order("one", settlement_call("expire", (b"\x01" * 32,))))
+        submitter.prepare(order("one", expire_call(b"\x01" * 32)))
     with pytest.raises(NodeUnavailable):
         Follower(store, nobody, ignore).step()
 
@@ -254,7 +261,7 @@ def test_a_payment_is_instructed_accepted_and_followed(
     other = Store.open(tmp_path / "beta.sqlite")
     beta = submitter_of(other, client, BETA)
     wait_for(client, sent)
-    beta.submit(order("pay_1:accept", settlement_call("accept", (key, terms))))
+    beta.submit(order("pay_1:accept", settlement_call("accept", (key, terms, 0, 0))))
     settle(beta)
     other.close()
     assert follower.catch_up() == client.head().number + 1
@@ -282,7 +289,7 @@ def test_a_transaction_that_reverts_is_final_without_success(
     client: ChainClient, store: Store
 ) -> None:
     alpha = submitter_of(store, client, ALPHA)
-    reverting = alpha.submit(order("reverts", settlement_call("expire", (b"\x02" * 32,))))
+    reverting = alpha.submit(order("reverts", expire_call(b"\x02" * 32)))
     wait_for(client, reverting)
     own: list[FinalTransaction] = []
     Follower(store, client, lambda _, __, final: own.extend(final)).catch_up()
@@ -301,7 +308,7 @@ def test_death_between_keeping_and_sending_sends_the_very_same_bytes(
 ) -> None:
     """CHN-1, CHN-2."""
     path = tmp_path / "bridge.sqlite"
-    call = order("one", settlement_call("expire", (b"\x03" * 32,)))
+    call = order("one", expire_call(b"\x03" * 32))
     before = Store.open(path)
     prepared = submitter_of(before, client, ALPHA).prepare(call)
     before.close()
@@ -326,8 +333,7 @@ def test_many_threads_sign_in_one_row_of_nonces(client: ChainClient, store: Stor
     submitter = submitter_of(store, client, ALPHA)
     first = client.nonce(ALPHA.operating.address)
     calls = [
-        order(f"parallel:{number}", settlement_call("expire", (bytes([number]) * 32,)))
-        for number in range(1, 9)
+        order(f"parallel:{number}", expire_call(bytes([number]) * 32)) for number in range(1, 9)
     ]
     threads = [threading.Thread(target=submitter.submit, args=(call,)) for call in [*calls, *calls]]
     for thread in threads:
@@ -346,9 +352,9 @@ def test_a_nonce_used_by_somebody_else_with_our_key_is_noticed(
     """CHN-3."""
     other = Store.open(tmp_path / "other.sqlite")
     ours, theirs = (submitter_of(each, client, BETA) for each in (store, other))
-    mine = order("mine", settlement_call("expire", (b"\x04" * 32,)))
+    mine = order("mine", expire_call(b"\x04" * 32))
     ours.prepare(mine)
-    wait_for(client, theirs.submit(order("theirs", settlement_call("expire", (b"\x05" * 32,)))))
+    wait_for(client, theirs.submit(order("theirs", expire_call(b"\x05" * 32))))
     with pytest.raises(NonceTaken):
         ours.submit(mine)
     other.close()
@@ -357,11 +363,33 @@ def test_a_nonce_used_by_somebody_else_with_our_key_is_noticed(
 def test_a_key_that_is_not_admitted_is_refused_by_name(client: ChainClient, store: Store) -> None:
     stranger = Submitter(store, client, signer_of(OPERATOR, "settlement"), lambda: 0)
     with pytest.raises(TransactionRefused, match="not permitted"):
-        stranger.submit(order("one", settlement_call("expire", (b"\x01" * 32,))))
+        stranger.submit(order("one", expire_call(b"\x01" * 32)))
     assert stranger.resend_outstanding(), "it stays kept: an admission later lets it through"
 
 
 @pytest.mark.usefixtures("funded")
+def test_a_change_is_known_soon_after_its_time_though_no_event_tells(
+    client: ChainClient, store: Store
+) -> None:
+    seconds = 0.0
+    follower = Follower(store, client, ignore, lambda: seconds)
+    operator = submitter_of(store, client, OPERATOR)
+    due = int(time.time()) + 3
+    data = ("http://new.example", due)
+    later = registry_call("setEndpoint", (MAKER.lei, *data))
+    operator.submit(order("endpoint:1", later))
+    settle(operator)
+    follower.catch_up()
+    assert client.directory().by_lei(MAKER.lei.decode()).endpoint == "http://maker.example"
+    time.sleep(max(0.0, due + 1 - time.time()))
+    seconds += DIRECTORY_SECONDS_MAX + 1
+    nothing_of_the_registry = token_call(EUR_NUMERIC, "approve", (ALPHA.settlement.address, 0))
+    operator.submit(order("approve:1", nothing_of_the_registry))
+    settle(operator)
+    follower.catch_up()
+    assert client.directory().by_lei(MAKER.lei.decode()).endpoint == data[0]
+
+
 def test_following_twice_gives_the_same_tables(client: ChainClient, tmp_path: Path) -> None:
     """CHN-5."""
     dumps = []

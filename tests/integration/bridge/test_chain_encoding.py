@@ -10,6 +10,7 @@ import contracts
 from bridge.chain import (
     Attestation,
     ChainEvent,
+    PaymentOutcome,
     attestation_hash,
     quote_hash,
     recover_signer,
@@ -23,7 +24,7 @@ from bridge.chain import (
 )
 from bridge.chain.encoding import RawLog, contract_at, decode_event, describe_revert
 from bridge.keys import KeystoreSigner
-from bridge.payment import Leg, Quote, Terms
+from bridge.payment import Leg, Quote, SignedQuote, Terms
 from support.chain_harness import Event, Reverted
 from support.settlement_network import (
     ALPHA,
@@ -107,7 +108,7 @@ def chain_event(event: Event) -> ChainEvent:
 
 def test_the_settlement_id_is_the_one_the_contract_derives(street: Street) -> None:
     """CHN-6."""
-    derived = street.settlement.read("paymentIdOf", ALPHA.lei, uetr_hash(UETR))
+    derived = street.settlement.read("paymentIdOf", 0, ALPHA.lei, uetr_hash(UETR), 0)
     assert settlement_id(ALPHA.lei.decode(), UETR) == derived
     assert settlement_id(BETA.lei.decode(), UETR) != derived
 
@@ -146,10 +147,25 @@ def test_a_plain_payment_goes_through_our_calls_alone(street: Street) -> None:
     assert event.arguments["paymentId"] == key
     assert terms_of_event(event) == terms
     assert street.settlement.read("payment", key)[0] == terms_hash(terms)
-    accept = settlement_call("accept", (key, terms))
+    accept = settlement_call("accept", (key, terms, 0, 0))
     receipt = street.chain.send(BETA.operating, accept.to, accept.data, gas_limit=GAS)
     assert receipt.event("PaymentSettled").arguments["termsHash"] == terms_hash(terms)
     assert street.balance(BETA, EUR) == 100
+
+
+def test_a_payment_that_waits_is_withdrawn_through_our_calls_alone(street: Street) -> None:
+    """PAY-19, PAY-20."""
+    terms = terms_of(street)
+    key = settlement_id(ALPHA.lei.decode(), UETR)
+    instruct = settlement_call("instruct", (uetr_hash(UETR), terms))
+    street.chain.send(ALPHA.operating, instruct.to, instruct.data, gas_limit=GAS)
+    accept = settlement_call("accept", (key, terms, 0, 0))
+    receipt = street.chain.send(BETA.operating, accept.to, accept.data, gas_limit=GAS)
+    assert receipt.event("PaymentQueued").arguments["paymentId"] == key
+    withdraw = settlement_call("withdraw", (key, terms, bytes(32)))
+    receipt = street.chain.send(ALPHA.operating, withdraw.to, withdraw.data, gas_limit=GAS)
+    outcome = receipt.event("PaymentCancelled").arguments["outcome"]
+    assert PaymentOutcome(outcome) is PaymentOutcome.WITHDRAWN
 
 
 def test_an_exchange_goes_through_our_calls_alone(street: Street) -> None:
@@ -158,19 +174,20 @@ def test_an_exchange_goes_through_our_calls_alone(street: Street) -> None:
     quote = quote_of(street)
     terms = terms_of(street, quote)
     signature = signature_of(MAKER.account("quoting"), terms.quote_hash)
+    signed = SignedQuote(quote, terms.quote_hash, signature)
     assert recover_signer(terms.quote_hash, signature) == MAKER.account("quoting").address
-    instruct = settlement_call("instructWithQuote", (uetr_hash(UETR), terms, quote, signature))
+    instruct = settlement_call("instructWithQuotes", (uetr_hash(UETR), terms, [signed]))
     receipt = street.chain.send(ALPHA.operating, instruct.to, instruct.data, gas_limit=GAS)
     assert terms_of_event(chain_event(receipt.event("Instructed"))) == terms
     key = settlement_id(ALPHA.lei.decode(), UETR)
-    assert street.settlement.read("quoteHolder", terms.quote_hash) == key
-    accept = settlement_call("accept", (key, terms))
+    assert street.settlement.read("quoteUse", terms.quote_hash) == (150, False)
+    accept = settlement_call("accept", (key, terms, 0, 0))
     street.chain.send(BETA.operating, accept.to, accept.data, gas_limit=GAS)
     assert (street.balance(MAKER, EUR), street.balance(BETA, SGD)) == (100, 150)
 
 
 def test_an_error_of_a_contract_is_named_with_its_values(street: Street) -> None:
-    call = settlement_call("expire", (b"\x01" * 32,))
+    call = settlement_call("expire", (b"\x01" * 32, terms_of(street)))
     with pytest.raises(Reverted) as refused:
         street.chain.call(ALPHA.operating.address, call.to, call.data)
     assert refused.value.name == "SettlementUnexpectedState"
@@ -183,8 +200,8 @@ def test_an_error_of_a_contract_is_named_with_its_values(street: Street) -> None
 def test_logs_of_other_contracts_and_unknown_events_are_left_out() -> None:
     log = RawLog(
         address=b"\x99" * 20,
-        topics=(keccak(b"PaymentExpired(bytes32)"), b"\x01" * 32),
-        data=b"",
+        topics=(keccak(b"PaymentExpired(bytes32,uint8)"), b"\x01" * 32),
+        data=(6).to_bytes(32, "big"),
         block_number=1,
         block_hash=bytes(32),
         log_index=0,
@@ -194,7 +211,9 @@ def test_logs_of_other_contracts_and_unknown_events_are_left_out() -> None:
     ours = replace(log, address=contracts.SETTLEMENT_ADDRESS)
     decoded = decode_event(ours)
     assert decoded is not None
-    assert (decoded.name, decoded.arguments) == ("PaymentExpired", {"paymentId": b"\x01" * 32})
+    assert decoded.name == "PaymentExpired"
+    assert decoded.arguments == {"paymentId": b"\x01" * 32, "outcome": 6}
+    assert PaymentOutcome(decoded.arguments["outcome"]) is PaymentOutcome.EXPIRED_UNSETTLED
     assert decode_event(replace(ours, topics=(keccak(b"Unknown()"),))) is None
     assert decode_event(replace(ours, topics=())) is None
 

@@ -38,7 +38,7 @@ from support.settlement_network import (
     network_file,
     quote_hash_of,
     sign,
-    sign_quote,
+    signed,
 )
 from support.transactions import CHAIN_ID, Key
 
@@ -156,16 +156,15 @@ def test_a_payment_versus_payment_settles_through_json_rpc(web3: Web3) -> None:
     uetr_hash = Web3.keccak(text="uetr")
     functions = street.settlement.functions
 
-    instruct = functions.instructWithQuote(
-        uetr_hash, astuple(terms), astuple(quote), sign_quote(quote)
-    )
+    signed_quote = signed(quote, signer=MAKER.account("quoting").address)
+    instruct = functions.instructWithQuotes(uetr_hash, astuple(terms), [signed_quote])
     receipt = street.transact(ALPHA.operating, instruct)
     payment_id = street.settlement.events.Instructed().process_receipt(receipt)[0]["args"][
         "paymentId"
     ]
-    assert payment_id == functions.paymentIdOf(ALPHA.lei, uetr_hash).call()
+    assert payment_id == functions.paymentIdOf(0, ALPHA.lei, uetr_hash, 0).call()
     assert street.balance(EUR, ALPHA) == 1_000_000
-    accepted = street.transact(BETA.operating, functions.accept(payment_id, astuple(terms)))
+    accepted = street.transact(BETA.operating, functions.accept(payment_id, astuple(terms), 0, 0))
 
     assert functions.payment(payment_id).call()[1] == STATE_SETTLED
     assert street.balance(EUR, ALPHA) == 1_000_000 - 68_966

@@ -39,7 +39,7 @@ from support.core import open_core
 from support.engine_binary import engine_binary
 from support.full_run import IS_FULL
 from support.node_process import ROOT, NodeProcess, NotStarted, RpcRefused, run_command
-from support.settlement_network import ALPHA, OPERATOR, Street, open_street, sign_quote
+from support.settlement_network import ALPHA, MAKER, OPERATOR, Street, open_street, signed
 from support.validator_network import FIRST, SECOND
 from support.validator_processes import (
     FINAL_SECONDS_MAX,
@@ -166,11 +166,10 @@ def test_after_an_idle_spell_the_first_block_has_the_time_that_it_is(
     instruct = settlement.encode("instruct", street.uetr_hash(), astuple(terms))
     quote = replace(street.quote(), valid_until=deadline)
     instruct_by_quote = settlement.encode(
-        "instructWithQuote",
+        "instructWithQuotes",
         street.uetr_hash(),
         astuple(street.quoted_terms(quote)),
-        astuple(quote),
-        sign_quote(quote),
+        [signed(quote, signer=MAKER.account("quoting").address)],
     )
     asked = call_of(alpha, settlement.address, instruct_by_quote)
     node.rpc("eth_call", asked, "pending")  # while it stands, the quote is good
@@ -181,7 +180,9 @@ def test_after_an_idle_spell_the_first_block_has_the_time_that_it_is(
     time.sleep(deadline + IDLE_SECONDS - time.time())
 
     number, _ = node.head()
-    expire = alpha.next_raw(settlement.address, settlement.encode("expire", payment_id), CALL_GAS)
+    expire = alpha.next_raw(
+        settlement.address, settlement.encode("expire", payment_id, astuple(terms)), CALL_GAS
+    )
     stale = alpha.next_raw(settlement.address, instruct_by_quote, CALL_GAS)
     # The second first, so that both can be executed at one time; and while no engine makes a block, so that one
     # which hears of the first from a peer does not begin before it has the second.
@@ -367,7 +368,7 @@ def test_validators_are_added_and_removed_while_the_network_runs(
     network: ValidatorNetwork, alpha: Sender, node_registry: Contract
 ) -> None:
     """N-136, N-138, N-153."""
-    council = Sender(FIRST.operating), Sender(SECOND.operating)
+    council = Sender(FIRST.account("officer")), Sender(SECOND.account("officer"))
     *_, leaving, joined = network.validators
     asked = network.validators[0].running
 

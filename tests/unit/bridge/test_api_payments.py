@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.api.schemas import PaymentView
-from bridge.payment import Direction
+from bridge.payment import Direction, PaymentState
 from support.bridge_api import (
     ALICE,
     ALICE_IBAN,
@@ -309,6 +309,23 @@ def test_api_4_a_payment_of_somebody_else_is_as_unknown_as_none(alices: Bridge) 
             f"x{payment_id}", ""
         )
     assert alices.request("GET", "/v1/payments", token=CAROL).json()["items"] == []
+
+
+def test_api_25_a_payment_is_asked_back_only_while_it_is_queued_and_only_by_who_sent_it(
+    alices: Bridge,
+) -> None:
+    payment_id = instruct(alices).json()["id"]
+    path = f"/v1/payments/{payment_id}/withdrawal"
+    early = alices.request("POST", path, token=ALICE)
+    assert (early.status_code, early.json()["code"]) == (422, "payment_not_waiting")
+    with alices.store.unit_of_work() as work:
+        queued = replace(work.payments.get(payment_id), state=PaymentState.QUEUED)
+        work.payments.save(queued)
+    assert alices.request("POST", path, token=CAROL).status_code == 404
+    for _ in range(2):
+        asked = alices.request("POST", path, token=ALICE)
+        assert asked.status_code == 202
+        assert (asked.json()["status"], asked.json()["iso_status"]) == ("queued", "ACSP")
 
 
 def test_api_4_a_payment_to_a_customers_account_is_theirs_to_see(alices: Bridge) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from bridge import chart
 from bridge.centralbank.attesting import Attester
-from bridge.chain import Attestation, ChainClient, Submitter
+from bridge.chain import Attestation, ChainClient, Submitter, attestation_hash
+from bridge.chain.client import BlockData, BlockRef
 from bridge.chain.submission import Call
 from bridge.errors import NodeUnavailable, NonceTaken, TransactionRefused
 from bridge.store import Store
@@ -28,9 +29,15 @@ class AttestedChain:
     newest: Attestation
     followed: Attestation
     chain_id: int = CHAIN_ID
+    block_time: int | None = NOW - 2
 
     def latest_attestation(self, _: int, *, block_number: int | None = None) -> Attestation:
         return self.newest if block_number is None else self.followed
+
+    def block(self, number: int) -> BlockData | None:
+        if self.block_time is None:
+            return None
+        return BlockData(BlockRef(number, b"\x01" * 32, bytes(32), self.block_time), (), ())
 
 
 @dataclass(slots=True)
@@ -95,6 +102,33 @@ def test_books_that_have_not_seen_a_burn_are_not_stated(tmp_path: Path) -> None:
     wire = Wire(threading.Event())
     burnt = replace(STANDING, amount=OPENING - 500)
     assert attester_of(tmp_path, AttestedChain(burnt, STANDING), wire).step() is False
+    assert not wire.calls
+
+
+@pytest.mark.parametrize(
+    ("block_time", "as_of"), [(NOW - 2, NOW - 2), (NOW - 9 * HOUR, NOW - HOUR)], ids=["", "idle"]
+)
+def test_a_statement_is_as_of_the_block_its_books_have_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_time: int, as_of: int
+) -> None:
+    signed: list[Attestation] = []
+
+    def watched(attestation: Attestation, numeric: int, chain_id: int) -> bytes:
+        signed.append(attestation)
+        return attestation_hash(attestation, numeric, chain_id)
+
+    monkeypatch.setattr("bridge.centralbank.attesting.attestation_hash", watched)
+    stale = replace(STANDING, amount=0)
+    chain = AttestedChain(stale, stale, block_time=block_time)
+    assert attester_of(tmp_path, chain, Wire(threading.Event())).step() is True
+    assert [(each.as_of, each.valid_until) for each in signed] == [(as_of, NOW + HOUR)]
+
+
+def test_nothing_is_stated_of_a_block_that_the_node_does_not_know(tmp_path: Path) -> None:
+    stale = replace(STANDING, amount=0)
+    wire = Wire(threading.Event())
+    chain = AttestedChain(stale, stale, block_time=None)
+    assert attester_of(tmp_path, chain, wire).step() is False
     assert not wire.calls
 
 

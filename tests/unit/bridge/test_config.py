@@ -13,7 +13,7 @@ import pytest
 
 from bridge import chart
 from bridge.app import PEER_EFFECTS, Runtime, attest
-from bridge.config import Role, Settings, load_settings
+from bridge.config import Role, Settings, load_liquidity_settings, load_settings
 from bridge.errors import KeyUnusable, SettingsInvalid
 from bridge.keys import MessageKeys, generate_keystore
 from bridge.money import parse_currency
@@ -43,6 +43,36 @@ def test_an_absolute_path_stays_what_it_is(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / "secret"
     document = {**bank_document(), "secret_file": str(elsewhere)}
     assert load_settings(written(tmp_path, document)).secret_file == elsewhere
+
+
+LIQUIDITY = {
+    "lei": BANK_A,
+    "database": "liquidity.db",
+    "node_url": "http://127.0.0.1:8545",
+    "chain_id": 1,
+    "genesis_hash": "0x" + "11" * 32,
+    "operating_keystore": "operating.json",
+    "passphrase_file": "passphrase",
+}
+
+
+def test_a_liquidity_service_has_settings_of_its_own(tmp_path: Path) -> None:
+    """LQS-3."""
+    settings = load_liquidity_settings(written(tmp_path, LIQUIDITY))
+    assert settings.database == tmp_path / "liquidity.db"
+    assert (settings.second_pass, settings.round_items_max) == (True, 128)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [({"round_items_max": 129}, "round_items_max"), ({"role": "bank"}, "role")],
+)
+def test_a_liquidity_services_settings_that_break_a_rule_are_refused_by_place(
+    tmp_path: Path, change: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        load_liquidity_settings(written(tmp_path, {**LIQUIDITY, **change}))
+    assert refused.value.rule.startswith(f"{place}: ")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,13 @@ def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "provider.db")
 
 
-def desk(store: Store, rate: str = "1.4520", now: Callable[[], int] | None = None) -> QuoteDesk:
+def desk(
+    store: Store,
+    rate: str = "1.4520",
+    now: Callable[[], int] | None = None,
+    *,
+    may_queue: bool = False,
+) -> QuoteDesk:
     terminal = Terminal(
         lei=PROVIDER,
         chain_id=CHAIN_ID,
@@ -46,10 +52,21 @@ def desk(store: Store, rate: str = "1.4520", now: Callable[[], int] | None = Non
         quote_seconds=60,
         settle_seconds=120,
         signer=INSTITUTIONS[PROVIDER].quoting,
+        may_queue=may_queue,
     )
     return QuoteDesk(
         terminal, store, lambda: DIRECTORY, now or (lambda: NOW), lambda: os.urandom(32)
     )
+
+
+@pytest.mark.parametrize("may_queue", [False, True])
+def test_a_quote_says_whether_its_makers_leg_may_wait(
+    store: Store,
+    may_queue: bool,
+) -> None:
+    """PAY-23."""
+    offered = json.loads(desk(store, may_queue=may_queue).offer(asked())["quote"])
+    assert offered["fields"]["may_queue"] is may_queue
 
 
 def asked(body: dict[str, str] = ASKED) -> Received:

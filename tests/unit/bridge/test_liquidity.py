@@ -114,12 +114,17 @@ def test_a_limit_lowered_below_its_use_stops_outflow_and_nothing_else(kind: str)
     assert solve(line_up(items, euros(A=9, B=9), limits)).settled == ("T2",)
 
 
+def test_what_comes_in_covers_a_balance_below_zero_before_anything_is_paid() -> None:
+    items = [pay("T1", "A", "B", 3), pay("T2", "B", "A", 4)]
+    assert solve(line_up(items, euros(A=-1, B=9))).settled == ("T1", "T2")
+    assert solve(line_up(items, euros(A=-2, B=9))).settled == ("T2",)
+
+
 INVALID: dict[str, tuple[list[Item], dict[Position, int], dict[Position, list[Name]] | None]] = {
     "two items of one id": ([pay("T1", "A", "B", 1), pay("T1", "B", "A", 1)], euros(), None),
     "no legs": ([Item("T1", ())], euros(), None),
     "too many legs": ([Item("T1", (Leg("A", "B", "EUR", 1),) * 9)], euros(), None),
     "nothing moved": ([pay("T1", "A", "B", 0)], euros(), None),
-    "a balance below zero": ([pay("T1", "A", "B", 1)], euros(A=-1), None),
     "a queue without its item": ([pay("T1", "A", "B", 1)], euros(), {}),
     "a queue with an item twice": ([pay("T1", "A", "B", 1)], euros(), {("A", "EUR"): ["T1", "T1"]}),
     "a queue with a stranger": ([pay("T1", "A", "B", 1)], euros(), {("A", "EUR"): ["T1", "T2"]}),

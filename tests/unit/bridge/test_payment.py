@@ -62,10 +62,15 @@ STEPS = [
     ("outgoing", "instructed", "cancelled", "cancelled", WHOLE),
     ("outgoing", "instructed", "expired", "expired", WHOLE),
     ("outgoing", "instructed", "message_refused", "instructed", (Effect.SUBMIT_WITHDRAW,)),
+    ("outgoing", "accepted", "queued", "queued", (Effect.NOTIFY_CUSTOMER,)),
     ("outgoing", "accepted", "settled", "settled", POSTED),
     ("outgoing", "accepted", "rejected", "rejected", WHOLE),
     ("outgoing", "accepted", "cancelled", "cancelled", WHOLE),
     ("outgoing", "accepted", "expired", "expired", WHOLE),
+    ("outgoing", "queued", "settled", "settled", POSTED),
+    ("outgoing", "queued", "cancelled", "withdrawn", WHOLE),
+    ("outgoing", "queued", "expired", "expired", WHOLE),
+    ("outgoing", "queued", "withdrawal_asked", "queued", (Effect.SUBMIT_WITHDRAW,)),
     ("incoming", "announced", "accept_decided", "accepted", CONSENTED),
     ("incoming", "announced", "refuse_decided", "refused", DECLINED),
     ("incoming", "announced", "accepted", "accepted", ()),
@@ -74,10 +79,14 @@ STEPS = [
     ("incoming", "announced", "cancelled", "cancelled", ()),
     ("incoming", "announced", "expired", "expired", ()),
     ("incoming", "accepted", "accepted", "accepted", ()),
+    ("incoming", "accepted", "queued", "queued", ()),
     ("incoming", "accepted", "settled", "settled", CREDITED),
     ("incoming", "accepted", "rejected", "rejected", ()),
     ("incoming", "accepted", "cancelled", "cancelled", ()),
     ("incoming", "accepted", "expired", "expired", ()),
+    ("incoming", "queued", "settled", "settled", CREDITED),
+    ("incoming", "queued", "cancelled", "withdrawn", ()),
+    ("incoming", "queued", "expired", "expired", ()),
     ("incoming", "refused", "accepted", "accepted", ()),
     ("incoming", "refused", "settled", "settled", CREDITED),
     ("incoming", "refused", "rejected", "rejected", ()),
@@ -145,6 +154,14 @@ def test_a_reason_that_was_sealed_is_not_lost_to_a_coarse_event() -> None:
     payment = replace(PAYMENT, state=PaymentState.INSTRUCTED, reason="AC01")
     changed, _ = transition(payment, Event(Fact.REJECTED))
     assert changed.reason == "AC01"
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_payment_that_settled_has_no_reason(direction: Direction) -> None:
+    """A withdrawal that came too late names one; it is none of a payment that settled."""
+    payment = replace(PAYMENT, direction=direction, state=PaymentState.QUEUED, reason="CUST")
+    changed, _ = transition(payment, Event(Fact.SETTLED))
+    assert changed.reason is None
 
 
 def test_the_debit_is_principal_and_fee_and_the_margin_is_principal_less_cost() -> None:

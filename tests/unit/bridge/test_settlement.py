@@ -68,6 +68,16 @@ class TestTheCreditorBank:
         assert bank.payment().state is PaymentState.SETTLED
         assert bank.balance(chart.deposit(BOB)) == bank.balance(chart.tokens(SGD)) == 100_000
 
+    def test_credits_nothing_while_a_payment_waits_for_liquidity(self, bank: Desk) -> None:
+        bank.sees(committed(credit_transfer()))
+        bank.receives(credit_transfer())
+        bank.considers()
+        bank.sees(fact("Accepted"), fact("PaymentQueued"))
+        assert bank.payment().state is PaymentState.QUEUED
+        assert bank.balance(chart.deposit(BOB)) == 0
+        bank.sees(fact("PaymentSettled"))
+        assert bank.balance(chart.deposit(BOB)) == 100_000
+
     def test_tells_its_customer_by_pacs_002_and_camt_054(self, bank: Desk) -> None:
         bank.sees(committed(credit_transfer()))
         bank.receives(credit_transfer())

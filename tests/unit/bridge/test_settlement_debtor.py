@@ -9,11 +9,12 @@ import pytest
 
 from bridge import chart
 from bridge.centralbank.funding import redeem
-from bridge.chain import FinalTransaction
+from bridge.chain import FinalTransaction, PaymentOutcome
 from bridge.errors import InsufficientFunds
+from bridge.iso20022.codes import MessageName
 from bridge.iso20022.identifiers import parse_country
 from bridge.iso20022.messages import Party, PostalAddress
-from bridge.iso20022.parse import parse_initiation
+from bridge.iso20022.parse import parse_initiation, parse_status_report
 from bridge.money import Amount, parse_currency
 from bridge.payment import Payment, PaymentState
 from bridge.settlement.initiation import Order, Result, initiate
@@ -21,8 +22,8 @@ from bridge.settlement.observation import EXPIRE, INSTRUCT
 from bridge.store import Customer
 from support.bridge_api import NOW
 from support.messages import credit_transfer
-from support.participants import BANK_A, BANK_B
-from support.settlement_desk import Desk
+from support.participants import BANK_A
+from support.settlement_desk import Desk, fact
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "pain.001.xml"
 EUR = parse_currency("EUR")
@@ -74,7 +75,7 @@ class TestTheDebtorBank:
         return "Instructed", {**arguments, "paymentId": payment.settlement_id}
 
     def told(self, payment: Payment, name: str) -> tuple[str, dict[str, Any]]:
-        return name, {"paymentId": payment.settlement_id, "participant": BANK_B.encode()}
+        return fact(name, payment.settlement_id)
 
     def reverted(self, payment: Payment) -> FinalTransaction:
         return FinalTransaction(
@@ -115,6 +116,128 @@ class TestTheDebtorBank:
         bank.sees(self.told(payment, end))
         assert self.available(bank, ALICE) == 200_000
         assert self.available(bank, TOKENS) == 500_000
+
+    def queued(self, bank: Desk) -> Payment:
+        payment = self.reserved(bank)
+        bank.sees(self.instructed(payment))
+        bank.sees(self.told(payment, "Accepted"), self.told(payment, "PaymentQueued"))
+        return self.kept(bank, payment)
+
+    def reports(self, bank: Desk, payment: Payment) -> list[tuple[str, str | None]]:
+        """Status and reason of every pacs.002 to the customer, in their order."""
+        with bank.store.reading() as work:
+            kept = work.messages.of_payment(payment.payment_id)
+        found = [
+            parse_status_report(each.document)
+            for each in kept
+            if each.name == MessageName.STATUS_REPORT.value
+        ]
+        return [(each.status.value, each.reason and each.reason.value) for each in found]
+
+    def test_keeps_what_waits_for_liquidity_reserved_and_tells_its_customer(
+        self, bank: Desk
+    ) -> None:
+        payment = self.queued(bank)
+        assert payment.state is PaymentState.QUEUED
+        assert self.available(bank, ALICE) == 200_000 - 10_500
+        assert self.reports(bank, payment) == [("ACSP", None)]
+        bank.sees(self.told(payment, "PaymentSettled"))
+        assert self.kept(bank, payment).state is PaymentState.SETTLED
+        assert self.reports(bank, payment) == [("ACSP", None), ("ACSC", None)]
+        assert bank.balance(ALICE) == 189_500
+
+    @pytest.mark.parametrize(
+        ("event", "outcome", "state", "report"),
+        [
+            (
+                "PaymentExpired",
+                PaymentOutcome.EXPIRED_UNSETTLED,
+                PaymentState.EXPIRED,
+                ("RJCT", "AB03"),
+            ),
+            (
+                "PaymentCancelled",
+                PaymentOutcome.WITHDRAWN,
+                PaymentState.WITHDRAWN,
+                ("CANC", "CUST"),
+            ),
+        ],
+    )
+    def test_makes_the_debtor_whole_when_what_waited_ends_unsettled(
+        self,
+        bank: Desk,
+        event: str,
+        outcome: PaymentOutcome,
+        state: PaymentState,
+        report: tuple[str, str],
+    ) -> None:
+        payment = self.queued(bank)
+        bank.sees(fact(event, payment.settlement_id, outcome))
+        ended = self.kept(bank, payment)
+        assert (ended.state, ended.reason) == (state, report[1])
+        assert self.reports(bank, payment)[-1] == report
+        assert self.available(bank, ALICE) == 200_000
+        assert self.available(bank, TOKENS) == 500_000
+
+    @pytest.mark.parametrize(
+        ("event", "outcome", "reason"),
+        [
+            ("PaymentCancelled", PaymentOutcome.NO_LIQUIDITY, "ED05"),
+            ("PaymentExpired", PaymentOutcome.EXPIRED_UNACCEPTED, "AB05"),
+            ("PaymentRejected", None, "MS03"),
+        ],
+    )
+    def test_names_the_coarse_reason_of_an_end_without_a_sealed_one(
+        self, bank: Desk, event: str, outcome: PaymentOutcome | None, reason: str
+    ) -> None:
+        payment = self.reserved(bank)
+        bank.sees(self.instructed(payment))
+        bank.sees(fact(event, payment.settlement_id, outcome))
+        assert self.reports(bank, payment) == [("RJCT", reason)]
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            ("PaymentSetAside", {"isSetAside": True}),
+            ("PaymentPrioritised", {"participant": BANK_A.encode(), "priority": 2}),
+            ("WithdrawalAgreed", {"participant": BANK_A.encode()}),
+        ],
+    )
+    def test_what_happens_to_a_payment_while_it_waits_changes_nothing_here(
+        self, bank: Desk, event: tuple[str, dict[str, Any]]
+    ) -> None:
+        payment = self.queued(bank)
+        name, more = event
+        bank.sees((name, {"paymentId": payment.settlement_id, **more}))
+        bank.sees(("RoundSettled", {"proposed": 2, "settled": 1}))
+        assert self.kept(bank, payment) == payment
+
+    def test_adopts_the_queue_too_when_restored_books_meet_their_payment_on_the_chain(
+        self, bank: Desk, tmp_path: Path
+    ) -> None:
+        twin = Desk(BANK_A, tmp_path / "twin")
+        payment = self.reserved(twin)
+        bank.sees(self.instructed(payment))
+        bank.sees(self.told(payment, "Accepted"), self.told(payment, "PaymentQueued"))
+        bank.sees(fact("PaymentExpired", payment.settlement_id, PaymentOutcome.EXPIRED_UNSETTLED))
+        again = self.reserved(bank)
+        bank.sees(own=(self.reverted(again),))
+        ended = self.kept(bank, again)
+        assert (ended.state, ended.reason) == (PaymentState.EXPIRED, "AB03")
+
+    def test_instructs_beyond_its_tokens_only_when_it_is_set_to_wait(self, tmp_path: Path) -> None:
+        waiting = Desk(BANK_A, tmp_path, queues_beyond_tokens=True)
+        redeem(waiting.institution, Amount(EUR, 495_000), "nearly all")
+        payment = self.reserved(waiting)
+        assert self.available(waiting, TOKENS) == 5_000 - 10_000
+        with pytest.raises(InsufficientFunds):
+            redeem(waiting.institution, Amount(EUR, 1), "more")
+        waiting.sees(self.instructed(payment))
+        waiting.sees(self.told(payment, "Accepted"), self.told(payment, "PaymentQueued"))
+        waiting.sees(
+            fact("PaymentExpired", payment.settlement_id, PaymentOutcome.EXPIRED_UNSETTLED)
+        )
+        assert self.available(waiting, TOKENS) == 5_000
 
     def test_cannot_redeem_tokens_that_a_payment_is_to_settle_with(self, bank: Desk) -> None:
         self.reserved(bank)

@@ -230,7 +230,7 @@ def proposal(nonce: int, label: str, effective_at: int) -> bytes:
         "proposeAddition", SIXTH.lei, *point_of(validator_key(label)), effective_at
     )
     return Draft(nonce=nonce, to=NODE_REGISTRY, data=data, gas_limit=1_000_000).signed_by(
-        FIRST.operating
+        FIRST.account("officer")
     )
 
 
@@ -238,7 +238,7 @@ def confirmation(nonce: int, change_id: int) -> bytes:
     """SECOND confirms a change."""
     data = open_registry().contract.encode("confirmChange", change_id)
     return Draft(nonce=nonce, to=NODE_REGISTRY, data=data, gas_limit=1_000_000).signed_by(
-        SECOND.operating
+        SECOND.account("officer")
     )
 
 

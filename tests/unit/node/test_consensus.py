@@ -56,7 +56,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 
 def suspend_alpha() -> bytes:
     """The operator's transaction that suspends Alpha."""
-    data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [ALPHA.lei])
+    data = keccak(b"suspend(bytes20,uint40)")[:4] + encode(["bytes20", "uint40"], [ALPHA.lei, 0])
     draft = Draft(to=contracts.REGISTRY_ADDRESS, data=data, gas_limit=300_000)
     return draft.signed_by(OPERATOR.operating)
 

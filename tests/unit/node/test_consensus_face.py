@@ -389,24 +389,29 @@ class CountingEngine(PyEvmEngine):
         return super().call(*arguments, **more)
 
 
-def test_a_peer_that_insists_is_answered_by_the_evm_once_a_block(network: Engine) -> None:
-    """N-151. What the registry says from the next block on is asked anew."""
+def test_a_peer_that_insists_is_answered_by_the_evm_once_a_block_and_second(
+    network: Engine,
+) -> None:
+    """N-151. What the registry says from the next block or second on is asked anew."""
     core = network.core
     counting = CountingEngine(core.state)
     chain = core.another_chain(counting)
+    now = core.clock.now()
     member, stranger = node_id_of(HOUSES[0].name), b"\xab" * 20
     for _ in range(30):
-        assert chain.may_connect(member)
-        assert not chain.may_connect(stranger)
+        assert chain.may_connect(member, timestamp=now)
+        assert not chain.may_connect(stranger, timestamp=now)
     assert counting.calls == 2
+    assert chain.may_connect(member, timestamp=now + 1)
+    assert counting.calls == 3
     for number in range(CONNECTIONS_MAX + 5):
-        chain.may_connect(number.to_bytes(20, "big"))
+        chain.may_connect(number.to_bytes(20, "big"), timestamp=now)
     assert len(chain._connections[1]) <= CONNECTIONS_MAX
     data = keccak(b"revokeNode(bytes20)")[:4] + member.ljust(32, b"\0")
     revoke = Draft(to=contracts.NODE_REGISTRY_ADDRESS, data=data, gas_limit=300_000)
     chain.execute([revoke.signed_by(OPERATOR.operating)], height=1, timestamp=core.clock.now())
     chain.commit()
-    assert not chain.may_connect(member)
+    assert not chain.may_connect(member, timestamp=now)
 
 
 @given(st.lists(st.binary(max_size=400), max_size=5))

@@ -53,7 +53,7 @@ def test_the_id_of_a_public_network_is_refused(chain_id: int) -> None:
 
 def test_a_network_that_is_not_for_development_hands_out_no_coin() -> None:
     network = development_network(SETTINGS, GENESIS_TIME)
-    text = network.model_copy(update={"development": False})
+    text = network.model_copy(update={"development": False, "administrator": "operator"})
     with pytest.raises(NetworkFileInvalid, match="only a development network"):
         parse_network(_as_json(text.model_dump()))
 

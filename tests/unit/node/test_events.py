@@ -20,7 +20,7 @@ from node.rpc.faults import WireError, describe_error
 from node.rpc.methods.events import EVENTS_MAX
 from support.core import Core, open_core
 from support.log_chain import LogChain
-from support.settlement_network import ALPHA, BETA, OPERATOR
+from support.settlement_network import ALPHA, BETA, GENESIS_TIME, OPERATOR
 from support.transactions import Draft
 
 SOMEBODY = Address(b"\x77" * 20)
@@ -279,7 +279,9 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     """Two suspensions: two blocks with a log each."""
     opened = open_core(tmp_path_factory.mktemp("core") / "chain")
     for nonce, institution in enumerate((ALPHA, BETA)):
-        data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [institution.lei])
+        data = keccak(b"suspend(bytes20,uint40)")[:4] + encode(
+            ["bytes20", "uint40"], [institution.lei, 0]
+        )
         draft = Draft(nonce=nonce, to=contracts.REGISTRY_ADDRESS, data=data, gas_limit=300_000)
         opened.send(draft.signed_by(OPERATOR.operating))
     yield opened
@@ -296,7 +298,11 @@ def test_events_are_served_with_block_transaction_raw_log_values_and_cursor(core
     assert first["event"] == {
         "contract": "ParticipantRegistry",
         "name": "ParticipantSuspended",
-        "values": {"lei": "0x" + ALPHA.lei.hex()},
+        "values": {
+            "lei": "0x" + ALPHA.lei.hex(),
+            "effectiveAt": hex(GENESIS_TIME),
+            "until": "0xffffffffff",
+        },
     }
     assert core.ask("corridor_getEvents", first["cursor"])["events"] == [second]
     rest = core.ask("corridor_getEvents", answer["next"])

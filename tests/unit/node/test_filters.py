@@ -156,7 +156,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 
 def suspend(core: Core, nonce: int, lei: bytes) -> None:
     """One block with one log of the registry."""
-    data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [lei])
+    data = keccak(b"suspend(bytes20,uint40)")[:4] + encode(["bytes20", "uint40"], [lei, 0])
     draft = Draft(nonce=nonce, to=contracts.REGISTRY_ADDRESS, data=data, gas_limit=300_000)
     core.send(draft.signed_by(OPERATOR.operating))
 

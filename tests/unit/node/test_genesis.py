@@ -61,6 +61,8 @@ def test_every_contract_stands_at_its_address() -> None:
         (contracts.currency_token_address(978), "ERC1967Proxy"),
         (contracts.currency_token_address(702), "ERC1967Proxy"),
         (contracts.NODE_REGISTRY_ADDRESS, "ERC1967Proxy"),
+        (contracts.COUNCIL_ADDRESS, "ERC1967Proxy"),
+        (contracts.COUNCIL_IMPLEMENTATION_ADDRESS, "Council"),
         (contracts.NODE_REGISTRY_IMPLEMENTATION_ADDRESS, "NodeRegistry"),
         (contracts.REGISTRY_IMPLEMENTATION_ADDRESS, "ParticipantRegistry"),
         (contracts.SETTLEMENT_IMPLEMENTATION_ADDRESS, "PaymentSettlement"),
@@ -199,6 +201,78 @@ def test_faults_of_nodes_and_validators_are_refused(
     parse_network(json.dumps(network).encode())
     network["participants"][participant][field] = value
     with pytest.raises(NetworkFileInvalid):
+        parse_network(json.dumps(network).encode())
+
+
+def governed(**more: object) -> dict[str, Any]:
+    return validator_network_file() | {"administrator": "council"} | more
+
+
+def test_a_council_that_can_speak_may_govern_alone() -> None:
+    """N-177."""
+    for network, is_operator in (
+        (governed(), False),
+        (governed(development=True, council_time_lock_seconds=0), False),
+        (network_file(), True),
+        (validator_network_file(development=True) | {"administrator": None}, True),
+        (validator_network_file() | {"administrator": None}, False),
+    ):
+        parsed = parse_network(json.dumps(network).encode())
+        assert parsed.is_governed_by_operator is is_operator
+
+
+@pytest.mark.parametrize(
+    ("fault", "match"),
+    [
+        ({"administrator": "nobody"}, "administrator"),
+        ({"council_time_lock_seconds": 86_399}, "at least 86400"),
+        ({"council_time_lock_seconds": 2_592_001}, "council_time_lock_seconds"),
+        ({"participants": []}, "two members"),
+    ],
+)
+def test_faults_of_governance_are_refused(fault: dict[str, object], match: str) -> None:
+    """N-177."""
+    with pytest.raises(NetworkFileInvalid, match=match):
+        parse_network(json.dumps(governed(**fault)).encode())
+
+
+def test_a_council_that_cannot_speak_governs_nothing() -> None:
+    """N-177. Three of five members need an officer."""
+    network = governed()
+    members = [each for each in network["participants"] if "council" in each["roles"]]
+    for member in members[:3]:
+        parse_network(json.dumps(network).encode())
+        member["accounts"] = [one for one in member["accounts"] if one["kind"] != "officer"]
+    with pytest.raises(NetworkFileInvalid, match="more than half"):
+        parse_network(json.dumps(network).encode())
+
+
+def test_a_council_has_as_many_members_as_the_registry_takes() -> None:
+    """N-177."""
+    network = network_file()
+    bank = network["participants"][2]
+    network["participants"] += [
+        bank
+        | {
+            "lei": lei_of(f"MEMBER{number:012d}").decode(),
+            "bic": f"MEMB{chr(65 + number // 26)}{chr(65 + number % 26)}00",
+            "roles": ["council"],
+            "accounts": [],
+        }
+        for number in range(63)
+    ]
+    with pytest.raises(NetworkFileInvalid, match="at most 64"):
+        parse_network(json.dumps(network).encode())
+
+
+@pytest.mark.parametrize("place", [2, 3])
+def test_a_central_bank_is_another_participant_with_the_role_issuer(place: int) -> None:
+    """N-177."""
+    network = network_file()
+    network["participants"][0]["central_bank"] = network["participants"][1]["lei"]
+    parse_network(json.dumps(network).encode())
+    network["participants"][2]["central_bank"] = network["participants"][place]["lei"]
+    with pytest.raises(NetworkFileInvalid, match="role issuer"):
         parse_network(json.dumps(network).encode())
 
 

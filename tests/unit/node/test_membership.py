@@ -6,6 +6,7 @@ Cites docs/spec/node.md: N-138, N-139.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,7 +17,8 @@ from node.engine import GenesisAccount, PyEvmEngine
 from node.membership import VALIDATOR_POWER, Membership, ValidatorKey, ValidatorUpdate
 from node.primitives import Address, Hash32
 from node.store import MemoryState
-from support.settlement_network import OPERATOR
+from support.core import open_core, suspension_of
+from support.settlement_network import GENESIS_TIME, OPERATOR
 from support.transactions import Key, block_env
 from support.validator_network import (
     HOUSES,
@@ -25,6 +27,7 @@ from support.validator_network import (
     node_id_of,
     open_registry,
     validator_key,
+    validator_network_file,
 )
 
 NODE_REGISTRY: Final = Address(contracts.NODE_REGISTRY_ADDRESS)
@@ -119,6 +122,19 @@ def test_a_node_may_connect_while_the_registry_says_so(registry: Registry) -> No
     assert not membership.may_connect(node_id_of("first"), ENV, registry.chain.root)
     assert membership.may_connect(node_id_of("third"), ENV, registry.chain.root)
     assert membership.may_connect(node_id_of("second"), ENV, root)
+
+
+def test_a_scheduled_suspension_cuts_a_node_off_at_its_second_without_a_block(
+    tmp_path: Path,
+) -> None:
+    """N-139. A chain on which nothing happens."""
+    core = open_core(tmp_path / "chain", validator_network_file())
+    due = GENESIS_TIME + 100
+    core.send(suspension_of(HOUSES[0], effective_at=due))
+    for seconds, may_connect in ((due - 1, True), (due, False)):
+        core.clock.seconds = seconds
+        assert core.application.may_connect(node_id_of("first")) is may_connect
+    core.store.close()
 
 
 def test_without_a_registry_nobody_validates_or_connects() -> None:

@@ -22,7 +22,7 @@ from node.engine import (
 from node.permissions import IMPLEMENTATION_SLOT, ParentState, Permissions
 from node.primitives import Address, Hash32
 from node.store import MemoryState, StateValues
-from support.core import Core, open_core
+from support.core import Core, open_core, suspension_of
 from support.settlement_network import ALPHA, GENESIS_TIME, MAKER, OPERATOR
 from support.transactions import ALICE, SINK, block_env
 
@@ -146,6 +146,21 @@ def test_a_node_that_was_asked_about_a_later_time_answers_like_one_that_was_not(
     assert warm.is_allowed(ALICE.address, SINK, late)
     verdicts = [each.is_allowed(ALICE.address, SINK, early) for each in (warm, cold)]
     assert verdicts == [False, False]
+
+
+def test_a_scheduled_suspension_takes_effect_and_ends_at_its_second(
+    core: Core, engine: CountingEngine
+) -> None:
+    """N-11, REG-8. One state; remembered as long as the registry says, and no longer."""
+    begins = GENESIS_TIME + 100
+    core.send(suspension_of(ALPHA, effective_at=begins))
+    permissions, root = Permissions(engine), core.history.head().state_root
+    verdicts = []
+    for timestamp in (GENESIS_TIME, begins - 1, begins, begins + 10**6, begins - 1):
+        at_time = ParentState(block_env(2, timestamp), root)
+        verdicts.append(permissions.is_allowed(ALPHA.operating.address, SINK, at_time))
+    assert verdicts == [True, True, False, False, True]
+    assert engine.calls == 3
 
 
 def test_a_verdict_dies_with_the_registers_code_even_if_its_storage_stays(

@@ -44,7 +44,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     opened = open_core(tmp_path_factory.mktemp("core") / "chain")
     opened.send(Draft().signed_by(ALPHA.operating))
     opened.clock.seconds = GENESIS_TIME + 30
-    data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [ALPHA.lei])
+    data = keccak(b"suspend(bytes20,uint40)")[:4] + encode(["bytes20", "uint40"], [ALPHA.lei, 0])
     suspend = Draft(to=contracts.REGISTRY_ADDRESS, data=data, gas_limit=300_000)
     opened.submit(replace(suspend, nonce=1).signed_by(ALPHA.operating))
     opened.submit(suspend.signed_by(OPERATOR.operating))

@@ -47,7 +47,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
 
 
 def suspension() -> bytes:
-    data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [ALPHA.lei])
+    data = keccak(b"suspend(bytes20,uint40)")[:4] + encode(["bytes20", "uint40"], [ALPHA.lei, 0])
     draft = Draft(to=contracts.REGISTRY_ADDRESS, data=data, gas_limit=300_000)
     return draft.signed_by(OPERATOR.operating)
 
@@ -118,7 +118,7 @@ def test_a_block_lists_hashes_or_whole_transactions(core: Core) -> None:
 
 
 def test_logs_are_found_by_range_address_topic_and_block_hash(core: Core) -> None:
-    topic = "0x" + keccak(b"ParticipantSuspended(bytes20)").hex()
+    topic = "0x" + keccak(b"ParticipantSuspended(bytes20,uint40,uint40)").hex()
     block = ask(core, "eth_getBlockByNumber", "0x2")
     (log,) = ask(core, "eth_getLogs", {"fromBlock": "0x0", "topics": [topic]})
     assert (log["address"], log["blockHash"], log["logIndex"]) == (REGISTRY, block["hash"], "0x0")
@@ -175,7 +175,7 @@ def test_a_call_runs_in_its_blocks_environment(
 
 
 def test_a_revert_carries_its_data_and_its_words(core: Core) -> None:
-    data = keccak(b"suspend(bytes20)")[:4] + encode(["bytes20"], [ALPHA.lei])
+    data = keccak(b"suspend(bytes20,uint40)")[:4] + encode(["bytes20", "uint40"], [ALPHA.lei, 0])
     refused = refuse(core, "eth_call", {"to": REGISTRY, "data": "0x" + data.hex()})
     assert refused.code == 3
     assert refused.data is not None

@@ -119,6 +119,21 @@ def test_admission_is_asked_of_the_state_after_any_block(core: Core) -> None:
     assert core.ask("corridor_isTransactionAllowed", text_of(late), "0x63").code == -32000
 
 
+def test_a_scheduled_suspension_is_seen_at_its_second_without_a_block(core: Core) -> None:
+    """N-11, N-77. Dry run, admission and execution ask the same code at the next block's time."""
+    due = GENESIS_TIME + 100
+    core.send(suspension_of(ALPHA, effective_at=due))
+    transaction = Draft().signed_by(SENDER)
+    refused = SkipReason.SENDER_NOT_PERMITTED
+    for seconds, rule in ((due - 1, None), (due, refused), (due + 1, refused)):
+        core.clock.seconds = seconds
+        assert allowed(core, transaction)["code"] == (rule or 0)
+        assert core.application.check_tx(transaction) == (rule or 0)
+    core.clock.seconds = due - 1
+    core.send(transaction)
+    assert ask(core, "eth_blockNumber") == "0x2"
+
+
 @pytest.mark.parametrize("transaction", [None, 5, [], {}, {"to": "0x"}, "0xzz", {"from": "0x1"}])
 def test_a_transaction_that_cannot_be_read_is_an_invalid_parameter(
     core: Core, transaction: Any

@@ -1,0 +1,420 @@
+"""What an institution, a resolver or a stranger might try against settlement, and what it gets (SECURITY.md).
+
+Each attack is made in earnest, with the keys that its maker would have, and leaves the others' money, queues and
+payments as they were.
+"""
+
+from collections.abc import Callable
+from dataclasses import astuple, replace
+from typing import Any, Final
+
+import pytest
+
+from node.primitives import keccak
+from support.chain_harness import key_of, refused
+from support.rounds import NOTHING, as_argument, propose, queue_of
+from support.settlement_network import (
+    ALPHA,
+    BETA,
+    EUR,
+    EUROSYSTEM,
+    HOUR,
+    MAKER,
+    OPERATOR,
+    SGD,
+    ZERO_HASH,
+    Institution,
+    Leg,
+    Quote,
+    Street,
+    Terms,
+    attestation_data,
+    quote_hash_of,
+    sign,
+    sign_quote,
+    signed,
+)
+from support.token_desk import FIRST, SECOND, WHOLE, authorization, ordered, permit
+from support.waiting import pay, resolve, terms_of, waiting
+
+INSTRUCTED, QUEUED, SETTLED, CANCELLED = 1, 2, 3, 5
+NO_LIQUIDITY, NOT_ELIGIBLE = 4, 4
+NORMAL, HIGH, URGENT = 0, 1, 2
+AMOUNT_MAX: Final = 2**127 - 1
+MAGIC: Final = 0x1626BA7E << 224
+HOLDERS: Final = (ALPHA, BETA, MAKER)
+QUOTING: Final = 3
+
+
+@pytest.fixture
+def funded(street: Street) -> Street:
+    street.fund(EUR, {ALPHA: 100})
+    street.fund(SGD, {MAKER: 100})
+    return street
+
+
+def balances(street: Street) -> list[int]:
+    return [street.balance(holder, currency) for holder in HOLDERS for currency in (EUR, SGD)]
+
+
+def add_account(street: Street, owner: Institution, label: str, address: bytes, kind: int) -> bytes:
+    reference = keccak(label.encode())
+    street.registry.transact(
+        OPERATOR.operating, "addAccount", owner.lei, (reference, address, kind)
+    )
+    return reference
+
+
+# Leaving one's own queue.
+
+
+def test_nobody_leaves_its_own_queue_by_the_tokens_other_doors(funded: Street) -> None:
+    pay(funded, ALPHA, BETA, terms_of(funded, ALPHA, BETA, 101))
+    own, other = key_of("alpha/second"), BETA.settlement
+    add_account(funded, ALPHA, "alpha/second", own.address, 1)
+    token, holder = funded.tokens[EUR], ALPHA.settlement
+    with refused("TokenQueueNotEmpty"):
+        token.transact(holder, "transfer", own.address, 1)
+    with refused("TokenSettlementAccountLocked"):
+        token.transact(holder, "transfer", other.address, 1)
+    token.transact(BETA.operating, "permit", *permit(token, holder, BETA.operating.address, 100))
+    for payee, error in ((own, "TokenQueueNotEmpty"), (other, "TokenSettlementAccountLocked")):
+        with refused(error):
+            token.transact(BETA.operating, "transferFrom", holder.address, payee.address, 1)
+    for payee, error in ((own, "TokenQueueNotEmpty"), (other, "TokenSettlementAccountLocked")):
+        given = authorization(token, "TransferWithAuthorization", holder, (payee.address, 1))
+        with refused(error):
+            token.transact(BETA.operating, "transferWithAuthorization", *given)
+    hold = (keccak(b"hold"), holder.address, other.address, BETA.operating.address, 1)
+    with refused("TokenMoneyAwaited"):
+        token.transact(ALPHA.operating, "createHold", *hold, funded.now + HOUR)
+    with refused("TokenMoneyAwaited"):
+        token.transact(ALPHA.operating, "redeem", keccak(b"out"), holder.address, 1)
+    assert [funded.balance(ALPHA, EUR), waiting(funded, ALPHA)] == [100, (1, 101)]
+
+
+def test_nobody_jumps_its_own_queue_by_a_quote_to_itself(funded: Street) -> None:
+    """Alpha gives itself a quote, so that both its instruction and its quote set the priority of one leg."""
+    second = key_of("alpha/second")
+    reference = add_account(funded, ALPHA, "alpha/second", second.address, 1)
+    funded.tokens[EUR].transact(ALPHA.settlement, "transfer", second.address, 40)
+    urgent = replace(
+        terms_of(funded, ALPHA, BETA, 41, priority=URGENT),
+        legs=(Leg(EUR, reference, BETA.reference(), 41),),
+    )
+    first = pay(funded, ALPHA, BETA, urgent)
+    bought = replace(funded.quote(maker_amount=20, taker_amount=20), may_queue=True)
+    own = Quote(
+        maker=ALPHA.lei,
+        taker=ALPHA.lei,
+        maker_from=reference,
+        maker_to=ALPHA.reference(),
+        maker_currency=EUR,
+        maker_amount=30,
+        taker_currency=SGD,
+        taker_amount=20,
+        smallest_fill=30,
+        valid_until=bought.valid_until,
+        settle_by=bought.settle_by,
+        priority=URGENT,
+        may_queue=True,
+    )
+    legs = (
+        Leg(EUR, ALPHA.reference(), MAKER.reference(), 20),
+        Leg(SGD, MAKER.reference(), ALPHA.reference(), 20),
+        Leg(EUR, reference, BETA.reference(), 30),
+    )
+    hashes = quote_hash_of(bought) + quote_hash_of(own)
+    terms = replace(funded.plain_terms(), legs=legs, quote_hash=keccak(hashes), priority=HIGH)
+    signer = ALPHA.account("quoting")
+    given = (
+        signed(bought, signer=MAKER.account("quoting").address),
+        signed(own, signer=signer.address, signature=sign_quote(own, signer)),
+    )
+    payment_id = funded.instruct_with_quotes(terms, *given)
+    funded.accept(payment_id, terms)
+    assert funded.state(payment_id)[0] == QUEUED
+    queue = funded.settlement.read("queueOf", second.address, EUR, ZERO_HASH, 9)
+    assert queue == (first, payment_id)
+    with refused("SettlementNothingToSettle"):
+        funded.settlement.transact(BETA.operating, "resolve", NOTHING)
+
+
+# Standing in others' way.
+
+
+def test_an_unfunded_taker_never_holds_up_a_maker(funded: Street) -> None:
+    for may_queue in (True, False):
+        quote = replace(
+            funded.quote(maker_amount=60, taker_amount=101),
+            may_queue=may_queue,
+            salt=keccak(bytes([may_queue])),
+        )
+        terms = funded.quoted_terms(quote)
+        payment_id = funded.instruct_with_quote(terms, quote)
+        funded.accept(payment_id, terms)
+        assert funded.state(payment_id) == (CANCELLED, NO_LIQUIDITY)
+    assert waiting(funded, MAKER, SGD) == (0, 0)
+    quote = funded.quote(maker_amount=100, taker_amount=100)
+    terms = funded.quoted_terms(quote)
+    payment_id = funded.instruct_with_quote(terms, quote)
+    funded.accept(payment_id, terms)
+    assert funded.state(payment_id)[0] == SETTLED
+
+
+def test_a_counterparty_that_cannot_settle_holds_nobody_up_for_long(funded: Street) -> None:
+    """What waits for a frozen beneficiary is set aside by anybody; what it was for does not matter."""
+    token = funded.tokens[EUR]
+    token.transact(FIRST, "freeze", BETA.settlement.address, 0, WHOLE, keccak(b"freeze"))
+    stuck = terms_of(funded, ALPHA, BETA, 50)
+    payment_id = pay(funded, ALPHA, BETA, stuck)
+    behind = terms_of(funded, ALPHA, MAKER, 60)
+    other = pay(funded, ALPHA, MAKER, behind)
+    assert funded.state(other)[0] == QUEUED
+    assert "PaymentSettled" in resolve(funded, {payment_id: stuck, other: behind})
+    funded.settlement.transact(OPERATOR.operating, "reassess", payment_id, astuple(stuck))
+    assert funded.state(pay(funded, ALPHA, MAKER, terms_of(funded, ALPHA, MAKER, 40)))[0] == SETTLED
+
+
+def test_nobody_squats_the_id_of_a_payment_of_another(funded: Street) -> None:
+    uetr_hash = keccak(b"seen in the mempool")
+    squatting = terms_of(funded, BETA, ALPHA, 1)
+    squatter = funded.instruct(squatting, uetr_hash=uetr_hash, sender=BETA.operating)
+    terms = terms_of(funded, ALPHA, BETA, 10)
+    payment_id = funded.instruct(terms, uetr_hash=uetr_hash)
+    assert payment_id != squatter
+    funded.accept(payment_id, terms)
+    assert funded.state(payment_id)[0] == SETTLED
+    for n in (1, 2**256 - 1):
+        with refused("SettlementUnexpectedState"):
+            given = (uetr_hash, n, astuple(squatting), astuple(terms_of(funded, ALPHA, BETA, 1)))
+            funded.settlement.transact(ALPHA.operating, "instructReturn", *given)
+    given = (uetr_hash, 1, astuple(terms), astuple(terms_of(funded, BETA, ALPHA, 10)))
+    receipt = funded.settlement.transact(BETA.operating, "instructReturn", *given)
+    assert receipt.names[0] == "ReturnInstructed"
+
+
+def test_a_long_queue_costs_those_behind_it_nothing(funded: Street) -> None:
+    def spent(function: str, payment_id: bytes, terms: Terms, *given: Any) -> int:
+        receipt = funded.settlement.transact(
+            ALPHA.operating, function, payment_id, astuple(terms), *given
+        )
+        return receipt.gas_used
+
+    terms = terms_of(funded, ALPHA, BETA, 101)
+    ids = [pay(funded, ALPHA, BETA, terms) for _ in range(4)]
+    few = [
+        spent("prioritise", ids[1], terms, HIGH),
+        spent("withdraw", ids[2], terms, ZERO_HASH),
+    ]
+    ids += [pay(funded, ALPHA, BETA, terms) for _ in range(40)]
+    many = [
+        spent("prioritise", ids[20], terms, HIGH),
+        spent("withdraw", ids[30], terms, ZERO_HASH),
+    ]
+    for before, after in zip(few, many, strict=True):
+        assert after <= before + 25_000  # a slot or two that were empty
+    urgent = terms_of(funded, ALPHA, BETA, 100, priority=URGENT)
+    assert funded.state(pay(funded, ALPHA, BETA, urgent))[0] == SETTLED
+    assert (
+        funded.state(pay(funded, MAKER, BETA, terms_of(funded, MAKER, BETA, 9, currency=SGD)))[0]
+        == SETTLED
+    )
+
+
+# Spoiling a round.
+
+
+def _withdraws(street: Street, payment_id: bytes, terms: Terms) -> None:
+    street.settlement.transact(ALPHA.operating, "withdraw", payment_id, astuple(terms), ZERO_HASH)
+
+
+def _prioritises(street: Street, payment_id: bytes, terms: Terms) -> None:
+    street.settlement.transact(ALPHA.operating, "prioritise", payment_id, astuple(terms), URGENT)
+
+
+def _freezes(street: Street, payment_id: bytes, terms: Terms) -> None:
+    del payment_id, terms
+    token = street.tokens[EUR]
+    token.transact(FIRST, "freeze", ALPHA.settlement.address, 0, WHOLE, keccak(b"freeze"))
+
+
+def _limits(street: Street, payment_id: bytes, terms: Terms) -> None:
+    del payment_id, terms
+    street.settlement.transact(ALPHA.operating, "setLimits", ALPHA.reference(), EUR, 0, 0)
+
+
+def _suspends(street: Street, payment_id: bytes, terms: Terms) -> None:
+    del payment_id, terms
+    street.registry.transact(OPERATOR.operating, "suspend", ALPHA.lei)
+
+
+@pytest.mark.parametrize("spoil", [_withdraws, _prioritises, _freezes, _limits, _suspends])
+def test_a_spoiled_round_loses_nothing_and_the_rest_settles_next(
+    funded: Street, spoil: Callable[[Street, bytes, Terms], None]
+) -> None:
+    ring = [(ALPHA, BETA), (BETA, MAKER), (MAKER, ALPHA)]
+    apart = [(BETA, MAKER), (MAKER, BETA)]
+    waits = [terms_of(funded, payer, payee, 200) for payer, payee in ring]
+    waits += [terms_of(funded, payer, payee, 200, currency=SGD) for payer, payee in apart]
+    parties = ring + apart
+    terms_by_id = {
+        pay(funded, payer, payee, terms): terms
+        for (payer, payee), terms in zip(parties, waits, strict=True)
+    }
+    ids = list(terms_by_id)
+    more = terms_of(funded, ALPHA, BETA, 900)
+    terms_by_id[pay(funded, ALPHA, BETA, more)] = more
+    before, proposal = balances(funded), as_argument(propose(funded, terms_by_id))
+    spoil(funded, ids[0], waits[0])
+    if spoil is _withdraws:
+        with refused("SettlementUnexpectedState", ids[0], CANCELLED):
+            funded.settlement.transact(OPERATOR.operating, "resolve", proposal)
+    else:
+        funded.settlement.transact(OPERATOR.operating, "resolve", proposal)
+    left = {key: terms for key, terms in terms_by_id.items() if funded.state(key)[0] == QUEUED}
+    if any(key in left for key in ids[3:]):
+        resolve(funded, left)
+    assert [funded.state(key)[0] for key in ids[3:]] == [SETTLED] * 2
+    assert balances(funded) == before
+    funded.pass_time(2 * HOUR + 1)
+    for payment_id, terms in terms_by_id.items():
+        if funded.state(payment_id)[0] == QUEUED:
+            funded.settlement.transact(BETA.operating, "expire", payment_id, astuple(terms))
+    assert [queue_of(funded, holder.reference(), EUR) for holder in HOLDERS] == [[]] * 3
+
+
+def test_a_resolver_makes_nobody_pay_for_another_nor_twice(funded: Street) -> None:
+    """Beta has nothing: its payment stands in its queue, and a lie has it stand in Alpha's."""
+    owed, own = terms_of(funded, BETA, MAKER, 50), terms_of(funded, ALPHA, MAKER, 101)
+    terms_by_id = {pay(funded, BETA, MAKER, owed): owed, pay(funded, ALPHA, MAKER, own): own}
+    honest = propose(funded, terms_by_id)
+    by_account = {walk.account: place for place, walk in enumerate(honest.walks)}
+    rich, poor = by_account[ALPHA.reference()], by_account[BETA.reference()]
+    payee = by_account[MAKER.reference()]
+    lying = replace(honest.items[0], accounts=(rich, payee))
+    walks = list(honest.walks)
+    walks[rich] = replace(walks[rich], items=(0,))
+    walks[poor] = replace(walks[poor], items=())
+    with refused("SettlementInvalidItem", 0):
+        given = as_argument(replace(honest, items=(lying, honest.items[1]), walks=tuple(walks)))
+        funded.settlement.transact(OPERATOR.operating, "resolve", given)
+    with refused("SettlementOrderBroken", rich, 0):
+        given = as_argument(replace(honest, walks=tuple(walks)))
+        funded.settlement.transact(OPERATOR.operating, "resolve", given)
+    funded.pass_time(1)
+    funded.fund(EUR, {BETA: 100})
+    twice = replace(honest, items=(*honest.items, honest.items[0]))
+    for items in ((0, 2), (0, 0)):
+        walks[poor], walks[rich] = replace(walks[poor], items=items), honest.walks[rich]
+        with refused("SettlementOrderBroken"):
+            given = as_argument(replace(twice, walks=tuple(walks)))
+            funded.settlement.transact(OPERATOR.operating, "resolve", given)
+    funded.settlement.transact(OPERATOR.operating, "resolve", as_argument(twice))
+    assert funded.balance(BETA, EUR) == 50
+
+
+# Statements, returns and what events tell.
+
+
+def test_a_statement_of_reserves_is_not_replayed_over_a_redemption(street: Street) -> None:
+    token, statement = street.tokens[EUR], street.attestation(EUR, 100)
+    street.attest(EUR, statement)
+    street.issue(EUR, ALPHA, 100, "one")
+    token.transact(ALPHA.operating, "redeem", keccak(b"out"), ALPHA.settlement.address, 100)
+    with refused("TokenAttestationSequence"):
+        street.attest(EUR, statement)
+    with refused("TokenReservesExceeded"):
+        street.issue(EUR, ALPHA, 1, "two")
+    later = replace(statement, sequence=2)
+    signature = sign(EUROSYSTEM.account("attesting"), attestation_data(token.address, statement))
+    with refused("TokenAttesterUnknown"):
+        token.transact(EUROSYSTEM.operating, "attest", astuple(later), signature)
+    street.attest(EUR, later)
+    street.pass_time(HOUR + 1)
+    with refused("TokenAttestationExpired"):
+        street.issue(EUR, ALPHA, 1, "three")
+
+
+def test_returns_made_at_once_never_exceed_the_original(funded: Street) -> None:
+    terms, uetr_hash = terms_of(funded, ALPHA, BETA, 80), keccak(b"original")
+    funded.accept(funded.instruct(terms, uetr_hash=uetr_hash), terms)
+    funded.pass_time(1)
+    funded.fund(EUR, {BETA: 500})
+
+    def give_back(n: int, amount: int) -> bytes:
+        back = terms_of(funded, BETA, ALPHA, amount)
+        given = (uetr_hash, n, astuple(terms), astuple(back))
+        receipt = funded.settlement.transact(BETA.operating, "instructReturn", *given)
+        payment_id: bytes = receipt.event("Instructed").arguments["paymentId"]
+        return payment_id
+
+    for amount in (81, AMOUNT_MAX):
+        with refused("SettlementReturnExceeded"):
+            give_back(1, amount)
+    first, second = give_back(1, 40), give_back(2, 40)
+    with refused("SettlementReturnExceeded"):
+        give_back(3, 1)
+    back = terms_of(funded, BETA, ALPHA, 40)
+    reject = ("reject", first, astuple(back), ZERO_HASH)
+    funded.settlement.transact(ALPHA.operating, *reject)
+    with refused("SettlementUnexpectedState"):
+        funded.settlement.transact(ALPHA.operating, *reject)
+    with refused("SettlementReturnExceeded"):
+        give_back(3, 41)
+    third = give_back(3, 40)
+    for payment_id in (second, third):
+        funded.accept(payment_id, back, sender=ALPHA.operating)
+    with refused("SettlementReturnExceeded"):
+        give_back(4, 1)
+    assert [funded.balance(ALPHA, EUR), funded.balance(BETA, EUR)] == [100, 500]
+
+
+def _closes(street: Street) -> None:
+    given = ((0, 1, 127, 0),)
+    ordered(street.tokens[EUR], "setOpeningHours", *given)
+
+
+CAUSES: Final[dict[str, Callable[[Street], object]]] = {
+    "the payer is frozen": lambda street: street.tokens[EUR].transact(
+        FIRST, "freeze", ALPHA.settlement.address, 0, WHOLE, keccak(b"freeze")
+    ),
+    "the payee is frozen": lambda street: street.tokens[EUR].transact(
+        SECOND, "freeze", BETA.settlement.address, 0, WHOLE, keccak(b"freeze")
+    ),
+    "the payer is suspended": lambda street: street.registry.transact(
+        OPERATOR.operating, "suspend", ALPHA.lei
+    ),
+    "the currency is paused": lambda street: street.tokens[EUR].transact(FIRST, "pause", 3),
+    "all is paused": lambda street: street.settlement.transact(OPERATOR.operating, "pause"),
+    "it is closed": _closes,
+}
+
+
+def test_no_event_tells_why_a_payment_may_not_settle(funded: Street) -> None:
+    terms = terms_of(funded, ALPHA, BETA, 10)
+    payment_id = funded.instruct(terms)
+    told = {}
+    for name, cause in CAUSES.items():
+        other = funded.fork()
+        cause(other)
+        told[name] = other.accept(payment_id, terms).events
+    assert len(set(map(repr, told.values()))) == 1, told
+    accepted, queued = told["it is closed"]
+    assert (accepted.name, queued.name) == ("Accepted", "PaymentQueued")
+    assert queued.arguments == {"paymentId": payment_id, "reason": NOT_ELIGIBLE}
+
+
+def test_a_quote_that_may_not_wait_ends_in_the_same_words_as_for_want_of_money(
+    funded: Street,
+) -> None:
+    quote = funded.quote(maker_amount=150, taker_amount=60)
+    terms = funded.quoted_terms(quote)
+    payment_id = funded.instruct_with_quote(terms, quote)
+    told = [funded.fork().accept(payment_id, terms).events]
+    for cause in CAUSES.values():
+        other = funded.fork()
+        cause(other)
+        told.append(other.accept(payment_id, terms).events)
+    assert len(set(map(repr, told))) == 1
+    assert told[0][-1].arguments["outcome"] == NO_LIQUIDITY
