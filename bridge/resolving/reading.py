@@ -145,6 +145,7 @@ class _Reader:
                 available=available,
                 net_room=_room(net_max, net_used),
                 gross_room=_room(gross_max, gross_used),
+                is_open=is_open,
             )
         return found
 

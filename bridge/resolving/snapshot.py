@@ -59,6 +59,7 @@ class Standing:
     available: int
     net_room: int | None = None
     gross_room: int | None = None
+    is_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,19 @@ class Snapshot:
         return replace(self, queues=queues)
 
     def misjudged(self) -> tuple[Queued, ...]:
-        """Payments that count as waiting although they are not eligible, or the other way round."""
+        """Payments that count as waiting although they are not eligible, or the other way round.
+
+        Not those of closed currencies only: the contract leaves them as they are until one opens.
+        """
         return tuple(
             payment
             for payment in self.queued.values()
-            if self.is_eligible(payment) is payment.is_set_aside
+            if self.is_eligible(payment) is payment.is_set_aside and self._is_any_open(payment)
         )
+
+    def _is_any_open(self, payment: Queued) -> bool:
+        legs = payment.terms.legs
+        return any(self.standings[leg.from_reference, leg.currency].is_open for leg in legs)
 
     def _is_active(self, party: Standing, payment: Queued) -> bool:
         is_earlier = 0 < payment.entered_at < party.suspended_since

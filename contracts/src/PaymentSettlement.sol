@@ -110,7 +110,7 @@ contract PaymentSettlement is
 
         // From here it must succeed, unless nobody is left to accept and it is too early to settle.
         _record(paymentId, uetrHash, terms, caller, legs);
-        uint16 positions = PaymentQuotes.hold(_book, paymentId, terms, quotes, hashes, legs);
+        uint16 positions = PaymentQuotes.hold(_book, paymentId, terms, quotes, hashes);
         PaymentEntry.consent(_book, paymentId, terms, legs, positions | PaymentLegs.positionsOf(caller, legs));
     }
 

@@ -1,6 +1,10 @@
 """Limits that participants put on their own accounts, as docs/spec/settlement.md requires them (LIM)."""
 
+import pytest
+
+from bridge.config import ROUND_ITEMS_MAX
 from support.chain_harness import refused
+from support.rounds import as_argument, propose
 from support.settlement_network import (
     ALPHA,
     BETA,
@@ -86,3 +90,20 @@ def test_lim_1_only_the_holder_limits_its_account(hundreds: Street) -> None:
         hundreds.settlement.transact(
             ALPHA.operating, "setLimits", ALPHA.reference(), EUR, NO_LIMIT + 1, 1
         )
+
+
+@pytest.mark.slow
+def test_rnd_1_a_round_of_which_a_limit_drops_most_fits_a_transaction(street: Street) -> None:
+    street.settlement.transact(
+        ALPHA.operating, "setBilateralLimit", ALPHA.reference(), EUR, BETA.lei, 1
+    )
+    waiting = {}
+    for number in range(ROUND_ITEMS_MAX):
+        terms = terms_of(street, ALPHA, BETA if number % 2 else MAKER, 1)
+        waiting[pay(street, ALPHA, BETA if number % 2 else MAKER, terms)] = terms
+    street.fund(EUR, {ALPHA: 1_000})
+    receipt = street.settlement.transact(
+        MAKER.operating, "resolve", as_argument(propose(street, waiting)), gas_limit=16_000_000
+    )
+    assert receipt.event("RoundSettled").arguments["settled"] == 3
+    assert receipt.gas_used < 8_000_000

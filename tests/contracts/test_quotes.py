@@ -1,6 +1,7 @@
 """Quotes in parts, in a row and by contracts, as docs/spec/settlement.md requires them (PAY-6, QUO)."""
 
 from dataclasses import astuple, replace
+from typing import Any
 
 import pytest
 
@@ -10,21 +11,30 @@ from support.settlement_network import (
     ALPHA,
     BETA,
     EUR,
+    GENESIS_TIME,
+    HOUR,
     MAKER,
     OPERATOR,
     SGD,
+    Institution,
     Leg,
     Quote,
     Street,
+    Terms,
     quote_hash_of,
     sign_quote,
     signed,
 )
 from support.waiting import (
     CANCELLED,
+    HIGH,
+    INSTRUCTED,
     NO_LIQUIDITY,
     SETTLED,
+    URGENT,
 )
+
+DAY = 24 * HOUR
 
 
 def test_quo_1_a_quote_is_filled_in_parts_rounded_for_the_maker(hundreds: Street) -> None:
@@ -65,16 +75,61 @@ def test_quo_2_a_cancelled_quote_stands_for_what_was_instructed_on_it(hundreds: 
     assert hundreds.state(payment_id)[0] == SETTLED
 
 
-def test_quo_3_one_quote_cannot_stand_twice_in_a_payment(hundreds: Street) -> None:
-    there = replace(
-        hundreds.quote(maker_amount=50, taker_amount=50), smallest_fill=1, salt=keccak(b"there")
+def quote_of(maker: Institution, given: tuple[int, bytes], got: tuple[int, bytes]) -> Quote:
+    """Return a quote for ALPHA by any maker, to be filled in parts, of what it gives for what it gets."""
+    return Quote(
+        maker=maker.lei,
+        taker=ALPHA.lei,
+        maker_from=maker.reference(),
+        maker_to=maker.reference(),
+        maker_currency=given[1],
+        maker_amount=given[0],
+        taker_currency=got[1],
+        taker_amount=got[0],
+        smallest_fill=1,
+        valid_until=GENESIS_TIME + DAY,
+        settle_by=GENESIS_TIME + DAY,
     )
-    hashes = quote_hash_of(there) * 2
-    legs = (*hundreds.quoted_terms(there).legs, hundreds.quoted_terms(there).legs[1])
-    terms = replace(hundreds.plain_terms(), legs=legs, quote_hash=keccak(hashes))
-    given = signed(there, signer=MAKER.account("quoting").address)
-    with refused("SettlementQuoteMismatch"):
-        hundreds.instruct_with_quotes(terms, given, given)
+
+
+def by(maker: Institution, quote: Quote) -> tuple[Any, ...]:
+    key = maker.account("quoting")
+    return signed(quote, signer=key.address, signature=sign_quote(quote, key))
+
+
+def row_of(street: Street, quotes: list[Quote], amount: int, *payees: Institution) -> Terms:
+    """Return terms that go through quotes at par, from ALPHA to each of `payees`."""
+    payers = (ALPHA, *payees)
+    currencies = (quotes[0].taker_currency, *(quote.maker_currency for quote in quotes))
+    legs = tuple(
+        Leg(currency, payer.reference(), payee.reference(), amount)
+        for currency, payer, payee in zip(currencies, payers, payees, strict=False)
+    )
+    hashes = b"".join(quote_hash_of(quote) for quote in quotes)
+    return replace(street.plain_terms(), legs=legs, quote_hash=keccak(hashes))
+
+
+def test_quo_3_one_quote_cannot_stand_twice_in_a_payment(hundreds: Street) -> None:
+    there = quote_of(MAKER, (50, SGD), (50, EUR))
+    back = quote_of(BETA, (50, EUR), (50, SGD))
+    row = [there, back, there]
+    terms = row_of(hundreds, row, 10, MAKER, BETA, MAKER, BETA)
+    given = [by(MAKER, there), by(BETA, back), by(MAKER, there)]
+    with refused("SettlementQuoteUsed", quote_hash_of(there), 0):
+        hundreds.instruct_with_quotes(terms, *given)
+    twin = replace(there, salt=keccak(b"twin"))
+    terms = row_of(hundreds, [there, back, twin], 10, MAKER, BETA, MAKER, BETA)
+    payment_id = hundreds.instruct_with_quotes(terms, *given[:2], by(MAKER, twin))
+    assert hundreds.state(payment_id)[0] == INSTRUCTED
+
+
+def test_pay_6_nobody_is_the_maker_of_its_own_payment(hundreds: Street) -> None:
+    """It would set the priority of one leg twice, and hold up another maker's queue for money that it has not."""
+    there = quote_of(MAKER, (50, SGD), (50, EUR))
+    own = replace(quote_of(ALPHA, (50, EUR), (50, SGD)), priority=URGENT)
+    terms = replace(row_of(hundreds, [there, own], 10, MAKER, ALPHA, BETA), priority=HIGH)
+    with refused("SettlementQuoteMismatch", 0):
+        hundreds.instruct_with_quotes(terms, by(MAKER, there), by(ALPHA, own))
 
 
 def test_pay_6_several_makers_in_a_row_settle_together_or_not_at_all(hundreds: Street) -> None:
@@ -118,10 +173,13 @@ def test_pay_6_several_makers_in_a_row_settle_together_or_not_at_all(hundreds: S
         MAKER.operating, "redeem", keccak(b"some"), MAKER.settlement.address, 51
     )
     ended = poor.instruct_with_quotes(terms, *given)
+    poor.accept(ended, terms, sender=MAKER.operating)
     assert poor.state(ended) == (CANCELLED, NO_LIQUIDITY)
     for quote in (there, onwards):
         assert poor.settlement.read("quoteUse", quote_hash_of(quote)) == (0, False)
     payment_id = hundreds.instruct_with_quotes(terms, *given)
+    assert hundreds.state(payment_id)[0] == INSTRUCTED  # no quote says that Maker is paid at last
+    hundreds.accept(payment_id, terms, sender=MAKER.operating)
     assert hundreds.state(payment_id)[0] == SETTLED
     assert [hundreds.balance(each, EUR) for each in (ALPHA, MAKER, BETA)] == [40, 100, 50]
     assert [hundreds.balance(each, SGD) for each in (MAKER, BETA)] == [50, 50]

@@ -1,4 +1,4 @@
-"""What an institution, a resolver or a stranger might try against settlement, and what it gets (SECURITY.md).
+"""What an institution, a resolver or a stranger might try against settlement, and what it gets.
 
 Each attack is made in earnest, with the keys that its maker would have, and leaves the others' money, queues and
 payments as they were.
@@ -12,7 +12,7 @@ import pytest
 
 from node.primitives import keccak
 from support.chain_harness import key_of, refused
-from support.rounds import NOTHING, as_argument, propose, queue_of
+from support.rounds import as_argument, propose, queue_of
 from support.settlement_network import (
     ALPHA,
     BETA,
@@ -24,15 +24,10 @@ from support.settlement_network import (
     SGD,
     ZERO_HASH,
     Institution,
-    Leg,
-    Quote,
     Street,
     Terms,
     attestation_data,
-    quote_hash_of,
     sign,
-    sign_quote,
-    signed,
 )
 from support.token_desk import FIRST, SECOND, WHOLE, authorization, ordered, permit
 from support.waiting import pay, resolve, terms_of, waiting
@@ -91,53 +86,6 @@ def test_nobody_leaves_its_own_queue_by_the_tokens_other_doors(funded: Street) -
     with refused("TokenMoneyAwaited"):
         token.transact(ALPHA.operating, "redeem", keccak(b"out"), holder.address, 1)
     assert [funded.balance(ALPHA, EUR), waiting(funded, ALPHA)] == [100, (1, 101)]
-
-
-def test_nobody_jumps_its_own_queue_by_a_quote_to_itself(funded: Street) -> None:
-    """Alpha gives itself a quote, so that both its instruction and its quote set the priority of one leg."""
-    second = key_of("alpha/second")
-    reference = add_account(funded, ALPHA, "alpha/second", second.address, 1)
-    funded.tokens[EUR].transact(ALPHA.settlement, "transfer", second.address, 40)
-    urgent = replace(
-        terms_of(funded, ALPHA, BETA, 41, priority=URGENT),
-        legs=(Leg(EUR, reference, BETA.reference(), 41),),
-    )
-    first = pay(funded, ALPHA, BETA, urgent)
-    bought = replace(funded.quote(maker_amount=20, taker_amount=20), may_queue=True)
-    own = Quote(
-        maker=ALPHA.lei,
-        taker=ALPHA.lei,
-        maker_from=reference,
-        maker_to=ALPHA.reference(),
-        maker_currency=EUR,
-        maker_amount=30,
-        taker_currency=SGD,
-        taker_amount=20,
-        smallest_fill=30,
-        valid_until=bought.valid_until,
-        settle_by=bought.settle_by,
-        priority=URGENT,
-        may_queue=True,
-    )
-    legs = (
-        Leg(EUR, ALPHA.reference(), MAKER.reference(), 20),
-        Leg(SGD, MAKER.reference(), ALPHA.reference(), 20),
-        Leg(EUR, reference, BETA.reference(), 30),
-    )
-    hashes = quote_hash_of(bought) + quote_hash_of(own)
-    terms = replace(funded.plain_terms(), legs=legs, quote_hash=keccak(hashes), priority=HIGH)
-    signer = ALPHA.account("quoting")
-    given = (
-        signed(bought, signer=MAKER.account("quoting").address),
-        signed(own, signer=signer.address, signature=sign_quote(own, signer)),
-    )
-    payment_id = funded.instruct_with_quotes(terms, *given)
-    funded.accept(payment_id, terms)
-    assert funded.state(payment_id)[0] == QUEUED
-    queue = funded.settlement.read("queueOf", second.address, EUR, ZERO_HASH, 9)
-    assert queue == (first, payment_id)
-    with refused("SettlementNothingToSettle"):
-        funded.settlement.transact(BETA.operating, "resolve", NOTHING)
 
 
 # Standing in others' way.

@@ -9,8 +9,10 @@ from support.chain_harness import refused
 from support.rounds import queue_of
 from support.settlement_network import (
     ALPHA,
+    AUTHORITY,
     BETA,
     EUR,
+    EUROSYSTEM,
     HOUR,
     MAKER,
     OPERATOR,
@@ -40,6 +42,9 @@ from support.waiting import (
     terms_of,
     waiting,
 )
+
+SETTLE = 3
+"""What a token's officers pause."""
 
 
 def test_que_1_what_is_funded_waits_behind_what_is_not(hundreds: Street) -> None:
@@ -184,6 +189,33 @@ def test_que_6_what_is_set_aside_keeps_its_place_and_leaves_cleanly(hundreds: St
     assert waiting(hundreds, ALPHA) == (0, 0)
     hundreds.settlement.transact(ALPHA.operating, "withdraw", first, astuple(early), ZERO_HASH)
     assert [waiting(hundreds, ALPHA), queue_of(hundreds, ALPHA.reference(), EUR)] == [(0, 0), []]
+
+
+def test_que_6_nobody_slips_out_of_its_queue_while_the_currency_is_closed(hundreds: Street) -> None:
+    officer = EUROSYSTEM.account("officer")
+    open_street = hundreds.fork()
+    hundreds.tokens[EUR].transact(officer, "pause", SETTLE)
+    terms = terms_of(hundreds, ALPHA, BETA, 60)
+    payment_id = pay(hundreds, ALPHA, BETA, terms)
+    receipt = hundreds.settlement.transact(ALPHA.operating, "reassess", payment_id, astuple(terms))
+    assert receipt.names == []
+    assert waiting(hundreds, ALPHA) == (1, 60)
+    redemption = (keccak(b"out"), ALPHA.settlement.address, 41)
+    with refused("TokenMoneyAwaited", "0x" + ALPHA.settlement.address.hex(), 41, 40):
+        hundreds.tokens[EUR].transact(ALPHA.operating, "redeem", *redemption)
+    open_street.tokens[EUR].transact(ALPHA.operating, "redeem", *redemption)
+
+
+def test_que_6_what_one_closed_currency_holds_up_lets_the_other_go_on(hundreds: Street) -> None:
+    hundreds.tokens[SGD].transact(AUTHORITY.account("officer"), "pause", SETTLE)
+    terms = exchange(hundreds, 60, 60)
+    both = pay(hundreds, ALPHA, MAKER, terms)
+    hundreds.settlement.transact(BETA.operating, "reassess", both, astuple(terms))
+    assert waiting(hundreds, ALPHA) == (0, 0)
+    assert (
+        hundreds.state(pay(hundreds, ALPHA, BETA, terms_of(hundreds, ALPHA, BETA, 10)))[0]
+        == SETTLED
+    )
 
 
 # Quotes that may wait (QUE-7).

@@ -142,7 +142,7 @@ interface IParticipantRegistry {
     /// two persons of two of its members.
     /// @param effectiveAt UTC second from which it is admitted; one that has passed stands for the time of the block.
     /// The same holds for every `effectiveAt` below.
-    function admit(ParticipantInput calldata participant, uint40 effectiveAt) external;
+    function admit(ParticipantInput calldata input, uint40 effectiveAt) external;
 
     /// @notice Stops a participant until it is reinstated: it sends nothing, and nothing of it moves. Restricted. It is
     /// joined with a suspension that stands already if they touch or overlap, and refused if they would leave a gap.

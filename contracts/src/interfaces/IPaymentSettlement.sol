@@ -224,7 +224,7 @@ interface IPaymentSettlement is ISettlementQueues {
 
     /// @notice Instructs an FX payment through one maker, or through several in a row (payment against payment against
     /// payment): leg 0 pays the first maker, leg i is what maker i pays, to the next maker or at last to the
-    /// beneficiary's bank. Makers have consented by their quotes.
+    /// beneficiary's bank. Makers have consented by their quotes to what those say: leg i - 1 and leg i.
     /// @param quotes One for each leg but the first, in the order of the legs.
     function instructWithQuotes(bytes32 uetrHash, Terms calldata terms, SignedQuote[] calldata quotes)
         external
@@ -261,7 +261,8 @@ interface IPaymentSettlement is ISettlementQueues {
     function prioritise(bytes32 paymentId, Terms calldata terms, uint8 priority) external;
 
     /// @notice Anyone has a waiting payment looked at again: set aside if it is not eligible now, so that it holds up
-    /// nobody who comes after it; counted again if it is. It keeps its place.
+    /// nobody who comes after it; counted again if it is. It keeps its place. Nothing changes while none of its currencies
+    /// is open.
     function reassess(bytes32 paymentId, Terms calldata terms) external;
 
     /// @notice Anyone settles together, in the order of the queues, as much of a proposal as the money there is covers.

@@ -26,11 +26,13 @@ library LiquidityRounds {
     using PaymentQueues for Queue;
 
     /// @dev An account in a round. `flow` is what items taken from its queue pay less what it receives; `net` is how its
-    /// balance changes, what was set aside before included; the first `end` places of its walk are still in.
+    /// balance changes, what was set aside before included; `brokenTowards` is how many limits towards one participant are
+    /// broken; the first `end` places of its walk are still in.
     struct Place {
         ISettlementAsset asset;
         address account;
         bytes20 lei;
+        bytes3 currency;
         bool isAdmitted;
         uint40 suspendedSince;
         bool isUsable;
@@ -41,6 +43,7 @@ library LiquidityRounds {
         int256 flow;
         int256 gross;
         int256 net;
+        uint256 brokenTowards;
         uint256 end;
         uint256 wanted;
     }
@@ -122,6 +125,7 @@ library LiquidityRounds {
         place.asset = asset;
         place.account = party.account;
         place.lei = party.lei;
+        place.currency = walk.currency;
         place.isAdmitted = party.isActive;
         place.suspendedSince = party.suspendedSince;
         place.isUsable = standing.isOpen && !standing.isFrozen;
@@ -206,7 +210,7 @@ library LiquidityRounds {
                 if (round.spots[i * LEGS_MAX + l] == 0) isWhole = false;
             }
             if (isWhole) {
-                _shift(round, item, _firstLeg(record), 1);
+                _shift(book, round, item, _firstLeg(record), 1);
                 round.isTaken[i] = true;
                 round.taken += 1;
             } else {
@@ -251,7 +255,13 @@ library LiquidityRounds {
     }
 
     /// @dev Adds an item to the sums of a round (`sign` 1), or takes it out (-1).
-    function _shift(Round memory round, IPaymentSettlement.Item calldata item, uint256 firstLeg, int256 sign) private {
+    function _shift(
+        Book storage book,
+        Round memory round,
+        IPaymentSettlement.Item calldata item,
+        uint256 firstLeg,
+        int256 sign
+    ) private {
         IPaymentSettlement.Leg[] calldata legs = item.terms.legs;
         for (uint256 l = 0; l < legs.length; ++l) {
             int256 amount = sign * int256(legs[l].amount);
@@ -262,11 +272,11 @@ library LiquidityRounds {
             payer.net -= amount;
             payee.net += amount;
             payee.flow -= amount;
-            if (payee.room.hasBilateral) _addTowards(to, payer.lei, -amount);
+            if (payee.room.hasBilateral) _shiftTowards(book, payee, to, payer.lei, -amount, 0);
             if (l < firstLeg) continue;
             payer.flow += amount;
             payer.gross += amount;
-            if (payer.room.hasBilateral) _addTowards(from, payee.lei, amount);
+            if (payer.room.hasBilateral) _shiftTowards(book, payer, from, payee.lei, amount, sign);
         }
     }
 
@@ -278,14 +288,14 @@ library LiquidityRounds {
             isChanged = false;
             for (uint256 k = 0; k < round.places.length; ++k) {
                 Place memory place = round.places[k];
-                while (place.end > place.wanted || (place.end > 0 && _isBroken(book, proposal, round, k))) {
+                while (place.end > place.wanted || (place.end > 0 && _isBroken(place))) {
                     place.end -= 1;
                     uint256 i = proposal.walks[k].items[place.end];
                     if (!round.isTaken[i]) continue;
                     IPaymentSettlement.Item calldata item = proposal.items[i];
                     round.isTaken[i] = false;
                     round.taken -= 1;
-                    _shift(round, item, _firstLeg(book.payments[item.paymentId]), -1);
+                    _shift(book, round, item, _firstLeg(book.payments[item.paymentId]), -1);
                     _cut(round, item, i);
                     isChanged = true;
                 }
@@ -304,38 +314,10 @@ library LiquidityRounds {
     }
 
     /// @dev Whether what is taken from a queue asks more than its money or its limits let out.
-    function _isBroken(
-        Book storage book,
-        IPaymentSettlement.Proposal calldata proposal,
-        Round memory round,
-        uint256 k
-    ) private view returns (bool) {
-        Place memory place = round.places[k];
+    function _isBroken(Place memory place) private pure returns (bool) {
         if (place.gross == 0) return false;
         if (place.flow > place.available || place.flow > place.room.net || place.gross > place.room.gross) return true;
-        return place.room.hasBilateral && _isBilateralBroken(book, proposal, round, k);
-    }
-
-    function _isBilateralBroken(
-        Book storage book,
-        IPaymentSettlement.Proposal calldata proposal,
-        Round memory round,
-        uint256 k
-    ) private view returns (bool) {
-        Place memory place = round.places[k];
-        bytes3 currency = proposal.walks[k].currency;
-        for (uint256 p = 0; p < place.end; ++p) {
-            uint256 i = proposal.walks[k].items[p];
-            if (!round.isTaken[i]) continue;
-            IPaymentSettlement.Item calldata item = proposal.items[i];
-            for (uint256 l = 0; l < item.terms.legs.length; ++l) {
-                if (item.accounts[2 * l] != k || round.spots[i * LEGS_MAX + l] == 0) continue;
-                bytes20 lei = round.places[item.accounts[2 * l + 1]].lei;
-                int256 room = PaymentLimits.bilateralRoomOf(book, place.account, currency, lei, place.day);
-                if (_towards(k, lei) > room) return true;
-            }
-        }
-        return false;
+        return place.brokenTowards > 0;
     }
 
     /// @dev Ends the payments that settle: state, queues, limits, what was set aside. Moves no tokens.
@@ -397,19 +379,35 @@ library LiquidityRounds {
         return record.marks & MARK_RESERVED == 0 ? 0 : 1;
     }
 
-    /// @dev What a round lets out of place `k` to a participant, less what comes in from it.
-    function _towards(uint256 k, bytes20 lei) private view returns (int256 amount) {
+    /// @dev Adds to what a round lets out of place `k` to a participant less what comes in from it, and to how many legs
+    /// go out; keeps count of the limits towards participants that are broken.
+    function _shiftTowards(
+        Book storage book,
+        Place memory place,
+        uint256 k,
+        bytes20 lei,
+        int256 change,
+        int256 legs
+    ) private {
+        int256 room = PaymentLimits.bilateralRoomOf(book, place.account, place.currency, lei, place.day);
+        if (room == type(int256).max) return;
         bytes32 slot = _towardsSlot(k, lei);
+        int256 amount;
+        int256 count;
         assembly ("memory-safe") {
             amount := tload(slot)
+            count := tload(add(slot, 1))
         }
-    }
-
-    function _addTowards(uint256 k, bytes20 lei, int256 change) private {
-        bytes32 slot = _towardsSlot(k, lei);
+        bool wasBroken = count > 0 && amount > room;
+        amount += change;
+        count += legs;
         assembly ("memory-safe") {
-            tstore(slot, add(tload(slot), change))
+            tstore(slot, amount)
+            tstore(add(slot, 1), count)
         }
+        bool isBroken = count > 0 && amount > room;
+        if (isBroken && !wasBroken) place.brokenTowards += 1;
+        if (wasBroken && !isBroken) place.brokenTowards -= 1;
     }
 
     function _towardsSlot(uint256 k, bytes20 lei) private view returns (bytes32) {

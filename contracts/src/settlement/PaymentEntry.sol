@@ -102,6 +102,8 @@ library PaymentEntry {
     }
 
     /// @dev Sets a waiting payment aside or counts it again, as its eligibility is now; returns whether that changed.
+    /// While none of its currencies is open it changes nothing: it holds up nobody, and if it counted no more its payers
+    /// could take their money out of its way until they open.
     function reassess(
         Book storage book,
         bytes32 paymentId,
@@ -109,8 +111,9 @@ library PaymentEntry {
         ResolvedLeg[] memory legs
     ) external returns (bool isChanged, bool isSetAside) {
         PaymentRecord storage record = book.payments[paymentId];
-        isSetAside = !_isEligible(record, terms, legs, _standingsOf(legs));
-        isChanged = isSetAside != (record.marks & MARK_SET_ASIDE != 0);
+        ISettlementAsset.Standing[] memory standings = _standingsOf(legs);
+        isSetAside = !_isEligible(record, terms, legs, standings);
+        isChanged = isSetAside != (record.marks & MARK_SET_ASIDE != 0) && _isAnyOpen(standings);
         if (!isChanged) return (isChanged, isSetAside);
         record.marks ^= MARK_SET_ASIDE;
         for (uint256 i = 0; i < legs.length; ++i) {
@@ -268,6 +271,13 @@ library PaymentEntry {
         for (uint256 i = 0; i < legs.length; ++i) {
             standings[i] = legs[i].asset.standingOf(legs[i].from, legs[i].to, "");
         }
+    }
+
+    function _isAnyOpen(ISettlementAsset.Standing[] memory standings) private pure returns (bool) {
+        for (uint256 i = 0; i < standings.length; ++i) {
+            if (standings[i].isOpen) return true;
+        }
+        return false;
     }
 
     /// @dev Whether nothing but money, order and limits keeps a payment from settling.

@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {IParticipantRegistry} from "../interfaces/IParticipantRegistry.sol";
 import {IPaymentSettlement} from "../interfaces/IPaymentSettlement.sol";
-import {PaymentLegs} from "./PaymentLegs.sol";
 import {
     Book,
     MARK_NO_WAITING,
@@ -59,6 +58,8 @@ library PaymentQuotes {
         for (uint256 i = 0; i < quotes.length; ++i) {
             IPaymentSettlement.Quote calldata quote = quotes[i].quote;
             if (quote.taker != taker) revert IPaymentSettlement.SettlementQuoteMismatch(FIELD_TAKER);
+            if (quote.maker == taker) revert IPaymentSettlement.SettlementQuoteMismatch(FIELD_MAKER);
+            _checkOnce(hashes, i);
             _checkLegs(quote, terms.legs[i], terms.legs[i + 1], legs[i], legs[i + 1]);
             if (terms.legs[i].currency == terms.legs[i + 1].currency) {
                 revert IPaymentSettlement.SettlementInvalidLeg(i + 1);
@@ -73,28 +74,23 @@ library PaymentQuotes {
         }
     }
 
-    /// @dev Holds what a payment takes of its quotes, and records the makers' consent and priorities.
-    /// @return positions Of all makers.
+    /// @dev Holds what a payment takes of its quotes, and records the makers' priorities.
+    /// @return positions Those that the quotes speak of: a maker that receives the last leg has not consented to that.
     function hold(
         Book storage book,
         bytes32 paymentId,
         IPaymentSettlement.Terms calldata terms,
         IPaymentSettlement.SignedQuote[] calldata quotes,
-        bytes32[] memory hashes,
-        ResolvedLeg[] memory legs
+        bytes32[] memory hashes
     ) external returns (uint16 positions) {
         PaymentRecord storage record = book.payments[paymentId];
         uint16 priorities = record.priorities;
         for (uint256 i = 0; i < quotes.length; ++i) {
             IPaymentSettlement.Quote calldata quote = quotes[i].quote;
-            QuoteRecord storage held = book.quotes[hashes[i]];
-            held.used += uint128(terms.legs[i + 1].amount);
-            // Only a quote that stands twice in one payment can be too small here.
-            if (held.used > quote.makerAmount) revert IPaymentSettlement.SettlementQuoteUsed(hashes[i], 0);
-            positions |= PaymentLegs.positionsOf(quote.maker, legs);
-            // A maker may be the taker, whose instruction has set these bits already: the quote's priority replaces them.
-            uint256 shift = 2 * (i + 1);
-            priorities = uint16((priorities & ~(uint256(3) << shift)) | (uint256(quote.priority) << shift));
+            book.quotes[hashes[i]].used += uint128(terms.legs[i + 1].amount);
+            // Payee of leg i, payer of leg i + 1.
+            positions |= uint16(6 << (2 * i));
+            priorities |= uint16(uint256(quote.priority) << (2 * (i + 1)));
             if (!quote.mayQueue) record.marks |= MARK_NO_WAITING;
         }
         record.priorities = priorities;
@@ -126,6 +122,12 @@ library PaymentQuotes {
     function _hashOf(bytes32 domainSeparator, IPaymentSettlement.Quote calldata quote) private pure returns (bytes32) {
         bytes32 content = keccak256(abi.encode(QUOTE_TYPEHASH, quote));
         return keccak256(abi.encodePacked(hex"1901", domainSeparator, content));
+    }
+
+    function _checkOnce(bytes32[] memory hashes, uint256 i) private pure {
+        for (uint256 j = 0; j < i; ++j) {
+            if (hashes[j] == hashes[i]) revert IPaymentSettlement.SettlementQuoteUsed(hashes[i], 0);
+        }
     }
 
     function _checkLegs(

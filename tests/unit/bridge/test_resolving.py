@@ -170,6 +170,14 @@ def test_what_cannot_settle_for_another_reason_than_money_is_not_eligible(
     assert book_of(snapshot).items == ()
 
 
+def test_what_waits_in_closed_currencies_alone_is_left_as_it_is() -> None:
+    snapshot = snapshot_of(RING[0])
+    for account in (A, B):
+        snapshot = with_standing(snapshot, account, is_usable=False, is_open=False)
+    assert not snapshot.is_eligible(RING[0])
+    assert snapshot.misjudged() == ()
+
+
 def test_what_was_accepted_before_a_suspension_is_eligible_where_the_rulebook_says_so() -> None:
     snapshot = with_standing(snapshot_of(*RING), B, is_admitted=False, suspended_since=ENTERED + 2)
     assert not snapshot.is_eligible(RING[0])
