@@ -23,7 +23,7 @@ breaks the format ends its connection. When the core goes away every waiting req
 
 from node.link.board import Board
 from node.link.client import Client
-from node.link.filters import FilterKeeper, Filters
+from node.link.filters import FilterKeeper, Filters, random_id
 from node.link.frames import Frame, Head, Kind
 from node.link.pool_codec import Submission
 from node.link.server import Intake, Server
@@ -43,5 +43,6 @@ __all__ = [
     "Submission",
     "Submitter",
     "listen_privately",
+    "random_id",
     "socket_path",
 ]

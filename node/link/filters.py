@@ -16,10 +16,14 @@ from node.primitives import Hash32, encode_uint
 CRITERIA_BYTES_MAX: Final = 16 * 1024
 """Bytes of one filter's criteria."""
 
-ID_BYTES: Final = 16
 HASH_BYTES: Final = 32
 
 Ask = Callable[..., tuple[bytes, ...]]  # a kind and fields: `link.Client`'s own question
+
+
+def random_id() -> bytes:
+    """16 bytes that nobody can guess and that read as a quantity of JSON-RPC, which begins with no zero."""
+    return bytes([0x10 + secrets.randbelow(0xF0)]) + secrets.token_bytes(15)
 
 
 class Filters(Protocol):
@@ -55,7 +59,7 @@ class FilterKeeper:
         """Keeps a new filter; raises `FilterTableFull`."""
         if len(stored.criteria) > CRITERIA_BYTES_MAX:
             raise ParameterInvalid("filter", f"above {CRITERIA_BYTES_MAX} bytes")
-        filter_id = FilterId(secrets.token_bytes(ID_BYTES))
+        filter_id = FilterId(random_id())
         with self._lock:
             self._table.install(filter_id, stored, now=_now())
         return filter_id

@@ -12,7 +12,6 @@ comes before its block's head on a connection that follows both.
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from node.errors import (
 )
 from node.events import EventSelection
 from node.history import LogPageQuery, LogPlace
+from node.link import random_id
 from node.pool import DropReason, PoolEvent
 from node.rpc.codec.events import format_event, parse_cursor, parse_selection
 from node.rpc.codec.format import (
@@ -56,8 +56,6 @@ PAGE_LOGS_MAX: Final = 256
 
 PAGE_BYTES_MAX: Final = 256 * 1024
 """Bytes of log data that are read for a subscription at once, about."""
-
-ID_BYTES: Final = 16
 
 
 @dataclass(slots=True)
@@ -151,7 +149,7 @@ class Subscriptions:
         if not params or not isinstance(params[0], str):
             raise ParameterInvalid("subscription", "expected the name of a subscription")
         source = _open_source(self._view, namespace, params[0], params[1:])
-        opened = Subscription(f"0x{secrets.token_hex(ID_BYTES)}", namespace, source)
+        opened = Subscription(f"0x{random_id().hex()}", namespace, source)
         match source:
             case Heads(after=number):
                 opened.told_to = LogPlace.end_of(number)

@@ -19,7 +19,7 @@ from node.filters import (
     PendingPage,
     StoredFilter,
 )
-from node.link import Client, FilterKeeper, Server, socket_path
+from node.link import Client, FilterKeeper, Server, random_id, socket_path
 from node.link.filters import CRITERIA_BYTES_MAX, Filters
 from node.primitives import Hash32, keccak
 from node.rpc.faults import WireError
@@ -281,3 +281,11 @@ def test_a_wrong_question_about_filters_is_refused(
     refused = core.ask(method, *params)
     assert isinstance(refused, WireError)
     assert refused.code == code
+
+
+def test_an_id_is_long_and_begins_with_no_zero() -> None:
+    """As a quantity it would be another id without its leading zeros."""
+    ids = {random_id().hex() for _ in range(2_000)}
+    assert len(ids) == 2_000
+    assert {len(each) for each in ids} == {32}
+    assert {each[0] for each in ids} == set("123456789abcdef")
