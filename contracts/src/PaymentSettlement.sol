@@ -83,10 +83,9 @@ contract PaymentSettlement is
     function instruct(bytes32 uetrHash, Terms calldata terms) external returns (bytes32 paymentId) {
         bytes20 caller = _operatingParticipant();
         paymentId = _paymentIdOf(KIND_PAYMENT, caller, uetrHash, 0);
-        _checkTerms(paymentId, terms);
+        _checkTerms(paymentId, terms, caller);
         if (terms.quoteHash != 0) revert SettlementInvalidTerms(TERMS_FIELD_QUOTE_HASH);
-        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
-        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
+        ResolvedLeg[] memory legs = _ownLegs(paymentId, terms.legs, caller);
 
         // From here it must succeed.
         _record(paymentId, uetrHash, terms, caller, legs);
@@ -100,12 +99,11 @@ contract PaymentSettlement is
     {
         bytes20 caller = _operatingParticipant();
         paymentId = _paymentIdOf(KIND_PAYMENT, caller, uetrHash, 0);
-        _checkTerms(paymentId, terms);
+        _checkTerms(paymentId, terms, caller);
         if (quotes.length == 0 || terms.legs.length != quotes.length + 1) {
             revert SettlementInvalidTerms(TERMS_FIELD_LEGS);
         }
-        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
-        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
+        ResolvedLeg[] memory legs = _ownLegs(paymentId, terms.legs, caller);
         bytes32[] memory hashes = PaymentQuotes.check(_book, _domainSeparatorV4(), caller, terms, quotes, legs);
 
         // From here it must succeed, unless nobody is left to accept and it is too early to settle.
@@ -122,11 +120,10 @@ contract PaymentSettlement is
         bytes20 caller = _operatingParticipant();
         paymentId = _paymentIdOf(KIND_RETURN, caller, uetrHash, n);
         if (n == 0) revert SettlementInvalidReturn(RETURN_FIELD_NUMBER);
-        _checkTerms(paymentId, terms);
+        _checkTerms(paymentId, terms, caller);
         if (terms.legs.length != 1) revert SettlementInvalidTerms(TERMS_FIELD_LEGS);
         if (terms.quoteHash != 0) revert SettlementInvalidTerms(TERMS_FIELD_QUOTE_HASH);
-        ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
-        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
+        ResolvedLeg[] memory legs = _ownLegs(paymentId, terms.legs, caller);
         bytes32 originalId = _checkOriginal(uetrHash, original, terms.legs[0], legs[0]);
 
         // From here it must succeed.
@@ -140,8 +137,7 @@ contract PaymentSettlement is
     /// @inheritdoc IPaymentSettlement
     function accept(bytes32 paymentId, Terms calldata terms, uint8 priority, uint16 flags) external {
         bytes20 caller = _operatingParticipant();
-        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Instructed);
-        _checkTermsHash(paymentId, record, terms);
+        PaymentRecord storage record = _recordBetween(paymentId, terms, State.Instructed, State.Instructed);
         _checkPreference(priority, flags);
         ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
         uint16 missing = PaymentLegs.positionsOf(caller, legs) & ~record.accepted;
@@ -157,8 +153,7 @@ contract PaymentSettlement is
     /// @inheritdoc IPaymentSettlement
     function reject(bytes32 paymentId, Terms calldata terms, bytes32 reasonCommitment) external {
         bytes20 caller = _operatingParticipant();
-        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Instructed);
-        _checkTermsHash(paymentId, record, terms);
+        PaymentRecord storage record = _recordBetween(paymentId, terms, State.Instructed, State.Instructed);
         ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
         if (PaymentLegs.positionsOf(caller, legs) & ~record.accepted == 0) {
             revert SettlementCallerNotParty(paymentId, caller);
@@ -172,8 +167,7 @@ contract PaymentSettlement is
     /// @inheritdoc IPaymentSettlement
     function withdraw(bytes32 paymentId, Terms calldata terms, bytes32 reasonCommitment) external {
         bytes20 caller = _operatingParticipant();
-        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Queued);
-        _checkTermsHash(paymentId, record, terms);
+        PaymentRecord storage record = _recordBetween(paymentId, terms, State.Instructed, State.Queued);
         ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
         uint8 paying = PaymentLegs.paidBy(caller, legs);
         bool isQueued = record.state == State.Queued;
@@ -192,8 +186,7 @@ contract PaymentSettlement is
 
     /// @inheritdoc IPaymentSettlement
     function expire(bytes32 paymentId, Terms calldata terms) external {
-        PaymentRecord storage record = _liveRecord(paymentId, State.Instructed, State.Queued);
-        _checkTermsHash(paymentId, record, terms);
+        PaymentRecord storage record = _recordBetween(paymentId, terms, State.Instructed, State.Queued);
         bool isQueued = record.state == State.Queued;
         uint40 deadline = isQueued ? record.settleBy : record.acceptBy;
         if (block.timestamp <= deadline) revert SettlementNotExpired(paymentId, deadline);
@@ -208,8 +201,7 @@ contract PaymentSettlement is
     /// @inheritdoc IPaymentSettlement
     function prioritise(bytes32 paymentId, Terms calldata terms, uint8 priority) external {
         bytes20 caller = _operatingParticipant();
-        PaymentRecord storage record = _liveRecord(paymentId, State.Queued, State.Queued);
-        _checkTermsHash(paymentId, record, terms);
+        _recordBetween(paymentId, terms, State.Queued, State.Queued);
         _checkPreference(priority, 0);
         ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, 0);
         uint8 paying = PaymentLegs.paidBy(caller, legs);
@@ -222,8 +214,7 @@ contract PaymentSettlement is
 
     /// @inheritdoc IPaymentSettlement
     function reassess(bytes32 paymentId, Terms calldata terms) external {
-        PaymentRecord storage record = _liveRecord(paymentId, State.Queued, State.Queued);
-        _checkTermsHash(paymentId, record, terms);
+        PaymentRecord storage record = _recordBetween(paymentId, terms, State.Queued, State.Queued);
         ResolvedLeg[] memory legs = PaymentLegs.resolve(_book, terms.legs, record.enteredAt);
 
         // From here it must succeed.
@@ -365,7 +356,8 @@ contract PaymentSettlement is
         return account.account;
     }
 
-    function _liveRecord(bytes32 paymentId, State lowest, State highest)
+    /// @dev A payment between two states that was instructed with these terms.
+    function _recordBetween(bytes32 paymentId, Terms calldata terms, State lowest, State highest)
         private
         view
         returns (PaymentRecord storage record)
@@ -374,9 +366,11 @@ contract PaymentSettlement is
         if (record.state < lowest || record.state > highest) {
             revert SettlementUnexpectedState(paymentId, record.state);
         }
+        bytes32 termsHash = _termsHashOf(terms);
+        if (termsHash != record.termsHash) revert SettlementTermsMismatch(paymentId, termsHash);
     }
 
-    function _checkTerms(bytes32 paymentId, Terms calldata terms) private view {
+    function _checkTerms(bytes32 paymentId, Terms calldata terms, bytes20 caller) private view {
         if (_book.isPaused) revert SettlementIsPaused();
         if (_book.payments[paymentId].state != State.None) revert SettlementPaymentExists(paymentId);
         if (terms.version != TERMS_VERSION) revert SettlementInvalidTerms(TERMS_FIELD_VERSION);
@@ -386,8 +380,17 @@ contract PaymentSettlement is
         if (terms.notBefore > terms.settleBy) revert SettlementInvalidTerms(TERMS_FIELD_NOT_BEFORE);
         _checkPreference(terms.priority, terms.flags);
         if (block.timestamp > terms.acceptBy) revert SettlementTooLate(paymentId, terms.acceptBy);
-        bytes20 caller = _book.registry.participantOf(msg.sender);
         if (_book.openPayments[caller] >= OPEN_PAYMENTS_MAX) revert SettlementTooManyOpen(caller, OPEN_PAYMENTS_MAX);
+    }
+
+    /// @dev The legs of an instruction, of which the caller's participant pays the first.
+    function _ownLegs(bytes32 paymentId, Leg[] calldata terms, bytes20 caller)
+        private
+        view
+        returns (ResolvedLeg[] memory legs)
+    {
+        legs = PaymentLegs.resolve(_book, terms, 0);
+        if (legs[0].payer != caller) revert SettlementCallerNotParty(paymentId, caller);
     }
 
     /// @dev The original settled, paid the caller, and was paid by who gets it back; returns never exceed what it paid.
@@ -400,9 +403,7 @@ contract PaymentSettlement is
         ResolvedLeg[] memory paid = PaymentLegs.resolve(_book, original.legs, 0);
         if (paid.length == 0) revert SettlementInvalidReturn(RETURN_FIELD_ORIGINAL);
         originalId = _paymentIdOf(KIND_PAYMENT, paid[0].payer, uetrHash, 0);
-        PaymentRecord storage record = _book.payments[originalId];
-        if (record.state != State.Settled) revert SettlementUnexpectedState(originalId, record.state);
-        _checkTermsHash(originalId, record, original);
+        _recordBetween(originalId, original, State.Settled, State.Settled);
         uint256 received = 0;
         for (uint256 i = 0; i < paid.length; ++i) {
             if (paid[i].payee == parties.payer && original.legs[i].currency == leg.currency) {
@@ -413,11 +414,6 @@ contract PaymentSettlement is
         uint256 returned = _book.returned[originalId][parties.payer][leg.currency];
         uint256 left = received > returned ? received - returned : 0;
         if (leg.amount > left) revert SettlementReturnExceeded(originalId, leg.currency, left);
-    }
-
-    function _checkTermsHash(bytes32 paymentId, PaymentRecord storage record, Terms calldata terms) private view {
-        bytes32 termsHash = _termsHashOf(terms);
-        if (termsHash != record.termsHash) revert SettlementTermsMismatch(paymentId, termsHash);
     }
 
     function _checkPreference(uint8 priority, uint16 flags) private pure {
