@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import httpx
 
-from bridge.config import load_liquidity_settings, load_settings
+from bridge.config import ROLE_NAMES, load_liquidity_settings, load_settings
 from bridge.errors import BridgeError, ChainWrong, KeyUnusable, Rejected
 from bridge.telemetry import LEVELS, configure_logs
 
@@ -36,16 +36,6 @@ LIGHT_KEY_ITERATIONS: Final = 1_000
 PORT_MAX: Final = 65_535
 
 ACCOUNT_KINDS: Final = ("settlement", "operating", "quoting", "attesting")
-ROLES: Final = (
-    "bank",
-    "issuer",
-    "fx_provider",
-    "liquidity",
-    "supervisor",
-    "operator",
-    "validator",
-    "council",
-)
 OFFICERS_MAX: Final = 9
 """Persons of one institution who are given keys at once."""
 
@@ -93,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     participant.add_argument("--lei", required=True)
     participant.add_argument("--bic", required=True)
     participant.add_argument("--country", required=True)
-    participant.add_argument("--role", choices=ROLES, action="append", required=True)
+    participant.add_argument("--role", choices=ROLE_NAMES, action="append", required=True)
     participant.add_argument("--endpoint", required=True)
     participant.add_argument(
         "--kinds", default="operating,settlement", help=f"of {','.join(ACCOUNT_KINDS)}"

@@ -20,6 +20,18 @@ MARGIN_BASIS_POINTS_MAX: Final = 1_000
 """Largest FX margin a bank may take over its provider's quote."""
 
 
+ROLE_NAMES: Final = (
+    "bank",
+    "issuer",
+    "fx_provider",
+    "liquidity",
+    "supervisor",
+    "operator",
+    "validator",
+    "council",
+)
+"""Roles of participants by bit, from the lowest."""
+
 ROUND_ITEMS_MAX: Final = 128
 """Most payments that the settlement contract takes in one round."""
 

@@ -5,19 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.chain.encoding import AccountKind
+from bridge.config import ROLE_NAMES
 from bridge.errors import ParticipantAccountMissing, ParticipantUnknown
-
-_ROLE_NAMES: Final = (
-    "bank",
-    "issuer",
-    "fx_provider",
-    "liquidity",
-    "supervisor",
-    "operator",
-    "validator",
-    "council",
-)
-"""Role by bit, from the lowest."""
 
 _BIC_CHARACTERS: Final = 11
 
@@ -107,7 +96,7 @@ class Directory:
 
 def role_names(bits: int) -> frozenset[str]:
     """The roles in the registry's bit set."""
-    return frozenset(name for bit, name in enumerate(_ROLE_NAMES) if bits >> bit & 1)
+    return frozenset(name for bit, name in enumerate(ROLE_NAMES) if bits >> bit & 1)
 
 
 def _full_bic(bic: str) -> str:

@@ -34,6 +34,7 @@ from node.primitives import (
 )
 from node.store import ChainStore, MemoryState, StateStore
 from node.store.chain import CHAIN_FORMAT
+from throwaway_chain import lei_of
 
 CHAIN_ID: Final = 2_002_999
 GENESIS_TIME: Final = 1_700_000_000
@@ -181,7 +182,7 @@ def _make_history(prepared: Prepared) -> None:
 def participant_entry(number: int, senders: Sequence[Sender]) -> dict[str, Any]:  # a JSON object
     """An institution of the network file, whose accounts are some senders."""
     return {
-        "lei": _lei(f"BENCH{number:013d}"),
+        "lei": lei_of(f"BENCH{number:013d}"),
         "bic": f"BNCHDE{number // 1000:02d}{number % 1000:03d}",
         "country": "DE",
         "roles": ["bank", "operator"] if number == 0 else ["bank"],
@@ -229,11 +230,6 @@ def _network(prepared: Prepared) -> dict[str, Any]:  # a JSON object
             for number, first in enumerate(range(0, len(senders), ACCOUNTS_MAX))
         ],
     }
-
-
-def _lei(prefix: str) -> str:
-    number = int("".join(str(int(character, 36)) for character in prefix + "00"))
-    return f"{prefix}{98 - number % 97:02d}"
 
 
 def _hex(value: bytes) -> str:
