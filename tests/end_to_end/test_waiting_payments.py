@@ -11,7 +11,7 @@ import pytest
 
 from support.local_devnet import Devnet, eventually, instruction, running_devnet
 
-SETTLE_SECONDS = 45
+SETTLE_SECONDS = 75
 CHANGES: dict[str, dict[str, object]] = {
     "bank-a": {"accept_seconds": 30, "settle_seconds": SETTLE_SECONDS},
     "fx-provider": {"quotes_may_queue": True},
