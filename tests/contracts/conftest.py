@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.council_network import Assembly, open_assembly
 from support.settlement_network import ALPHA, EUR, MAKER, SGD, Street, open_street
 
 
@@ -16,3 +17,8 @@ def hundreds(street: Street) -> Street:
     street.fund(EUR, {ALPHA: 100})
     street.fund(SGD, {MAKER: 100})
     return street
+
+
+@pytest.fixture
+def assembly() -> Assembly:
+    return open_assembly()

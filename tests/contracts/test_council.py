@@ -9,11 +9,13 @@ from node.primitives import keccak
 from support.chain_harness import Contract, Reverted, key_of, refused
 from support.council_network import (
     DAY,
+    NEVER,
     PAUSABLE,
+    SECOND_OFFICER,
     TIME_LOCK,
     Assembly,
+    hexed,
     officer_of,
-    open_assembly,
 )
 from support.settlement_network import (
     ALPHA,
@@ -26,18 +28,6 @@ from support.transactions import Key
 from support.validator_network import FIRST, SECOND, THIRD, WATCHDOG, node_id_of
 
 OPEN, EXECUTED, CANCELLED, EXPIRED = 1, 2, 3, 4
-NEVER: Final = 2**40 - 1
-SECOND_OFFICER: Final = EUROSYSTEM.account("officer-2")
-IMPLEMENTATION_SLOT: Final = int.from_bytes(keccak(b"eip1967.proxy.implementation"), "big") - 1
-
-
-@pytest.fixture
-def assembly() -> Assembly:
-    return open_assembly()
-
-
-def hexed(key: Key) -> str:
-    return "0x" + key.address.hex()
 
 
 def suspension(assembly: Assembly, institution: Institution = ALPHA) -> bytes:

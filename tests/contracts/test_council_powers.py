@@ -1,6 +1,6 @@
 """What the Council does at once, what only it may do, and who administers (COU of docs/spec/settlement.md)."""
 
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -9,29 +9,19 @@ from node.primitives import Address, keccak
 from support.chain_harness import Contract, key_of, refused
 from support.council_network import (
     DAY,
+    IMPLEMENTATION_SLOT,
     MEMBERS,
     PAUSABLE,
+    SECOND_OFFICER,
     TIME_LOCK,
     Assembly,
+    hexed,
     officer_of,
-    open_assembly,
 )
 from support.settlement_network import ALPHA, AUTHORITY, EUROSYSTEM, OPERATOR, Street
-from support.transactions import Key
 from support.validator_network import FIRST, WATCHDOG, node_id_of
 
 EXECUTED, EXPIRED = 2, 4
-SECOND_OFFICER: Final = EUROSYSTEM.account("officer-2")
-IMPLEMENTATION_SLOT: Final = int.from_bytes(keccak(b"eip1967.proxy.implementation"), "big") - 1
-
-
-@pytest.fixture
-def assembly() -> Assembly:
-    return open_assembly()
-
-
-def hexed(key: Key) -> str:
-    return "0x" + key.address.hex()
 
 
 def implementation_of(assembly: Assembly, proxy: Contract) -> int:

@@ -5,26 +5,22 @@ from typing import Any, Final
 import pytest
 
 from support.chain_harness import key_of, refused
-from support.council_network import DAY, Assembly, officer_of, open_assembly
+from support.council_network import (
+    DAY,
+    NEVER,
+    NO_ACCOUNT,
+    SECOND_OFFICER,
+    UNTIL_THE_END_OF_TIME,
+    Assembly,
+    hexed,
+    officer_of,
+)
 from support.settlement_network import ALPHA, AUTHORITY, BETA, EUROSYSTEM, OPERATOR, Institution
 from support.transactions import Key
 from support.validator_network import FIRST, THIRD, WATCHDOG
 
 NEWCOMER: Final = Institution("gamma", "GAMMFRPP", "FR", ("bank",), ("settlement", "operating"))
 ADMITTED, SUSPENDED, EXITED = 2, 3, 4
-NO_ACCOUNT: Final = "0x" + bytes(20).hex()
-NEVER: Final = 2**40 - 1
-UNTIL_THE_END_OF_TIME: Final = 2**64 - 1
-SECOND_OFFICER: Final = EUROSYSTEM.account("officer-2")
-
-
-@pytest.fixture
-def assembly() -> Assembly:
-    return open_assembly()
-
-
-def hexed(key: Key) -> str:
-    return "0x" + key.address.hex()
 
 
 def provisionally(

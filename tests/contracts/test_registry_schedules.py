@@ -6,7 +6,15 @@ import pytest
 
 from node.primitives import keccak
 from support.chain_harness import key_of, refused
-from support.council_network import DAY, Assembly, officer_of, open_assembly
+from support.council_network import (
+    DAY,
+    NEVER,
+    NO_ACCOUNT,
+    UNTIL_THE_END_OF_TIME,
+    Assembly,
+    hexed,
+    officer_of,
+)
 from support.settlement_network import (
     ALPHA,
     AUTHORITY,
@@ -17,26 +25,12 @@ from support.settlement_network import (
     Institution,
     Street,
 )
-from support.transactions import Key
 from support.validator_network import FIRST, SECOND, THIRD, WATCHDOG
 
 NEWCOMER: Final = Institution("gamma", "GAMMFRPP", "FR", ("bank",), ("settlement", "operating"))
 UNKNOWN, PROPOSED, ADMITTED, SUSPENDED, EXITED = range(5)
 NONE, SETTLEMENT, OPERATING, OFFICER = 0, 1, 2, 5
-NO_ACCOUNT: Final = "0x" + bytes(20).hex()
-NEVER: Final = 2**40 - 1
-UNTIL_THE_END_OF_TIME: Final = 2**64 - 1
 OPERATOR_KEY: Final = OPERATOR.operating
-SECOND_OFFICER: Final = EUROSYSTEM.account("officer-2")
-
-
-@pytest.fixture
-def assembly() -> Assembly:
-    return open_assembly()
-
-
-def hexed(key: Key) -> str:
-    return "0x" + key.address.hex()
 
 
 def admission(*accounts: tuple[bytes, bytes, int], roles: int = 1, **more: bytes) -> Any:

@@ -23,51 +23,38 @@ from support.settlement_network import (
     OPERATOR,
     SGD,
     ZERO_HASH,
-    Institution,
     Street,
     Terms,
     attestation_data,
     sign,
 )
 from support.token_desk import FIRST, SECOND, WHOLE, authorization, ordered, permit
-from support.waiting import pay, resolve, terms_of, waiting
-
-INSTRUCTED, QUEUED, SETTLED, CANCELLED = 1, 2, 3, 5
-NO_LIQUIDITY, NOT_ELIGIBLE = 4, 4
-NORMAL, HIGH, URGENT = 0, 1, 2
-AMOUNT_MAX: Final = 2**127 - 1
-MAGIC: Final = 0x1626BA7E << 224
-HOLDERS: Final = (ALPHA, BETA, MAKER)
-QUOTING: Final = 3
-
-
-@pytest.fixture
-def funded(street: Street) -> Street:
-    street.fund(EUR, {ALPHA: 100})
-    street.fund(SGD, {MAKER: 100})
-    return street
-
-
-def balances(street: Street) -> list[int]:
-    return [street.balance(holder, currency) for holder in HOLDERS for currency in (EUR, SGD)]
-
-
-def add_account(street: Street, owner: Institution, label: str, address: bytes, kind: int) -> bytes:
-    reference = keccak(label.encode())
-    street.registry.transact(
-        OPERATOR.operating, "addAccount", owner.lei, (reference, address, kind)
-    )
-    return reference
-
+from support.waiting import (
+    AMOUNT_MAX,
+    CANCELLED,
+    HIGH,
+    HOLDERS,
+    NO_LIQUIDITY,
+    NOT_ELIGIBLE,
+    QUEUED,
+    SETTLED,
+    URGENT,
+    add_account,
+    balances,
+    pay,
+    resolve,
+    terms_of,
+    waiting,
+)
 
 # Leaving one's own queue.
 
 
-def test_nobody_leaves_its_own_queue_by_the_tokens_other_doors(funded: Street) -> None:
-    pay(funded, ALPHA, BETA, terms_of(funded, ALPHA, BETA, 101))
+def test_nobody_leaves_its_own_queue_by_the_tokens_other_doors(hundreds: Street) -> None:
+    pay(hundreds, ALPHA, BETA, terms_of(hundreds, ALPHA, BETA, 101))
     own, other = key_of("alpha/second"), BETA.settlement
-    add_account(funded, ALPHA, "alpha/second", own.address, 1)
-    token, holder = funded.tokens[EUR], ALPHA.settlement
+    add_account(hundreds, ALPHA, "alpha/second", own.address, 1)
+    token, holder = hundreds.tokens[EUR], ALPHA.settlement
     with refused("TokenQueueNotEmpty"):
         token.transact(holder, "transfer", own.address, 1)
     with refused("TokenSettlementAccountLocked"):
@@ -82,90 +69,95 @@ def test_nobody_leaves_its_own_queue_by_the_tokens_other_doors(funded: Street) -
             token.transact(BETA.operating, "transferWithAuthorization", *given)
     hold = (keccak(b"hold"), holder.address, other.address, BETA.operating.address, 1)
     with refused("TokenMoneyAwaited"):
-        token.transact(ALPHA.operating, "createHold", *hold, funded.now + HOUR)
+        token.transact(ALPHA.operating, "createHold", *hold, hundreds.now + HOUR)
     with refused("TokenMoneyAwaited"):
         token.transact(ALPHA.operating, "redeem", keccak(b"out"), holder.address, 1)
-    assert [funded.balance(ALPHA, EUR), waiting(funded, ALPHA)] == [100, (1, 101)]
+    assert [hundreds.balance(ALPHA, EUR), waiting(hundreds, ALPHA)] == [100, (1, 101)]
 
 
 # Standing in others' way.
 
 
-def test_an_unfunded_taker_never_holds_up_a_maker(funded: Street) -> None:
+def test_an_unhundreds_taker_never_holds_up_a_maker(hundreds: Street) -> None:
     for may_queue in (True, False):
         quote = replace(
-            funded.quote(maker_amount=60, taker_amount=101),
+            hundreds.quote(maker_amount=60, taker_amount=101),
             may_queue=may_queue,
             salt=keccak(bytes([may_queue])),
         )
-        terms = funded.quoted_terms(quote)
-        payment_id = funded.instruct_with_quote(terms, quote)
-        funded.accept(payment_id, terms)
-        assert funded.state(payment_id) == (CANCELLED, NO_LIQUIDITY)
-    assert waiting(funded, MAKER, SGD) == (0, 0)
-    quote = funded.quote(maker_amount=100, taker_amount=100)
-    terms = funded.quoted_terms(quote)
-    payment_id = funded.instruct_with_quote(terms, quote)
-    funded.accept(payment_id, terms)
-    assert funded.state(payment_id)[0] == SETTLED
+        terms = hundreds.quoted_terms(quote)
+        payment_id = hundreds.instruct_with_quote(terms, quote)
+        hundreds.accept(payment_id, terms)
+        assert hundreds.state(payment_id) == (CANCELLED, NO_LIQUIDITY)
+    assert waiting(hundreds, MAKER, SGD) == (0, 0)
+    quote = hundreds.quote(maker_amount=100, taker_amount=100)
+    terms = hundreds.quoted_terms(quote)
+    payment_id = hundreds.instruct_with_quote(terms, quote)
+    hundreds.accept(payment_id, terms)
+    assert hundreds.state(payment_id)[0] == SETTLED
 
 
-def test_a_counterparty_that_cannot_settle_holds_nobody_up_for_long(funded: Street) -> None:
+def test_a_counterparty_that_cannot_settle_holds_nobody_up_for_long(hundreds: Street) -> None:
     """What waits for a frozen beneficiary is set aside by anybody; what it was for does not matter."""
-    token = funded.tokens[EUR]
+    token = hundreds.tokens[EUR]
     token.transact(FIRST, "freeze", BETA.settlement.address, 0, WHOLE, keccak(b"freeze"))
-    stuck = terms_of(funded, ALPHA, BETA, 50)
-    payment_id = pay(funded, ALPHA, BETA, stuck)
-    behind = terms_of(funded, ALPHA, MAKER, 60)
-    other = pay(funded, ALPHA, MAKER, behind)
-    assert funded.state(other)[0] == QUEUED
-    assert "PaymentSettled" in resolve(funded, {payment_id: stuck, other: behind})
-    funded.settlement.transact(OPERATOR.operating, "reassess", payment_id, astuple(stuck))
-    assert funded.state(pay(funded, ALPHA, MAKER, terms_of(funded, ALPHA, MAKER, 40)))[0] == SETTLED
+    stuck = terms_of(hundreds, ALPHA, BETA, 50)
+    payment_id = pay(hundreds, ALPHA, BETA, stuck)
+    behind = terms_of(hundreds, ALPHA, MAKER, 60)
+    other = pay(hundreds, ALPHA, MAKER, behind)
+    assert hundreds.state(other)[0] == QUEUED
+    assert "PaymentSettled" in resolve(hundreds, {payment_id: stuck, other: behind})
+    hundreds.settlement.transact(OPERATOR.operating, "reassess", payment_id, astuple(stuck))
+    assert (
+        hundreds.state(pay(hundreds, ALPHA, MAKER, terms_of(hundreds, ALPHA, MAKER, 40)))[0]
+        == SETTLED
+    )
 
 
-def test_nobody_squats_the_id_of_a_payment_of_another(funded: Street) -> None:
+def test_nobody_squats_the_id_of_a_payment_of_another(hundreds: Street) -> None:
     uetr_hash = keccak(b"seen in the mempool")
-    squatting = terms_of(funded, BETA, ALPHA, 1)
-    squatter = funded.instruct(squatting, uetr_hash=uetr_hash, sender=BETA.operating)
-    terms = terms_of(funded, ALPHA, BETA, 10)
-    payment_id = funded.instruct(terms, uetr_hash=uetr_hash)
+    squatting = terms_of(hundreds, BETA, ALPHA, 1)
+    squatter = hundreds.instruct(squatting, uetr_hash=uetr_hash, sender=BETA.operating)
+    terms = terms_of(hundreds, ALPHA, BETA, 10)
+    payment_id = hundreds.instruct(terms, uetr_hash=uetr_hash)
     assert payment_id != squatter
-    funded.accept(payment_id, terms)
-    assert funded.state(payment_id)[0] == SETTLED
+    hundreds.accept(payment_id, terms)
+    assert hundreds.state(payment_id)[0] == SETTLED
     for n in (1, 2**256 - 1):
         with refused("SettlementUnexpectedState"):
-            given = (uetr_hash, n, astuple(squatting), astuple(terms_of(funded, ALPHA, BETA, 1)))
-            funded.settlement.transact(ALPHA.operating, "instructReturn", *given)
-    given = (uetr_hash, 1, astuple(terms), astuple(terms_of(funded, BETA, ALPHA, 10)))
-    receipt = funded.settlement.transact(BETA.operating, "instructReturn", *given)
+            given = (uetr_hash, n, astuple(squatting), astuple(terms_of(hundreds, ALPHA, BETA, 1)))
+            hundreds.settlement.transact(ALPHA.operating, "instructReturn", *given)
+    given = (uetr_hash, 1, astuple(terms), astuple(terms_of(hundreds, BETA, ALPHA, 10)))
+    receipt = hundreds.settlement.transact(BETA.operating, "instructReturn", *given)
     assert receipt.names[0] == "ReturnInstructed"
 
 
-def test_a_long_queue_costs_those_behind_it_nothing(funded: Street) -> None:
+def test_a_long_queue_costs_those_behind_it_nothing(hundreds: Street) -> None:
     def spent(function: str, payment_id: bytes, terms: Terms, *given: Any) -> int:
-        receipt = funded.settlement.transact(
+        receipt = hundreds.settlement.transact(
             ALPHA.operating, function, payment_id, astuple(terms), *given
         )
         return receipt.gas_used
 
-    terms = terms_of(funded, ALPHA, BETA, 101)
-    ids = [pay(funded, ALPHA, BETA, terms) for _ in range(4)]
+    terms = terms_of(hundreds, ALPHA, BETA, 101)
+    ids = [pay(hundreds, ALPHA, BETA, terms) for _ in range(4)]
     few = [
         spent("prioritise", ids[1], terms, HIGH),
         spent("withdraw", ids[2], terms, ZERO_HASH),
     ]
-    ids += [pay(funded, ALPHA, BETA, terms) for _ in range(40)]
+    ids += [pay(hundreds, ALPHA, BETA, terms) for _ in range(40)]
     many = [
         spent("prioritise", ids[20], terms, HIGH),
         spent("withdraw", ids[30], terms, ZERO_HASH),
     ]
     for before, after in zip(few, many, strict=True):
         assert after <= before + 25_000  # a slot or two that were empty
-    urgent = terms_of(funded, ALPHA, BETA, 100, priority=URGENT)
-    assert funded.state(pay(funded, ALPHA, BETA, urgent))[0] == SETTLED
+    urgent = terms_of(hundreds, ALPHA, BETA, 100, priority=URGENT)
+    assert hundreds.state(pay(hundreds, ALPHA, BETA, urgent))[0] == SETTLED
     assert (
-        funded.state(pay(funded, MAKER, BETA, terms_of(funded, MAKER, BETA, 9, currency=SGD)))[0]
+        hundreds.state(
+            pay(hundreds, MAKER, BETA, terms_of(hundreds, MAKER, BETA, 9, currency=SGD))
+        )[0]
         == SETTLED
     )
 
@@ -199,44 +191,44 @@ def _suspends(street: Street, payment_id: bytes, terms: Terms) -> None:
 
 @pytest.mark.parametrize("spoil", [_withdraws, _prioritises, _freezes, _limits, _suspends])
 def test_a_spoiled_round_loses_nothing_and_the_rest_settles_next(
-    funded: Street, spoil: Callable[[Street, bytes, Terms], None]
+    hundreds: Street, spoil: Callable[[Street, bytes, Terms], None]
 ) -> None:
     ring = [(ALPHA, BETA), (BETA, MAKER), (MAKER, ALPHA)]
     apart = [(BETA, MAKER), (MAKER, BETA)]
-    waits = [terms_of(funded, payer, payee, 200) for payer, payee in ring]
-    waits += [terms_of(funded, payer, payee, 200, currency=SGD) for payer, payee in apart]
+    waits = [terms_of(hundreds, payer, payee, 200) for payer, payee in ring]
+    waits += [terms_of(hundreds, payer, payee, 200, currency=SGD) for payer, payee in apart]
     parties = ring + apart
     terms_by_id = {
-        pay(funded, payer, payee, terms): terms
+        pay(hundreds, payer, payee, terms): terms
         for (payer, payee), terms in zip(parties, waits, strict=True)
     }
     ids = list(terms_by_id)
-    more = terms_of(funded, ALPHA, BETA, 900)
-    terms_by_id[pay(funded, ALPHA, BETA, more)] = more
-    before, proposal = balances(funded), as_argument(propose(funded, terms_by_id))
-    spoil(funded, ids[0], waits[0])
+    more = terms_of(hundreds, ALPHA, BETA, 900)
+    terms_by_id[pay(hundreds, ALPHA, BETA, more)] = more
+    before, proposal = balances(hundreds), as_argument(propose(hundreds, terms_by_id))
+    spoil(hundreds, ids[0], waits[0])
     if spoil is _withdraws:
         with refused("SettlementUnexpectedState", ids[0], CANCELLED):
-            funded.settlement.transact(OPERATOR.operating, "resolve", proposal)
+            hundreds.settlement.transact(OPERATOR.operating, "resolve", proposal)
     else:
-        funded.settlement.transact(OPERATOR.operating, "resolve", proposal)
-    left = {key: terms for key, terms in terms_by_id.items() if funded.state(key)[0] == QUEUED}
+        hundreds.settlement.transact(OPERATOR.operating, "resolve", proposal)
+    left = {key: terms for key, terms in terms_by_id.items() if hundreds.state(key)[0] == QUEUED}
     if any(key in left for key in ids[3:]):
-        resolve(funded, left)
-    assert [funded.state(key)[0] for key in ids[3:]] == [SETTLED] * 2
-    assert balances(funded) == before
-    funded.pass_time(2 * HOUR + 1)
+        resolve(hundreds, left)
+    assert [hundreds.state(key)[0] for key in ids[3:]] == [SETTLED] * 2
+    assert balances(hundreds) == before
+    hundreds.pass_time(2 * HOUR + 1)
     for payment_id, terms in terms_by_id.items():
-        if funded.state(payment_id)[0] == QUEUED:
-            funded.settlement.transact(BETA.operating, "expire", payment_id, astuple(terms))
-    assert [queue_of(funded, holder.reference(), EUR) for holder in HOLDERS] == [[]] * 3
+        if hundreds.state(payment_id)[0] == QUEUED:
+            hundreds.settlement.transact(BETA.operating, "expire", payment_id, astuple(terms))
+    assert [queue_of(hundreds, holder.reference(), EUR) for holder in HOLDERS] == [[]] * 3
 
 
-def test_a_resolver_makes_nobody_pay_for_another_nor_twice(funded: Street) -> None:
+def test_a_resolver_makes_nobody_pay_for_another_nor_twice(hundreds: Street) -> None:
     """Beta has nothing: its payment stands in its queue, and a lie has it stand in Alpha's."""
-    owed, own = terms_of(funded, BETA, MAKER, 50), terms_of(funded, ALPHA, MAKER, 101)
-    terms_by_id = {pay(funded, BETA, MAKER, owed): owed, pay(funded, ALPHA, MAKER, own): own}
-    honest = propose(funded, terms_by_id)
+    owed, own = terms_of(hundreds, BETA, MAKER, 50), terms_of(hundreds, ALPHA, MAKER, 101)
+    terms_by_id = {pay(hundreds, BETA, MAKER, owed): owed, pay(hundreds, ALPHA, MAKER, own): own}
+    honest = propose(hundreds, terms_by_id)
     by_account = {walk.account: place for place, walk in enumerate(honest.walks)}
     rich, poor = by_account[ALPHA.reference()], by_account[BETA.reference()]
     payee = by_account[MAKER.reference()]
@@ -246,20 +238,20 @@ def test_a_resolver_makes_nobody_pay_for_another_nor_twice(funded: Street) -> No
     walks[poor] = replace(walks[poor], items=())
     with refused("SettlementInvalidItem", 0):
         given = as_argument(replace(honest, items=(lying, honest.items[1]), walks=tuple(walks)))
-        funded.settlement.transact(OPERATOR.operating, "resolve", given)
+        hundreds.settlement.transact(OPERATOR.operating, "resolve", given)
     with refused("SettlementOrderBroken", rich, 0):
         given = as_argument(replace(honest, walks=tuple(walks)))
-        funded.settlement.transact(OPERATOR.operating, "resolve", given)
-    funded.pass_time(1)
-    funded.fund(EUR, {BETA: 100})
+        hundreds.settlement.transact(OPERATOR.operating, "resolve", given)
+    hundreds.pass_time(1)
+    hundreds.fund(EUR, {BETA: 100})
     twice = replace(honest, items=(*honest.items, honest.items[0]))
     for items in ((0, 2), (0, 0)):
         walks[poor], walks[rich] = replace(walks[poor], items=items), honest.walks[rich]
         with refused("SettlementOrderBroken"):
             given = as_argument(replace(twice, walks=tuple(walks)))
-            funded.settlement.transact(OPERATOR.operating, "resolve", given)
-    funded.settlement.transact(OPERATOR.operating, "resolve", as_argument(twice))
-    assert funded.balance(BETA, EUR) == 50
+            hundreds.settlement.transact(OPERATOR.operating, "resolve", given)
+    hundreds.settlement.transact(OPERATOR.operating, "resolve", as_argument(twice))
+    assert hundreds.balance(BETA, EUR) == 50
 
 
 # Statements, returns and what events tell.
@@ -284,16 +276,16 @@ def test_a_statement_of_reserves_is_not_replayed_over_a_redemption(street: Stree
         street.issue(EUR, ALPHA, 1, "three")
 
 
-def test_returns_made_at_once_never_exceed_the_original(funded: Street) -> None:
-    terms, uetr_hash = terms_of(funded, ALPHA, BETA, 80), keccak(b"original")
-    funded.accept(funded.instruct(terms, uetr_hash=uetr_hash), terms)
-    funded.pass_time(1)
-    funded.fund(EUR, {BETA: 500})
+def test_returns_made_at_once_never_exceed_the_original(hundreds: Street) -> None:
+    terms, uetr_hash = terms_of(hundreds, ALPHA, BETA, 80), keccak(b"original")
+    hundreds.accept(hundreds.instruct(terms, uetr_hash=uetr_hash), terms)
+    hundreds.pass_time(1)
+    hundreds.fund(EUR, {BETA: 500})
 
     def give_back(n: int, amount: int) -> bytes:
-        back = terms_of(funded, BETA, ALPHA, amount)
+        back = terms_of(hundreds, BETA, ALPHA, amount)
         given = (uetr_hash, n, astuple(terms), astuple(back))
-        receipt = funded.settlement.transact(BETA.operating, "instructReturn", *given)
+        receipt = hundreds.settlement.transact(BETA.operating, "instructReturn", *given)
         payment_id: bytes = receipt.event("Instructed").arguments["paymentId"]
         return payment_id
 
@@ -303,19 +295,19 @@ def test_returns_made_at_once_never_exceed_the_original(funded: Street) -> None:
     first, second = give_back(1, 40), give_back(2, 40)
     with refused("SettlementReturnExceeded"):
         give_back(3, 1)
-    back = terms_of(funded, BETA, ALPHA, 40)
+    back = terms_of(hundreds, BETA, ALPHA, 40)
     reject = ("reject", first, astuple(back), ZERO_HASH)
-    funded.settlement.transact(ALPHA.operating, *reject)
+    hundreds.settlement.transact(ALPHA.operating, *reject)
     with refused("SettlementUnexpectedState"):
-        funded.settlement.transact(ALPHA.operating, *reject)
+        hundreds.settlement.transact(ALPHA.operating, *reject)
     with refused("SettlementReturnExceeded"):
         give_back(3, 41)
     third = give_back(3, 40)
     for payment_id in (second, third):
-        funded.accept(payment_id, back, sender=ALPHA.operating)
+        hundreds.accept(payment_id, back, sender=ALPHA.operating)
     with refused("SettlementReturnExceeded"):
         give_back(4, 1)
-    assert [funded.balance(ALPHA, EUR), funded.balance(BETA, EUR)] == [100, 500]
+    assert [hundreds.balance(ALPHA, EUR), hundreds.balance(BETA, EUR)] == [100, 500]
 
 
 def _closes(street: Street) -> None:
@@ -339,12 +331,12 @@ CAUSES: Final[dict[str, Callable[[Street], object]]] = {
 }
 
 
-def test_no_event_tells_why_a_payment_may_not_settle(funded: Street) -> None:
-    terms = terms_of(funded, ALPHA, BETA, 10)
-    payment_id = funded.instruct(terms)
+def test_no_event_tells_why_a_payment_may_not_settle(hundreds: Street) -> None:
+    terms = terms_of(hundreds, ALPHA, BETA, 10)
+    payment_id = hundreds.instruct(terms)
     told = {}
     for name, cause in CAUSES.items():
-        other = funded.fork()
+        other = hundreds.fork()
         cause(other)
         told[name] = other.accept(payment_id, terms).events
     assert len(set(map(repr, told.values()))) == 1, told
@@ -354,14 +346,14 @@ def test_no_event_tells_why_a_payment_may_not_settle(funded: Street) -> None:
 
 
 def test_a_quote_that_may_not_wait_ends_in_the_same_words_as_for_want_of_money(
-    funded: Street,
+    hundreds: Street,
 ) -> None:
-    quote = funded.quote(maker_amount=150, taker_amount=60)
-    terms = funded.quoted_terms(quote)
-    payment_id = funded.instruct_with_quote(terms, quote)
-    told = [funded.fork().accept(payment_id, terms).events]
+    quote = hundreds.quote(maker_amount=150, taker_amount=60)
+    terms = hundreds.quoted_terms(quote)
+    payment_id = hundreds.instruct_with_quote(terms, quote)
+    told = [hundreds.fork().accept(payment_id, terms).events]
     for cause in CAUSES.values():
-        other = funded.fork()
+        other = hundreds.fork()
         cause(other)
         told.append(other.accept(payment_id, terms).events)
     assert len(set(map(repr, told))) == 1

@@ -30,11 +30,17 @@ from support.settlement_network import (
     network_file,
     quote_hash_of,
 )
-from support.waiting import pay, resolve, terms_of, waiting
+from support.waiting import (
+    AMOUNT_MAX,
+    FOR_LIMIT,
+    QUEUED,
+    SETTLED,
+    pay,
+    resolve,
+    terms_of,
+    waiting,
+)
 
-QUEUED, SETTLED = 2, 3
-FOR_LIMIT: Final = 3
-AMOUNT_MAX: Final = 2**127 - 1
 OPEN_PAYMENTS_MAX: Final = 10_000
 OPEN_PAYMENTS_SLOT: Final = 3
 """Of the mapping, counted from where the contract's storage begins (docs/spec/storage.md)."""

@@ -21,7 +21,6 @@ from support.settlement_network import (
     OPERATOR,
     SGD,
     ZERO_HASH,
-    Institution,
     Street,
     quote_data,
     quote_hash_of,
@@ -29,34 +28,18 @@ from support.settlement_network import (
     sign_quote,
     signed,
 )
-from support.waiting import pay, terms_of
+from support.waiting import (
+    INSTRUCTED,
+    QUEUED,
+    SETTLED,
+    URGENT,
+    add_account,
+    pay,
+    terms_of,
+)
 
-INSTRUCTED, QUEUED, SETTLED, CANCELLED = 1, 2, 3, 5
-NO_LIQUIDITY, NOT_ELIGIBLE = 4, 4
-NORMAL, HIGH, URGENT = 0, 1, 2
-AMOUNT_MAX: Final = 2**127 - 1
 MAGIC: Final = 0x1626BA7E << 224
-HOLDERS: Final = (ALPHA, BETA, MAKER)
 QUOTING: Final = 3
-
-
-@pytest.fixture
-def funded(street: Street) -> Street:
-    street.fund(EUR, {ALPHA: 100})
-    street.fund(SGD, {MAKER: 100})
-    return street
-
-
-def balances(street: Street) -> list[int]:
-    return [street.balance(holder, currency) for holder in HOLDERS for currency in (EUR, SGD)]
-
-
-def add_account(street: Street, owner: Institution, label: str, address: bytes, kind: int) -> bytes:
-    reference = keccak(label.encode())
-    street.registry.transact(
-        OPERATOR.operating, "addAccount", owner.lei, (reference, address, kind)
-    )
-    return reference
 
 
 # Signatures.
@@ -88,21 +71,23 @@ def _calling(target: bytes, calldata: bytes) -> bytes:
     return code + calldata
 
 
-def test_a_signing_contract_cannot_act_while_it_is_asked(funded: Street) -> None:
+def test_a_signing_contract_cannot_act_while_it_is_asked(hundreds: Street) -> None:
     """It may resolve and end its own quote, and would do either in the middle of an instruction."""
-    ring = [terms_of(funded, payer, payee, 200) for payer, payee in ((ALPHA, BETA), (BETA, ALPHA))]
+    ring = [
+        terms_of(hundreds, payer, payee, 200) for payer, payee in ((ALPHA, BETA), (BETA, ALPHA))
+    ]
     terms_by_id = {
-        pay(funded, ALPHA, BETA, ring[0]): ring[0],
-        pay(funded, BETA, ALPHA, ring[1]): ring[1],
+        pay(hundreds, ALPHA, BETA, ring[0]): ring[0],
+        pay(hundreds, BETA, ALPHA, ring[1]): ring[1],
     }
-    quote = funded.quote(maker_amount=50, taker_amount=60)
+    quote = hundreds.quote(maker_amount=50, taker_amount=60)
     acts = {
-        "resolve": (as_argument(propose(funded, terms_by_id)),),
+        "resolve": (as_argument(propose(hundreds, terms_by_id)),),
         "cancelQuote": (astuple(quote),),
     }
     for function, arguments in acts.items():
-        street = funded.fork()
-        street.uetr_count = funded.uetr_count
+        street = hundreds.fork()
+        street.uetr_count = hundreds.uetr_count
         data = street.settlement.encode(function, *arguments)
         wallet = _wallet(street, _calling(street.settlement.address, data))
         terms = replace(street.quoted_terms(quote), priority=URGENT)
@@ -120,42 +105,42 @@ def test_a_signing_contract_cannot_act_while_it_is_asked(funded: Street) -> None
 
 @pytest.mark.parametrize("runtime", ["5b5f56", "60015f5260015ff3", "5f5ffd", "00", "fe"])
 def test_a_signing_contract_that_burns_breaks_or_mumbles_signs_nothing(
-    funded: Street, runtime: str
+    hundreds: Street, runtime: str
 ) -> None:
-    wallet = _wallet(funded, bytes.fromhex(runtime))
-    quote = funded.quote(maker_amount=50, taker_amount=60)
-    terms, uetr_hash = funded.quoted_terms(quote), keccak(b"uetr")
+    wallet = _wallet(hundreds, bytes.fromhex(runtime))
+    quote = hundreds.quote(maker_amount=50, taker_amount=60)
+    terms, uetr_hash = hundreds.quoted_terms(quote), keccak(b"uetr")
     given = [signed(quote, signer=wallet, signature=b"")]
     with pytest.raises(Reverted):
-        funded.settlement.transact(
+        hundreds.settlement.transact(
             ALPHA.operating, "instructWithQuotes", uetr_hash, astuple(terms), given
         )
     given = [signed(quote, signer=MAKER.account("quoting").address)]
-    funded.settlement.transact(
+    hundreds.settlement.transact(
         ALPHA.operating, "instructWithQuotes", uetr_hash, astuple(terms), given
     )
 
 
-def test_a_quote_is_not_replayed_on_another_chain_or_contract(funded: Street) -> None:
-    quote = funded.quote(maker_amount=50, taker_amount=60)
-    terms, signer = funded.quoted_terms(quote), MAKER.account("quoting")
+def test_a_quote_is_not_replayed_on_another_chain_or_contract(hundreds: Street) -> None:
+    quote = hundreds.quote(maker_amount=50, taker_amount=60)
+    terms, signer = hundreds.quoted_terms(quote), MAKER.account("quoting")
     for member, other in (
         ("chainId", 1),
-        ("verifyingContract", "0x" + funded.tokens[EUR].address.hex()),
+        ("verifyingContract", "0x" + hundreds.tokens[EUR].address.hex()),
         ("name", "Corridor CurrencyToken"),
         ("version", "2"),
     ):
         document = quote_data(quote)
         document["domain"][member] = other
         with refused("SettlementQuoteSignerUnknown"):
-            funded.instruct_with_quote(terms, quote, signature=sign(signer, document))
-    twin = _second_settlement(funded)
+            hundreds.instruct_with_quote(terms, quote, signature=sign(signer, document))
+    twin = _second_settlement(hundreds)
     assert twin.read("quoteHashOf", astuple(quote)) != quote_hash_of(quote)
     there = replace(terms, quote_hash=twin.read("quoteHashOf", astuple(quote)))
     given = [signed(quote, signer=signer.address)]
     with refused("SettlementQuoteSignerUnknown"):
         twin.transact(ALPHA.operating, "instructWithQuotes", ZERO_HASH, astuple(there), given)
-    funded.instruct_with_quote(terms, quote)
+    hundreds.instruct_with_quote(terms, quote)
 
 
 def _second_settlement(street: Street) -> Contract:
@@ -179,9 +164,9 @@ def _second_settlement(street: Street) -> Contract:
     return Contract(street.chain, address, "PaymentSettlement")
 
 
-def test_a_signature_has_one_form_and_a_quote_one_use(funded: Street) -> None:
-    quote = funded.quote(maker_amount=50, taker_amount=60)
-    terms, signature = funded.quoted_terms(quote), sign_quote(quote)
+def test_a_signature_has_one_form_and_a_quote_one_use(hundreds: Street) -> None:
+    quote = hundreds.quote(maker_amount=50, taker_amount=60)
+    terms, signature = hundreds.quoted_terms(quote), sign_quote(quote)
     r, s, v = signature[:32], int.from_bytes(signature[32:64], "big"), signature[64]
     twin = (SECP256K1_ORDER - s).to_bytes(32, "big")
     compact = (s | (v - 27) << 255).to_bytes(32, "big")
@@ -199,29 +184,29 @@ def test_a_signature_has_one_form_and_a_quote_one_use(funded: Street) -> None:
     }
     for form in forms.values():
         with refused("SettlementQuoteSignerUnknown"):
-            funded.instruct_with_quote(terms, quote, signature=form)
-    funded.instruct_with_quote(terms, quote)
+            hundreds.instruct_with_quote(terms, quote, signature=form)
+    hundreds.instruct_with_quote(terms, quote)
     for form in (signature, forms["high s"], forms["compact"]):
         with refused("SettlementQuoteUsed", quote_hash_of(quote), 0):
-            funded.instruct_with_quote(terms, quote, signature=form)
+            hundreds.instruct_with_quote(terms, quote, signature=form)
 
 
-def test_nobody_takes_a_quote_that_was_given_to_another(funded: Street) -> None:
+def test_nobody_takes_a_quote_that_was_given_to_another(hundreds: Street) -> None:
     """Beta sees Alpha's instruction on its way and is first with its own."""
-    quote = funded.quote(maker_amount=50, taker_amount=60)
-    terms, signature = funded.quoted_terms(quote), sign_quote(quote)
+    quote = hundreds.quote(maker_amount=50, taker_amount=60)
+    terms, signature = hundreds.quoted_terms(quote), sign_quote(quote)
     legs = (
         replace(terms.legs[0], payer=BETA.reference()),
         replace(terms.legs[1], payee=ALPHA.reference()),
     )
     given: dict[str, Any] = {"signature": signature, "sender": BETA.operating}
     with refused("SettlementQuoteMismatch", 1):
-        funded.instruct_with_quote(replace(terms, legs=legs), quote, **given)
+        hundreds.instruct_with_quote(replace(terms, legs=legs), quote, **given)
     changed = replace(quote, taker=BETA.lei)
     taken = replace(terms, legs=legs, quote_hash=quote_hash_of(changed))
     with refused("SettlementQuoteSignerUnknown"):
-        funded.instruct_with_quote(taken, changed, **given)
+        hundreds.instruct_with_quote(taken, changed, **given)
     with refused("SettlementCallerNotParty"):
-        funded.instruct_with_quote(terms, quote, **given)
-    assert funded.settlement.read("quoteUse", quote_hash_of(quote)) == (0, False)
-    assert funded.instruct_with_quote(terms, quote, signature=signature)
+        hundreds.instruct_with_quote(terms, quote, **given)
+    assert hundreds.settlement.read("quoteUse", quote_hash_of(quote)) == (0, False)
+    assert hundreds.instruct_with_quote(terms, quote, signature=signature)

@@ -24,6 +24,11 @@ MEMBERS: Final = (EUROSYSTEM, AUTHORITY, FIRST, SECOND, WATCHDOG)
 TIME_LOCK: Final = 172_800
 DAY: Final = 86_400
 PAUSABLE: Final = Address(b"\x5a" * 20)
+SECOND_OFFICER: Final = EUROSYSTEM.account("officer-2")
+NO_ACCOUNT: Final = "0x" + bytes(20).hex()
+NEVER: Final = 2**40 - 1
+UNTIL_THE_END_OF_TIME: Final = 2**64 - 1
+IMPLEMENTATION_SLOT: Final = int.from_bytes(keccak(b"eip1967.proxy.implementation"), "big") - 1
 # Keeps the selector in slot 0 and the caller in slot 1.
 _KEEPING_CODE: Final = bytes.fromhex("5f3560e01c5f5533600155" + "00")
 
@@ -31,6 +36,11 @@ _KEEPING_CODE: Final = bytes.fromhex("5f3560e01c5f5533600155" + "00")
 def officer_of(institution: Institution) -> Key:
     """Its first officer."""
     return institution.account("officer")
+
+
+def hexed(key: Key) -> str:
+    """An account's address as answers and errors have it."""
+    return "0x" + key.address.hex()
 
 
 class Assembly:

@@ -2,10 +2,15 @@
 
 from dataclasses import replace
 
+from node.primitives import keccak
 from support.rounds import as_argument, propose
 from support.settlement_network import (
+    ALPHA,
+    BETA,
     EUR,
+    MAKER,
     OPERATOR,
+    SGD,
     Institution,
     Leg,
     Street,
@@ -24,8 +29,14 @@ FOR_MONEY, FOR_ORDER, FOR_LIMIT, NOT_ELIGIBLE = 1, 2, 3, 4
 NORMAL, HIGH, URGENT = 0, 1, 2
 """Priority classes."""
 
-NO_LIMIT = 2**127 - 1
+AMOUNT_MAX = 2**127 - 1
+"""Largest amount of a leg."""
+
+NO_LIMIT = AMOUNT_MAX
 """What stands for no limit."""
+
+HOLDERS = (ALPHA, BETA, MAKER)
+"""Who has a settlement account."""
 
 
 def terms_of(
@@ -61,3 +72,17 @@ def waiting(street: Street, holder: Institution, currency: bytes = EUR) -> tuple
         "waitingOf", holder.settlement.address, currency
     )
     return found
+
+
+def balances(street: Street) -> list[int]:
+    """Return what every holder has in every currency."""
+    return [street.balance(holder, currency) for holder in HOLDERS for currency in (EUR, SGD)]
+
+
+def add_account(street: Street, owner: Institution, label: str, address: bytes, kind: int) -> bytes:
+    """Register one more account of a participant; return its reference."""
+    reference = keccak(label.encode())
+    street.registry.transact(
+        OPERATOR.operating, "addAccount", owner.lei, (reference, address, kind)
+    )
+    return reference
