@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -44,9 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(arguments)
     os.umask(0o077)  # keys, tokens and databases are for their owner alone
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stop_at_signals()
     try:
         match given.command:
             case "run":
@@ -96,6 +95,27 @@ def _parser() -> argparse.ArgumentParser:
         "--light-keys", action="store_true", help="weakly protected keystores, for a devnet only"
     )
     return parser
+
+
+def _stop_at_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set, whichever thread the system gives them to.
+
+    A handler runs only when the main thread wakes, and may interrupt it while it holds the event's own lock: the number
+    is written to a socket by the thread that has it, before any Python runs, and read by a thread of its own.
+    """
+    stop = threading.Event()
+    noted, noting = socket.socketpair()
+    noting.settimeout(0)
+    signal.set_wakeup_fd(noting.detach(), warn_on_full_buffer=False)
+
+    def obey() -> None:
+        noted.recv(1)
+        stop.set()
+
+    threading.Thread(target=obey, name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # only a signal with a handler is written
+    return stop
 
 
 def _run(given: argparse.Namespace, stop: threading.Event) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from types import FrameType
 from typing import Final
 
 from node.errors import InvariantBroken
@@ -26,7 +25,6 @@ class Shutdown:
     exit_code: int = EXIT_OK
     reason: str = ""
     requested: threading.Event = field(default_factory=threading.Event)
-    _signals: SimpleQueue[int] = field(default_factory=SimpleQueue)
 
     def request(self, *, exit_code: int, reason: str) -> None:
         """Asks the main thread to end the process."""
@@ -39,16 +37,9 @@ class Shutdown:
         self.request(exit_code=EXIT_BROKEN, reason=str(error))
         get_logger().error("invariant_broken", error=type(error).__name__, fault=str(error))
 
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Notes a signal for `obey`.
-
-        It interrupts the main thread anywhere, also where that holds the lock of `requested`: nothing here may lock.
-        """
-        self._signals.put(number)
-
-    def obey(self) -> None:
-        """Asks for the end at the first signal noted."""
-        self.request(exit_code=EXIT_OK, reason=signal.Signals(self._signals.get()).name)
+    def obey(self, signals: socket.socket) -> None:
+        """Asks for the end at the first signal whose number is read."""
+        self.request(exit_code=EXIT_OK, reason=signal.Signals(signals.recv(1)[0]).name)
 
 
 def guard(run: Callable[[], None], shutdown: Shutdown) -> None:
@@ -65,7 +56,15 @@ def guard(run: Callable[[], None], shutdown: Shutdown) -> None:
 
 
 def obey_signals(shutdown: Shutdown) -> None:
-    """Ends the process on SIGTERM and SIGINT; called from its main thread."""
-    threading.Thread(target=shutdown.obey, name="signals", daemon=True).start()
-    signal.signal(signal.SIGTERM, shutdown.on_signal)
-    signal.signal(signal.SIGINT, shutdown.on_signal)
+    """Ends the process on SIGTERM and SIGINT; called from its main thread.
+
+    The system may give a signal to any thread, and Python runs a handler only when the main thread wakes, which waits
+    for ever when another was interrupted. The number is therefore written to a socket by the thread that has it, before
+    any Python runs, and read by a thread that does nothing else.
+    """
+    noted, noting = socket.socketpair()
+    noting.settimeout(0)
+    signal.set_wakeup_fd(noting.detach(), warn_on_full_buffer=False)
+    threading.Thread(target=shutdown.obey, args=(noted,), name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # only a signal with a handler is written

@@ -125,7 +125,11 @@ class NodeProcess:
         """Ends the node in order; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(READY_SECONDS_MAX)
+        try:
+            return self.process.wait(READY_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.kill()  # a test that fails leaves nothing behind for another to meet
+            raise
 
 
 def start_development_node(log: Path, *arguments: str, **environment: str) -> NodeProcess:
