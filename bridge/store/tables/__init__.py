@@ -1,0 +1,42 @@
+"""The tables of one bridge: their columns, constraints and triggers, by area.
+
+    ledger      accounts, entries, postings, entry_resolutions, balances; entries never change
+    business    payments, issuances, customers, customer_accounts, quotes
+    outbox      idempotency: answers given, with the request's fingerprint; effects: what must still be done outside
+    chain       transactions, kept before they are sent; checkpoint and chain_events, which never change
+    messages    messages: documents; inbox: sealed messages ahead of their event
+
+Amounts are integers in minor units, times are UTC seconds, hashes and keys are raw bytes. Columns
+that are searched or must be unique stand by themselves; what only travels with a record is in its
+JSON `document`.
+"""
+
+from bridge.store.tables.business import customer_accounts, customers, issuances, payments, quotes
+from bridge.store.tables.chain import chain_events, checkpoint, transactions
+from bridge.store.tables.foundation import FORMAT_VERSION, METADATA, store_format
+from bridge.store.tables.ledger import accounts, balances, entries, entry_resolutions, postings
+from bridge.store.tables.messages import inbox, messages
+from bridge.store.tables.outbox import effects, idempotency
+
+__all__ = [
+    "FORMAT_VERSION",
+    "METADATA",
+    "accounts",
+    "balances",
+    "chain_events",
+    "checkpoint",
+    "customer_accounts",
+    "customers",
+    "effects",
+    "entries",
+    "entry_resolutions",
+    "idempotency",
+    "inbox",
+    "issuances",
+    "messages",
+    "payments",
+    "postings",
+    "quotes",
+    "store_format",
+    "transactions",
+]

@@ -1,0 +1,53 @@
+"""Signed transactions, kept before they are sent; how far the chain has been read, and what it said."""
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from bridge.store.tables.foundation import METADATA, make_immutable
+
+transactions = Table(
+    "transactions",
+    METADATA,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("sender", LargeBinary, nullable=False),
+    Column("nonce", Integer, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("purpose", Text, nullable=False, unique=True),
+    Column("payment_id", Text),
+    Column("created_at", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("block_number", Integer),
+    UniqueConstraint("sender", "nonce"),
+    Index("transactions_by_state", "state", "nonce"),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    METADATA,
+    Column("one", Integer, CheckConstraint("one = 1"), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+chain_events = Table(
+    "chain_events",
+    METADATA,
+    Column("block_hash", LargeBinary, primary_key=True),
+    Column("log_index", Integer, primary_key=True),
+    Column("block_number", Integer, nullable=False),
+    Column("transaction_hash", LargeBinary, nullable=False),
+    Column("address", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("chain_events_by_block", "block_number", "log_index"),
+)
+
+make_immutable(chain_events, "block_hash = NEW.block_hash AND log_index = NEW.log_index")

@@ -1,0 +1,40 @@
+"""Documents as they travelled; sealed messages ahead of their event."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+)
+
+from bridge.store.tables.foundation import METADATA, key_column
+
+messages = Table(
+    "messages",
+    METADATA,
+    key_column(),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("direction", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("payment_id", Text),
+    Column("peer", Text),
+    Column("salt", LargeBinary),
+    Column("created_at", Integer, nullable=False),
+    Index("messages_by_payment", "payment_id"),
+    sqlite_autoincrement=True,
+)
+
+inbox = Table(
+    "inbox",
+    METADATA,
+    Column("settlement_id", LargeBinary, primary_key=True),
+    Column("sender_lei", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("received_at", Integer, nullable=False),
+    Column("is_taken", Boolean, nullable=False),
+)
