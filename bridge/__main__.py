@@ -41,6 +41,10 @@ OFFICERS_MAX: Final = 9
 """Persons of one institution who are given keys at once."""
 
 
+OPERATOR_TOKENS: Final = ("operator-token", "second-operator-token")
+"""Files with the bearer tokens of two operators: what takes four eyes takes two."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(arguments)
@@ -176,7 +180,8 @@ def _participant(given: argparse.Namespace) -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(folder / "passphrase", passphrase)
         _write(folder / "secret", secrets.token_hex(32))
-        _write(folder / "operator-token", secrets.token_urlsafe(32))
+        for name in OPERATOR_TOKENS:
+            _write(folder / name, secrets.token_urlsafe(32))
         keys = MessageKeys.generate(folder / "message-keys.json")
         names = [(kind, kind) for kind in kinds]
         names += [(f"officer-{number + 1}", "officer") for number in range(given.officers)]

@@ -41,8 +41,10 @@ from bridge.interbank import Interbank
 from bridge.keys import KeystoreSigner, MessageKeys
 from bridge.money import parse_currency
 from bridge.opening import open_books
+from bridge.operating import Action, FourEyes
 from bridge.payment import Effect
 from bridge.resolving import Resolver
+from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.settlement.observation import Observer
 from bridge.settlement.submission import Submission
 from bridge.store import Store
@@ -158,6 +160,7 @@ class Runtime:
         return Services(
             institution=self.institution,
             readiness=self.readiness,
+            four_eyes=FourEyes(self.store, self._actions(), self._clock),
             desk=self._desk(),
             issuing=self._issuing if is_central_bank else None,
         )
@@ -214,6 +217,9 @@ class Runtime:
                 return {issuing.ISSUE: self._issuing.issue}
             case _:
                 assert_never(self._settings.role)
+
+    def _actions(self) -> Mapping[str, Action]:
+        return {REVIVE_EFFECT: revive_effect}
 
     def _desk(self) -> QuoteDesk | None:
         settings = self._settings

@@ -97,6 +97,13 @@ class OpeningSettings(_Section):
     currency: CurrencyCode
 
 
+class OperatorSettings(_Section):
+    """A person who runs the bridge. `token_sha256` is the hex digest of their bearer token."""
+
+    operator_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class RateSettings(_Section):
     """A price of an fx provider: one unit of `source` buys `rate` units of `target`."""
 
@@ -125,7 +132,7 @@ class Settings(_Section):
     passphrase_file: Path
     message_keys: Path
     secret_file: Path
-    operator_token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    operators: Annotated[tuple[OperatorSettings, ...], Field(min_length=1)]
     fx_provider_lei: str | None = None
     fee: dict[CurrencyCode, DecimalText] = {}
     margin_basis_points: Annotated[int, Field(ge=0, le=MARGIN_BASIS_POINTS_MAX)] = 0
@@ -147,6 +154,16 @@ class Settings(_Section):
             raise ValueError("an fx provider needs quoting_keystore")
         if self.role is Role.CENTRAL_BANK and len(self.currencies) != 1:
             raise ValueError("a central bank issues exactly one currency")
+        return self
+
+    @model_validator(mode="after")
+    def _operators_are_different_persons(self) -> Self:
+        for name, values in (
+            ("operator_id", {each.operator_id for each in self.operators}),
+            ("token", {each.token_sha256 for each in self.operators}),
+        ):
+            if len(values) != len(self.operators):
+                raise ValueError(f"operators: each has a {name} of their own")
         return self
 
     @model_validator(mode="after")

@@ -1020,3 +1020,70 @@ class LiquidityShort(Rejected):
     code = "liquidity_short"
     reason = "ED05"
     message = "the bank cannot settle this payment now"
+
+
+# Four eyes
+
+
+@dataclass(eq=False)
+class ActionUnknown(Rejected):
+    """No action of this kind is there for operators to propose."""
+
+    code = "action_unknown"
+    message = "there is no action '{kind}' to propose"
+    kind: str
+
+
+@dataclass(eq=False)
+class ProposalUnknown(Rejected):
+    """There is no such proposal."""
+
+    code = "proposal_unknown"
+    message = "there is no proposal '{proposal_id}'"
+    proposal_id: str
+
+
+@dataclass(eq=False)
+class ProposalDecided(Rejected):
+    """The proposal was decided before."""
+
+    code = "proposal_decided"
+    message = "proposal '{proposal_id}' is {state} already"
+    proposal_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class ProposalLapsed(Rejected):
+    """The proposal can no longer be decided on."""
+
+    code = "proposal_lapsed"
+    message = "proposal '{proposal_id}' was not decided in time; it has to be made again"
+    proposal_id: str
+
+
+@dataclass(eq=False)
+class OwnProposal(Rejected):
+    """An operator would decide on what they proposed themselves."""
+
+    code = "own_proposal"
+    message = "proposal '{proposal_id}' is decided by another operator than its proposer"
+    proposal_id: str
+
+
+@dataclass(eq=False)
+class ProposalNotOwn(Rejected):
+    """Only the proposer takes a proposal back."""
+
+    code = "proposal_not_own"
+    message = "proposal '{proposal_id}' is withdrawn by its proposer alone"
+    proposal_id: str
+
+
+@dataclass(eq=False)
+class EffectNotDead(Rejected):
+    """The effect was not given up, so it cannot be tried anew."""
+
+    code = "effect_not_dead"
+    message = "no effect '{key}' was given up"
+    key: str

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bridge.api import accounts, interbank, issuances, messages, operations, payments
+from bridge.api import accounts, interbank, issuances, messages, operations, payments, proposals
 from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
 from bridge.api.services import Services
@@ -56,7 +56,7 @@ def create_api(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
 
 
 def _routers(role: Role) -> Sequence[APIRouter]:
-    everywhere = (operations.health, operations.router, issuances.reading)
+    everywhere = (operations.health, operations.router, proposals.router, issuances.reading)
     match role:
         case Role.BANK:
             customers = (payments.router, messages.router, accounts.router)

@@ -1,7 +1,7 @@
-"""Who is asking: a customer or the operator, by bearer token (RFC 6750).
+"""Who is asking: a customer or an operator, by bearer token (RFC 6750).
 
-Tokens are not kept: a customer's is found by its SHA-256, the operator's is compared with the
-SHA-256 in the settings. Both comparisons take the same time whatever the token is. Other
+Tokens are not kept: a customer's is found by its SHA-256, an operator's is compared with the
+SHA-256 in the settings of each. Both comparisons take the same time whatever the token is. Other
 institutions have no token here, their sealed messages prove who they are.
 """
 
@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from bridge.api.problems import IDEMPOTENCY_KEY_CHARACTERS_MAX, IDEMPOTENCY_KEY_HEADER
 from bridge.api.services import ServicesNeeded
 from bridge.errors import ContentTypeUnsupported, TokenInvalid
+from bridge.operating import Operator
 from bridge.store import Customer
 
 TOKEN_CHARACTERS_MAX: Final = 512
@@ -26,7 +27,9 @@ _customer_scheme = HTTPBearer(
     scheme_name="customer", description="The token of a customer.", auto_error=False
 )
 _operator_scheme = HTTPBearer(
-    scheme_name="operator", description="The token of the institution's operator.", auto_error=False
+    scheme_name="operator",
+    description="The token of an operator of the institution.",
+    auto_error=False,
 )
 
 
@@ -52,11 +55,17 @@ def authenticate_customer(
 def authenticate_operator(
     services: ServicesNeeded,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_operator_scheme)],
-) -> None:
-    """Let the holder of the operator's token pass; raises `TokenInvalid`."""
-    expected = services.institution.settings.operator_token_sha256
-    if not hmac.compare_digest(bytes.fromhex(expected), _digest(credentials)):
+) -> Operator:
+    """The operator who holds the request's token; raises `TokenInvalid`."""
+    digest = _digest(credentials)
+    found = [
+        Operator(each.operator_id)
+        for each in services.institution.settings.operators
+        if hmac.compare_digest(bytes.fromhex(each.token_sha256), digest)
+    ]
+    if not found:
         raise TokenInvalid
+    return found[0]
 
 
 def check_content_type(request: Request, expected: str) -> None:
@@ -74,7 +83,10 @@ CustomerNeeded = Annotated[Customer, Depends(authenticate_customer)]
 """Parameter of a route for customers."""
 
 OperatorNeeded = Depends(authenticate_operator)
-"""Dependency of a router for the operator."""
+"""Dependency of a router for operators."""
+
+OperatorKnown = Annotated[Operator, Depends(authenticate_operator)]
+"""Parameter of an operator's route that keeps who it was."""
 
 JsonNeeded = Depends(_check_json)
 """Dependency of a route with a JSON body: other types are refused as such."""

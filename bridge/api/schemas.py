@@ -71,6 +71,27 @@ class PageQuery(_Request):
     cursor: Annotated[str, Field(max_length=40)] | None = None
 
 
+class ProposalsQuery(PageQuery):
+    """Which proposals of operators: those in one state, or all."""
+
+    state: Literal["open", "approved", "rejected", "withdrawn"] | None = None
+
+
+class ProposalBody(_Request):
+    """What an operator wants done, and why."""
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,59}$", examples=["revive_effect"])]
+    subject: Annotated[str, Field(min_length=1, max_length=200)]
+    document: Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")],
+            Annotated[str, Field(max_length=500)],
+        ],
+        Field(max_length=20),
+    ] = {}
+    note: Annotated[str, Field(min_length=1, max_length=500)]
+
+
 class AmountBody(_Request):
     """An amount of money: decimal text and its ISO 4217 currency."""
 
@@ -353,3 +374,27 @@ class ProblemView(_Answer):
     path: str | None
     trace_id: str | None = None
     payments: tuple[InstructionResult, ...] | None = None
+
+
+class ProposalView(_Answer):
+    """A proposal as it stands; `outcome` says what an approved one did."""
+
+    id: str
+    kind: str
+    subject: str
+    document: dict[str, str]
+    note: str
+    state: Literal["open", "approved", "rejected", "withdrawn"]
+    proposed_by: str
+    proposed_at: int
+    lapses_after: int
+    decided_by: str | None
+    decided_at: int | None
+    outcome: str | None
+
+
+class ProposalPage(_Answer):
+    """Some proposals, newest first."""
+
+    items: tuple[ProposalView, ...]
+    next: str | None

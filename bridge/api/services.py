@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from bridge.centralbank.issuing import Issuing
 from bridge.fx import QuoteDesk
 from bridge.institution import Institution
+from bridge.operating import FourEyes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Services:
 
     institution: Institution
     readiness: Callable[[], Readiness]
+    four_eyes: FourEyes
     desk: QuoteDesk | None = None
     issuing: Issuing | None = None
 

@@ -28,6 +28,7 @@ from bridge.errors import (
     StoreFormatUnknown,
     UnitOfWorkNested,
 )
+from bridge.store.approvals import Approvals
 from bridge.store.chain_log import ChainLog
 from bridge.store.customers import Customers
 from bridge.store.effects import Effects
@@ -73,6 +74,7 @@ class UnitOfWork:
         self.quotes = Quotes(connection)
         self.issuances = Issuances(connection)
         self.customers = Customers(connection)
+        self.approvals = Approvals(connection)
 
 
 class Store:

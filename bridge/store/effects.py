@@ -2,7 +2,7 @@
 
     waiting --claim--> claimed --done--> done
        ^                  |-----abandon--> dead (kept, for people to look at)
-       '------retry-------'
+       |------retry-------'                (an operator's action makes a dead one waiting again)
 
 A claim is a lease: when the worker that holds it dies, another takes the effect once the lease is
 over. An effect may therefore be done more than once and its handler must not mind; whatever a
@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, select, update
 
-from bridge.errors import RecordConflict
+from bridge.errors import EffectNotDead, RecordConflict
 from bridge.store import tables
 
 Payload: TypeAlias = Mapping[str, str | int | bool | None]
@@ -185,6 +185,24 @@ class Effects:
         return tuple(
             DeadEffect(_effect(*row[:-1]), row.error) for row in self._connection.execute(query)
         )
+
+    def revive(self, key: str, now: int) -> None:
+        """Make an effect that was given up due again; raises `EffectNotDead`."""
+        kept = tables.effects.c
+        revived = (
+            update(tables.effects)
+            .where(kept.key == key, kept.state == EffectState.DEAD.value)
+            .values(state=EffectState.WAITING.value, due_at=now)
+        )
+        if self._connection.execute(revived).rowcount != 1:
+            raise EffectNotDead(key)
+        self.has_added = True
+
+    def is_dead(self, key: str) -> bool:
+        """Whether an effect was given up."""
+        kept = tables.effects.c
+        query = select(kept.effect_id).where(kept.key == key, kept.state == EffectState.DEAD.value)
+        return self._connection.execute(query).first() is not None
 
     def count(self, state: EffectState) -> int:
         """How many effects are in a state."""

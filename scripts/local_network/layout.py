@@ -40,10 +40,12 @@ from local_network.cast import (
 from local_network.processes import run_all
 from node.app.dev import development_accounts
 
-PLAN_FORMAT: Final = 4
+PLAN_FORMAT: Final = 5
 MARK: Final = ".corridor-devnet"
 MARK_FIRST_LINE: Final = "data of a Corridor devnet; scripts/devnet --reset removes this directory"
 OWNER_ONLY: Final = 0o700
+SECOND: Final = "-second"
+"""What the name of an institution's second operator ends with, in `Layout.token`."""
 PORTS_NEEDED: Final = 1 + len(INSTITUTIONS)
 """Ports of a network of one node, counted from its base."""
 
@@ -139,7 +141,7 @@ class Layout:
         return self.directory / key / "settings.json"
 
     def token(self, name: str) -> str:
-        """The bearer token of a customer or of an institution's operator."""
+        """The bearer token of a customer or of one of an institution's two operators."""
         tokens: dict[str, str] = json.loads((self.directory / "tokens.json").read_text("utf-8"))
         return tokens[name]
 
@@ -332,8 +334,9 @@ def _network(layout: Layout) -> dict[str, object]:
 
 def _tokens(layout: Layout) -> dict[str, str]:
     operators = {
-        member.key: (layout.directory / member.key / "operator-token").read_text("utf-8").strip()
+        f"{member.key}{suffix}": (layout.directory / member.key / file).read_text("utf-8").strip()
         for member in INSTITUTIONS
+        for suffix, file in (("", "operator-token"), (SECOND, "second-operator-token"))
     }
     customers = {
         customer.customer_id: secrets.token_urlsafe(32)
@@ -359,7 +362,10 @@ def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dic
         "passphrase_file": "passphrase",
         "message_keys": "message-keys.json",
         "secret_file": "secret",
-        "operator_token_sha256": _digest(layout.token(member.key)),
+        "operators": [
+            {"operator_id": "first", "token_sha256": _digest(layout.token(member.key))},
+            {"operator_id": "second", "token_sha256": _digest(layout.token(member.key + SECOND))},
+        ],
         "openings": [
             {
                 "opening_id": opening.opening_id,

@@ -18,6 +18,8 @@ from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
 from bridge.interbank import Interbank, Kind
 from bridge.opening import open_books
+from bridge.operating import FourEyes
+from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.store import Store
 from support.participants import BANK_A, BANK_B, PROVIDER, make_institutions
 from support.participants import Institution as Keys
@@ -26,7 +28,8 @@ NOW: Final = 1_795_429_800
 """2026-11-23, the day of the example instruction."""
 CHAIN_ID: Final = 2_002_200
 CENTRAL_BANK: Final = "DEVN00EUROSYSTEM0007"
-ALICE, CAROL, OPERATOR = "alice-token", "carol-token", "operator-token"
+ALICE, CAROL = "alice-token", "carol-token"
+OPERATOR, SECOND_OPERATOR = "operator-token", "second-operator-token"
 ALICE_IBAN: Final = "DE72500999990123456789"
 CAROL_IBAN: Final = "DE89370400440532013000"
 SECRET: Final = b"\x07" * 32
@@ -159,7 +162,10 @@ def settings_document(lei: str, role: str, currencies: list[str]) -> dict[str, A
         "passphrase_file": "passphrase",
         "message_keys": "message-keys.json",
         "secret_file": "secret",
-        "operator_token_sha256": digest(OPERATOR),
+        "operators": [
+            {"operator_id": "olga", "token_sha256": digest(OPERATOR)},
+            {"operator_id": "otto", "token_sha256": digest(SECOND_OPERATOR)},
+        ],
     }
 
 
@@ -249,6 +255,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
         Services(
             institution=institution,
             readiness=lambda: bridge.readiness,
+            four_eyes=FourEyes(store, {REVIVE_EFFECT: revive_effect}, lambda: NOW),
             desk=_desk(network, chain, store) if role == "fx_provider" else None,
             issuing=Issuing(institution, submitter) if role == "central_bank" else None,
         )

@@ -4,6 +4,7 @@
     business    payments, issuances, customers, customer_accounts, quotes
     outbox      idempotency: answers given, with the request's fingerprint; effects: what must still be done outside
     chain       transactions, kept before they are sent; checkpoint and chain_events, which never change
+    approvals   proposals of operators, and how they were decided
     messages    messages: documents; inbox: sealed messages ahead of their event
 
 Amounts are integers in minor units, times are UTC seconds, hashes and keys are raw bytes. Columns
@@ -11,6 +12,7 @@ that are searched or must be unique stand by themselves; what only travels with 
 JSON `document`.
 """
 
+from bridge.store.tables.approvals import proposals
 from bridge.store.tables.business import customer_accounts, customers, issuances, payments, quotes
 from bridge.store.tables.chain import chain_events, checkpoint, transactions
 from bridge.store.tables.foundation import FORMAT_VERSION, METADATA, store_format
@@ -36,6 +38,7 @@ __all__ = [
     "messages",
     "payments",
     "postings",
+    "proposals",
     "quotes",
     "store_format",
     "transactions",

@@ -87,9 +87,13 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
             "node_url": node.url,
             "chain_id": CHAIN_ID,
             "genesis_hash": json.loads(genesis.read_text())["hash"],
-            "operator_token_sha256": hashlib.sha256(
-                (keys / "operator-token").read_bytes()
-            ).hexdigest(),
+            "operators": [
+                {
+                    "operator_id": name,
+                    "token_sha256": hashlib.sha256((keys / name).read_bytes()).hexdigest(),
+                }
+                for name in ("operator-token", "second-operator-token")
+            ],
         }
         settings = keys / "settings.json"
         settings.write_text(json.dumps(document))
@@ -274,6 +278,7 @@ def test_api_63_keys_are_for_their_owner_and_never_overwritten(tmp_path: Path) -
         "passphrase",
         "secret",
         "operator-token",
+        "second-operator-token",
         "message-keys.json",
         "participant.json",
     }

@@ -85,7 +85,20 @@ def test_a_liquidity_services_settings_that_break_a_rule_are_refused_by_place(
         ({"port": 70_000}, "port"),
         ({"chain_id": 0}, "chain_id"),
         ({"genesis_hash": "0x00"}, "genesis_hash"),
-        ({"operator_token_sha256": "plain"}, "operator_token_sha256"),
+        ({"operators": []}, "operators"),
+        (
+            {"operators": [{"operator_id": "olga", "token_sha256": "plain"}]},
+            "operators.0.token_sha256",
+        ),
+        (
+            {
+                "operators": [
+                    {"operator_id": "olga", "token_sha256": "0" * 64},
+                    {"operator_id": "otto", "token_sha256": "0" * 64},
+                ]
+            },
+            "token",
+        ),
         ({"margin_basis_points": 1_001}, "margin_basis_points"),
         ({"fee": {"EUR": "five"}}, "fee"),
         ({"settle_seconds": 10, "accept_seconds": 20}, "settle_seconds"),

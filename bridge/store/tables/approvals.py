@@ -1,0 +1,29 @@
+"""What operators proposed, and how another decided."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Table, Text
+
+from bridge.store.tables.foundation import METADATA, key_column
+
+proposals = Table(
+    "proposals",
+    METADATA,
+    key_column(),
+    Column("proposal_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", BigInteger),
+    Column("outcome", Text),
+    CheckConstraint("state in ('open', 'approved', 'rejected', 'withdrawn')", "proposals_state"),
+    CheckConstraint("(state = 'open') = (decided_by is null)", "proposals_decided"),
+    CheckConstraint(
+        "state in ('open', 'withdrawn') or decided_by <> proposed_by", "proposals_four_eyes"
+    ),
+    Index("proposals_by_state", "state", "sequence"),
+    sqlite_autoincrement=True,
+)
