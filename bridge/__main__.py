@@ -3,6 +3,9 @@
     python -m bridge run --settings FILE      API, worker and follower, until SIGTERM or SIGINT
     python -m bridge attest --settings FILE   a central bank's attesting process
     python -m bridge liquidity --settings FILE   a liquidity service: settles what waits on the chain
+    python -m bridge export-audit-log --settings FILE --to FILE   the audit log with the rows it seals
+    python -m bridge verify-audit-log FILE   whether an exported log holds together, offline; with --node
+                                             also against the institution's anchor on the chain
     python -m bridge participant --output DIR --lei LEI --bic BIC ...   new keys of an institution
 
 Exit codes: 0 ended in order, 1 failed while running, 2 settings or arguments that cannot be used.
@@ -24,7 +27,7 @@ from typing import Any, Final
 import httpx
 
 from bridge.config import ROLE_NAMES, load_liquidity_settings, load_settings
-from bridge.errors import BridgeError, ChainWrong, KeyUnusable, Rejected
+from bridge.errors import AuditLogInvalid, BridgeError, ChainWrong, KeyUnusable, Rejected
 from bridge.telemetry import LEVELS, configure_logs
 
 EXIT_OK: Final = 0
@@ -41,8 +44,8 @@ OFFICERS_MAX: Final = 9
 """Persons of one institution who are given keys at once."""
 
 
-OPERATOR_TOKENS: Final = ("operator-token", "second-operator-token")
-"""Files with the bearer tokens of two operators: what takes four eyes takes two."""
+TOKENS: Final = ("operator-token", "second-operator-token", "monitor-token")
+"""Files with bearer tokens: of two operators, for what takes four eyes, and of what reads metrics."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _attest(given, stop)
             case "liquidity":
                 return _liquidity(given, stop)
+            case "export-audit-log":
+                return _export_audit_log(given)
+            case "verify-audit-log":
+                return _verify_audit_log(given)
             case _:
                 return _participant(given)
     except (Rejected, KeyUnusable, ChainWrong) as error:
@@ -81,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
         running = commands.add_parser(name, help=purpose)
         running.add_argument("--settings", type=Path, required=True)
         running.add_argument("--log-level", choices=LEVELS, default="info")
+    exporting = commands.add_parser("export-audit-log", help="write the audit log to a file")
+    exporting.add_argument("--settings", type=Path, required=True)
+    exporting.add_argument("--to", type=Path, required=True, help="a file that is not there yet")
+    verifying = commands.add_parser("verify-audit-log", help="check an exported audit log")
+    verifying.add_argument("file", type=Path)
+    verifying.add_argument("--node", help="URL of a node: also check the anchor on its chain")
+    verifying.add_argument("--chain-id", type=int, help="id of the chain that the node serves")
+    verifying.add_argument("--lei", help="the institution whose log it is")
     participant = commands.add_parser("participant", help="make an institution's keys")
     participant.add_argument("--output", type=Path, required=True)
     participant.add_argument("--lei", required=True)
@@ -149,6 +164,50 @@ def _liquidity(given: argparse.Namespace, stop: threading.Event) -> int:
     return EXIT_OK
 
 
+def _export_audit_log(given: argparse.Namespace) -> int:
+    from bridge.auditing import export_log
+    from bridge.store import Store
+
+    settings = load_settings(given.settings)
+    with _refusing_to_overwrite(given.to):
+        handle = os.open(given.to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with (
+        os.fdopen(handle, "w", encoding="utf-8") as file,
+        contextlib.closing(Store.open_read_only(settings.database)) as store,
+        store.reading() as work,
+    ):
+        for line in export_log(work):
+            file.write(f"{line}\n")
+    return EXIT_OK
+
+
+def _verify_audit_log(given: argparse.Namespace) -> int:
+    from bridge.audit import verify
+    from bridge.chain import ChainClient
+
+    if given.node is not None and (given.chain_id is None or given.lei is None):
+        print("bridge: --node needs --chain-id and --lei", file=sys.stderr)
+        return EXIT_UNUSABLE
+    try:
+        with given.file.open(encoding="utf-8") as file:
+            finding = verify(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuditLogInvalid(1, str(error)) from error
+    told: dict[str, Any] = {  # JSON
+        "records": len(finding.hash_by_sequence),
+        "head": None if finding.head is None else finding.head.hash.hex(),
+        "sealed_rows": dict(finding.sealed_rows),
+        "lost": [list(each) for each in finding.lost],
+    }
+    if given.node is not None:
+        client = ChainClient(given.node, given.chain_id)
+        anchor = client.audit_anchor(given.lei)
+        finding.check_anchor(anchor.sequence, anchor.record_hash)
+        told["anchored"] = anchor.sequence
+    print(json.dumps(told, sort_keys=True))
+    return EXIT_OK
+
+
 def _participant(given: argparse.Namespace) -> int:
     from bridge.iso20022.identifiers import parse_bic, parse_country, parse_lei
     from bridge.keys import KEYSTORE_ITERATIONS_DEFAULT, MessageKeys, generate_keystore
@@ -180,7 +239,7 @@ def _participant(given: argparse.Namespace) -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(folder / "passphrase", passphrase)
         _write(folder / "secret", secrets.token_hex(32))
-        for name in OPERATOR_TOKENS:
+        for name in TOKENS:
             _write(folder / name, secrets.token_urlsafe(32))
         keys = MessageKeys.generate(folder / "message-keys.json")
         names = [(kind, kind) for kind in kinds]

@@ -28,6 +28,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from bridge import chart
 from bridge.api import Readiness, Services, create_api
+from bridge.auditing import ANCHOR, Auditor
 from bridge.centralbank import funding, issuing
 from bridge.centralbank.attesting import Attester
 from bridge.centralbank.funding import Funding
@@ -39,6 +40,7 @@ from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
 from bridge.interbank import Interbank
 from bridge.keys import KeystoreSigner, MessageKeys
+from bridge.metrics import BridgeMetrics
 from bridge.money import parse_currency
 from bridge.opening import open_books
 from bridge.operating import Action, FourEyes
@@ -141,6 +143,14 @@ class Runtime:
         self._submitter = Submitter(self.store, chain, signer, clock)
         self._issuing = Issuing(self.institution, self._submitter)
         self._funding = Funding(self.institution, self._submitter)
+        self._auditor = Auditor(
+            store=self.store,
+            chain=chain,
+            submitter=self._submitter,
+            lei=settings.lei,
+            anchor_seconds=settings.audit_anchor_seconds,
+            clock=clock,
+        )
         self._workers = {
             name: Worker(self.store, self._handlers(), clock, name, lane)
             for name, lane in _worker_lanes().items()
@@ -148,6 +158,7 @@ class Runtime:
         observer = Observer(
             self.institution,
             self._issuing if settings.role is Role.CENTRAL_BANK else self._funding,
+            self._auditor,
         )
         self._follower = Follower(self.store, chain, observer.observe)
         self._threads: list[threading.Thread] = []
@@ -161,6 +172,7 @@ class Runtime:
             institution=self.institution,
             readiness=self.readiness,
             four_eyes=FourEyes(self.store, self._actions(), self._clock),
+            metrics=BridgeMetrics(self.store, lambda: self.readiness().is_ready, self._clock),
             desk=self._desk(),
             issuing=self._issuing if is_central_bank else None,
         )
@@ -175,10 +187,14 @@ class Runtime:
         with self.store.unit_of_work() as work:
             work.effects.release_all(self._clock())
         await_chain(self.institution.chain, self._settings, self.stop)
+        self._auditor.admit_loss()
 
     def start(self) -> None:
         """Start following the chain and working off effects."""
-        loops: dict[str, Callable[[], None]] = {"follower": self._follow}
+        loops: dict[str, Callable[[], None]] = {
+            "follower": self._follow,
+            "auditor": partial(self._auditor.run, self.stop),
+        }
         loops |= {name: partial(worker.run, self.stop) for name, worker in self._workers.items()}
         for name, loop in loops.items():
             thread = threading.Thread(target=self._guard, args=(name, loop), name=name)
@@ -204,7 +220,9 @@ class Runtime:
         return Readiness(is_ready=not waiting_for, waiting_for=tuple(waiting_for))
 
     def _handlers(self) -> Mapping[str, Handler]:
+        everywhere: Mapping[str, Handler] = {ANCHOR: self._auditor.anchor}
         orders: Mapping[str, Handler] = {
+            **everywhere,
             funding.REQUEST: self._funding.request,
             funding.REDEEM: self._funding.burn,
         }
@@ -214,7 +232,7 @@ class Runtime:
             case Role.FX_PROVIDER:
                 return orders
             case Role.CENTRAL_BANK:
-                return {issuing.ISSUE: self._issuing.issue}
+                return {**everywhere, issuing.ISSUE: self._issuing.issue}
             case _:
                 assert_never(self._settings.role)
 

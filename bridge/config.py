@@ -16,6 +16,9 @@ from bridge.errors import SettingsInvalid
 ACCEPT_SECONDS_MAX: Final = 86_400
 """Longest time a creditor agent may be given to answer."""
 
+AUDIT_ANCHOR_SECONDS_MAX: Final = 86_400
+"""Longest time between two anchors of the audit log: a day."""
+
 MARGIN_BASIS_POINTS_MAX: Final = 1_000
 """Largest FX margin a bank may take over its provider's quote."""
 
@@ -132,6 +135,7 @@ class Settings(_Section):
     passphrase_file: Path
     message_keys: Path
     secret_file: Path
+    monitor_token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     operators: Annotated[tuple[OperatorSettings, ...], Field(min_length=1)]
     fx_provider_lei: str | None = None
     fee: dict[CurrencyCode, DecimalText] = {}
@@ -143,6 +147,7 @@ class Settings(_Section):
     queues_beyond_tokens: bool = False
     quotes_may_queue: bool = False
     attestation_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
+    audit_anchor_seconds: Annotated[int, Field(gt=0, le=AUDIT_ANCHOR_SECONDS_MAX)] = 86_400
     customers: tuple[CustomerSettings, ...] = ()
     openings: tuple[OpeningSettings, ...] = ()
 

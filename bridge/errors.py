@@ -1087,3 +1087,16 @@ class EffectNotDead(Rejected):
     code = "effect_not_dead"
     message = "no effect '{key}' was given up"
     key: str
+
+
+# Audit
+
+
+@dataclass(eq=False)
+class AuditLogInvalid(Rejected):
+    """An exported audit log does not hold together at one of its records."""
+
+    code = "audit_log_invalid"
+    message = "record {sequence} of the audit log does not hold: {rule}"
+    sequence: int
+    rule: str

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.approval import Proposal, ProposalState, decide
+from bridge.audit import Note
 from bridge.errors import ActionUnknown, IdempotencyKeyReused
 from bridge.store import Store, UnitOfWork
 
@@ -23,6 +24,11 @@ class Operator:
     """A person who runs the institution's bridge, by the name the settings give them."""
 
     operator_id: str
+
+    @property
+    def actor(self) -> str:
+        """Who this is in the audit log."""
+        return f"operator:{self.operator_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class FourEyes:
                 return known
             action.check(work, proposal)
             work.approvals.add(proposal)
+            _record(work, proposal, operator, "proposed", proposal.proposed_at)
         return proposal
 
     def approve(self, operator: Operator, proposal_id: str) -> Proposal:
@@ -109,6 +116,7 @@ class FourEyes:
                 outcome = self._action(proposal.kind).carry_out(work, proposal, at)
                 decided = replace(decided, outcome=outcome)
             work.approvals.save_decision(decided)
+            _record(work, decided, operator, state.value, at)
         return decided
 
     def _action(self, kind: str) -> Action:
@@ -116,6 +124,17 @@ class FourEyes:
         if action is None:
             raise ActionUnknown(kind)
         return action
+
+
+def _record(work: UnitOfWork, proposal: Proposal, operator: Operator, what: str, at: int) -> None:
+    """Keep in the audit log who did what about a proposal, and the digest of all it says."""
+    wish = [proposal.kind, proposal.subject, dict(proposal.document), proposal.note]
+    content = hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
+    details = {"kind": proposal.kind, "content": content}
+    if proposal.outcome is not None:
+        details["outcome"] = proposal.outcome
+    note = Note(operator.actor, f"proposal_{what}", proposal.proposal_id, details)
+    work.audit.record(note, at)
 
 
 def _wish_of(proposal: Proposal) -> Wish:

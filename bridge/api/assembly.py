@@ -15,16 +15,28 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bridge.api import accounts, interbank, issuances, messages, operations, payments, proposals
+from bridge.api import (
+    accounts,
+    audit,
+    interbank,
+    issuances,
+    messages,
+    operations,
+    payments,
+    proposals,
+)
 from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
 from bridge.api.services import Services
 from bridge.config import Role
 from bridge.iso20022.document import MESSAGE_BYTES_MAX
+from bridge.metrics import OTHER, BridgeMetrics, Request
 from bridge.telemetry import get_logger
 
 BODY_BYTES_MAX: Final = MESSAGE_BYTES_MAX
 """Most bytes of a request's body that are read, whatever its Content-Length says."""
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 _TRACE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -51,12 +63,18 @@ def create_api(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     for router in _routers(services.institution.settings.role):
         api.include_router(router)
     api.add_middleware(BodyLimit)
-    api.add_middleware(Tracing)
+    api.add_middleware(Tracing, metrics=services.metrics)
     return api
 
 
 def _routers(role: Role) -> Sequence[APIRouter]:
-    everywhere = (operations.health, operations.router, proposals.router, issuances.reading)
+    everywhere = (
+        operations.health,
+        operations.router,
+        proposals.router,
+        audit.router,
+        issuances.reading,
+    )
     match role:
         case Role.BANK:
             customers = (payments.router, messages.router, accounts.router)
@@ -96,8 +114,9 @@ class BodyLimit:
 class Tracing:
     """Gives each request its trace id, the caller's own where it is usable, and logs its outcome."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: BridgeMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, naming it; write one log line when it was answered."""
@@ -107,19 +126,26 @@ class Tracing:
         given = Headers(scope=scope).get(TRACE_ID_HEADER, "")
         trace_id = given if _TRACE_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["trace_id"] = trace_id
-        started_at = time.monotonic_ns()
+        started_at = time.monotonic()
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[TRACE_ID_HEADER] = trace_id
-                get_logger().info(
-                    "request",
-                    trace_id=trace_id,
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=int(message["status"]),
-                    milliseconds=(time.monotonic_ns() - started_at) // 1_000_000,
-                )
+                self._tell(scope, int(message["status"]), time.monotonic() - started_at)
             await send(message)
 
         await self._app(scope, receive, send_named)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        """Log and count an answer. A path may hold an account number, so that of the route is told."""
+        route = getattr(scope.get("route"), "path", OTHER)
+        method = scope["method"] if scope["method"] in _METHODS else OTHER
+        get_logger().info(
+            "request",
+            trace_id=scope["state"]["trace_id"],
+            method=method,
+            path=route,
+            status=status,
+            milliseconds=int(seconds * 1_000),
+        )
+        self._metrics.answered(Request(route, method, status, seconds))

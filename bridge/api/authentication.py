@@ -33,6 +33,11 @@ _operator_scheme = HTTPBearer(
 )
 
 
+_monitor_scheme = HTTPBearer(
+    scheme_name="monitor", description="The token of whatever reads metrics.", auto_error=False
+)
+
+
 def _digest(credentials: HTTPAuthorizationCredentials | None) -> bytes:
     if credentials is None or len(credentials.credentials) > TOKEN_CHARACTERS_MAX:
         raise TokenInvalid
@@ -68,6 +73,17 @@ def authenticate_operator(
     return found[0]
 
 
+def authenticate_monitor(
+    services: ServicesNeeded,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_monitor_scheme)],
+) -> None:
+    """Let the holder of the monitor's token pass; raises `TokenInvalid`, always where there is none."""
+    expected = services.institution.settings.monitor_token_sha256
+    digest = _digest(credentials)
+    if expected is None or not hmac.compare_digest(bytes.fromhex(expected), digest):
+        raise TokenInvalid
+
+
 def check_content_type(request: Request, expected: str) -> None:
     """Refuse a body that is not of the one type read here; raises `ContentTypeUnsupported`."""
     found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -84,6 +100,9 @@ CustomerNeeded = Annotated[Customer, Depends(authenticate_customer)]
 
 OperatorNeeded = Depends(authenticate_operator)
 """Dependency of a router for operators."""
+
+MonitorNeeded = Depends(authenticate_monitor)
+"""Dependency of a route for whatever reads metrics."""
 
 OperatorKnown = Annotated[Operator, Depends(authenticate_operator)]
 """Parameter of an operator's route that keeps who it was."""

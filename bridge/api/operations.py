@@ -3,10 +3,11 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from bridge.api.authentication import OperatorNeeded
+from bridge.api.authentication import MonitorNeeded, OperatorNeeded
 from bridge.api.schemas import (
     LedgerAccountList,
     OverviewView,
@@ -114,6 +115,12 @@ def tell_ready(services: ServicesNeeded) -> JSONResponse:
         {"status": "waiting", "waiting_for": list(readiness.waiting_for)},
         status_code=HTTPStatus.SERVICE_UNAVAILABLE,
     )
+
+
+@health.get("/metrics", dependencies=[MonitorNeeded], response_class=Response)
+def show_metrics(services: ServicesNeeded) -> Response:
+    """Metrics in Prometheus's text format, for the holder of the monitor's token."""
+    return Response(services.metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _compare(institution: Institution) -> list[Comparison]:

@@ -398,3 +398,23 @@ class ProposalPage(_Answer):
 
     items: tuple[ProposalView, ...]
     next: str | None
+
+
+class AuditRecordView(_Answer):
+    """One record of the audit log; `hash` is over all the rest."""
+
+    sequence: int
+    at: int
+    actor: str
+    action: str
+    subject: str
+    details: dict[str, str]
+    previous: str
+    hash: str
+
+
+class AuditPage(_Answer):
+    """Some records of the audit log, newest first."""
+
+    items: tuple[AuditRecordView, ...]
+    next: str | None

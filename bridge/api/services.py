@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from bridge.centralbank.issuing import Issuing
 from bridge.fx import QuoteDesk
 from bridge.institution import Institution
+from bridge.metrics import BridgeMetrics
 from bridge.operating import FourEyes
 
 
@@ -30,6 +31,7 @@ class Services:
     institution: Institution
     readiness: Callable[[], Readiness]
     four_eyes: FourEyes
+    metrics: BridgeMetrics
     desk: QuoteDesk | None = None
     issuing: Issuing | None = None
 

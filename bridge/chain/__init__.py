@@ -12,6 +12,7 @@ from bridge.chain.directory import Directory, Participant, ParticipantAccount
 from bridge.chain.encoding import (
     AccountKind,
     Attestation,
+    AuditAnchor,
     ChainEvent,
     ContractCall,
     PaymentOutcome,
@@ -33,6 +34,7 @@ from bridge.chain.submission import Call, Submitter
 __all__ = [
     "AccountKind",
     "Attestation",
+    "AuditAnchor",
     "BlockData",
     "BlockHandler",
     "BlockRef",

@@ -24,6 +24,7 @@ from bridge.chain.encoding import (
     TOKEN,
     AccountKind,
     Attestation,
+    AuditAnchor,
     ChainEvent,
     ContractCall,
     ContractName,
@@ -235,6 +236,12 @@ class ChainClient:
         """The newest statement of reserves, less what was burnt since; its sequence starts at 0."""
         (kept,) = self._token(numeric, "latestAttestation", (), block_number)
         return Attestation(*kept)
+
+    def audit_anchor(self, lei: str) -> AuditAnchor:
+        """The newest anchor of a participant's audit log; its sequence is 0 before the first."""
+        call = registry_call("auditAnchorOf", (lei.encode(),))
+        (kept,) = self.call(REGISTRY, call, "auditAnchorOf")
+        return AuditAnchor(*kept)
 
     def is_issue_reference_used(self, numeric: int, reference: bytes) -> bool:
         """Whether the issuer has minted under this reference; nobody else can use one up."""

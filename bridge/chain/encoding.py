@@ -85,6 +85,15 @@ class Attestation:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditAnchor:
+    """What a participant last anchored of its audit log; `anchored_at` is a UTC second."""
+
+    sequence: int
+    anchored_at: int
+    record_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ContractCall:
     """A function call ready to be sent or asked: the contract's address and the calldata."""
 

@@ -116,7 +116,8 @@ class Follower:
 
 
 def _changes_participants(event: ChainEvent) -> bool:
-    return event.contract == REGISTRY or event.name == "CurrencyAdded"
+    is_registry = event.contract == REGISTRY and event.name != "AuditLogAnchored"
+    return is_registry or event.name == "CurrencyAdded"
 
 
 def event_row(event: ChainEvent) -> EventRow:

@@ -74,6 +74,13 @@ class TokenBooks(Protocol):
         """Apply the reverting of an own transaction; one of another purpose is left alone."""
 
 
+class AuditBooks(Protocol):
+    """Who keeps the audit log."""
+
+    def observe(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
+        """Record a final anchor, if it is this institution's."""
+
+
 class Observer:
     """Applies final blocks to one institution's books."""
 
@@ -81,9 +88,11 @@ class Observer:
         self,
         institution: Institution,
         token_books: TokenBooks,
+        audit_books: AuditBooks,
     ) -> None:
         self._institution = institution
         self._token_books = token_books
+        self._audit_books = audit_books
 
     def observe(
         self, work: UnitOfWork, block: BlockData, own: tuple[FinalTransaction, ...]
@@ -109,6 +118,8 @@ class Observer:
                 self._instructed(work, event, at)
             case "Issued" | "Redeemed":
                 self._token_books.observe(work, event, at)
+            case "AuditLogAnchored":
+                self._audit_books.observe(work, event, at)
             case name if name in PROGRESS:
                 self._progressed(work, event, at)
             case _:

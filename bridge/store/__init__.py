@@ -3,7 +3,7 @@
 `Store.open(path)` gives the store; `with store.unit_of_work() as work:` writes, `store.reading()`
 reads a snapshot. A unit of work has one repository per noun: `ledger`, `payments`, `idempotency`,
 `effects`, `transactions`, `chain_log`, `messages`, `inbox`, `quotes`, `issuances`, `customers`,
-`approvals`. No
+`approvals`, `audit`. No
 SQL stands outside this package.
 """
 

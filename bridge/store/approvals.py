@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from bridge.approval import Proposal, ProposalState
 from bridge.errors import ProposalUnknown, RecordConflict
@@ -79,6 +79,11 @@ class Approvals:
             self._connection, query, kept.sequence, limit=limit, cursor=cursor
         )
         return Page(tuple(_proposal(row) for row in rows), next_cursor)
+
+    def count(self, state: ProposalState) -> int:
+        """How many proposals are in a state."""
+        query = select(func.count()).where(tables.proposals.c.state == state.value)
+        return self._connection.execute(query).scalar_one()
 
 
 def _proposal(row: Row[Any]) -> Proposal:  # a row of the whole table

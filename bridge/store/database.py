@@ -29,6 +29,7 @@ from bridge.errors import (
     UnitOfWorkNested,
 )
 from bridge.store.approvals import Approvals
+from bridge.store.audit_log import AuditLog
 from bridge.store.chain_log import ChainLog
 from bridge.store.customers import Customers
 from bridge.store.effects import Effects
@@ -75,6 +76,7 @@ class UnitOfWork:
         self.issuances = Issuances(connection)
         self.customers = Customers(connection)
         self.approvals = Approvals(connection)
+        self.audit = AuditLog(connection)
 
 
 class Store:

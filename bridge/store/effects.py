@@ -204,6 +204,20 @@ class Effects:
         query = select(kept.effect_id).where(kept.key == key, kept.state == EffectState.DEAD.value)
         return self._connection.execute(query).first() is not None
 
+    def unfinished_by_kind(self) -> dict[str, int]:
+        """How many effects are still to be done, by kind."""
+        return self._count_by_kind(_UNFINISHED)
+
+    def dead_by_kind(self) -> dict[str, int]:
+        """How many effects were given up, by kind."""
+        return self._count_by_kind((EffectState.DEAD.value,))
+
+    def _count_by_kind(self, states: tuple[str, ...]) -> dict[str, int]:
+        kept = tables.effects.c
+        query = select(kept.kind, func.count()).where(kept.state.in_(states))
+        rows = self._connection.execute(query.group_by(kept.kind))
+        return {row.kind: row[1] for row in rows}
+
     def count(self, state: EffectState) -> int:
         """How many effects are in a state."""
         query = select(func.count()).where(tables.effects.c.state == state.value)

@@ -108,6 +108,13 @@ class Payments:
         query = select(func.count()).where(tables.payments.c.is_terminal.is_(False))
         return self._connection.execute(query).scalar_one()
 
+    def open_by_state(self) -> dict[str, int]:
+        """How many payments are not terminal, by state; states with none are left out."""
+        kept = tables.payments.c
+        query = select(kept.state, func.count()).where(kept.is_terminal.is_(False))
+        rows = self._connection.execute(query.group_by(kept.state))
+        return {row.state: row[1] for row in rows}
+
     def _is_taken(self, payment: Payment, kept_as: str | None = None) -> bool:
         kept = tables.payments.c
         same_uetr = kept.uetr == payment.uetr

@@ -39,6 +39,14 @@ class OutgoingTransaction:
     block_number: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """How many transactions are not final, and when the oldest was signed, as a UTC second."""
+
+    count: int
+    oldest: int | None
+
+
 class Transactions:
     """Our own transactions by hash and by purpose."""
 
@@ -87,6 +95,15 @@ class Transactions:
             .order_by(kept.sender, kept.nonce)
         )
         return tuple(_transaction(row) for row in self._connection.execute(query))
+
+    def outstanding_since(self) -> Outstanding:
+        """How many transactions are not final, and since when."""
+        kept = tables.transactions.c
+        query = select(func.count(), func.min(kept.created_at)).where(
+            kept.state == TransactionState.PREPARED.value
+        )
+        count, oldest = self._connection.execute(query).one()
+        return Outstanding(count, oldest)
 
     def finalise(self, transaction_hash: bytes, *, block_number: int, succeeded: bool) -> None:
         """Record that a transaction of ours is in a final block.

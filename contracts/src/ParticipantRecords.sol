@@ -79,6 +79,7 @@ abstract contract ParticipantRecords is IParticipantRegistry {
     mapping(bytes32 accountReference => address account) internal _addressByReference;
     /// @dev Who ever had the council's role, at most COUNCIL_MAX.
     bytes20[] internal _councilLeis;
+    mapping(bytes20 lei => AuditAnchor) internal _auditAnchors;
 
     function _admit(ParticipantInput calldata input, uint40 effectiveAt) internal {
         bytes20 lei = input.lei;

@@ -142,6 +142,26 @@ contract ParticipantRegistry is
     }
 
     /// @inheritdoc IParticipantRegistry
+    function anchorAuditLog(uint64 sequence, bytes32 recordHash) external {
+        (bytes20 lei, AccountKind kind) = _openAccount(msg.sender);
+        if (kind != AccountKind.Operating || _status(_participants[lei].standing) != Status.Admitted) {
+            revert RegistryCallerNotOperating(msg.sender);
+        }
+        AuditAnchor storage anchor = _auditAnchors[lei];
+        uint64 anchored = anchor.sequence;
+        if (sequence <= anchored) revert RegistryAuditSequenceNotNewer(lei, sequence, anchored);
+        anchor.sequence = sequence;
+        anchor.anchoredAt = _now();
+        anchor.recordHash = recordHash;
+        emit AuditLogAnchored(lei, sequence, recordHash);
+    }
+
+    /// @inheritdoc IParticipantRegistry
+    function auditAnchorOf(bytes20 lei) external view returns (AuditAnchor memory) {
+        return _auditAnchors[lei];
+    }
+
+    /// @inheritdoc IParticipantRegistry
     function suspendProvisionally(bytes20 lei, uint40 effectiveAt, uint40 lapsesAt) external {
         bytes20 caller = _callingOfficer();
         ParticipantRecord storage record = _lastingParticipant(lei);

@@ -287,6 +287,28 @@ def test_reg_14_nobody_else_does(assembly: Assembly) -> None:
             assembly.registry.transact(sender, "setOwnEndpoint", "", 0)
 
 
+def test_reg_16_a_participant_anchors_its_audit_log_further_each_time(assembly: Assembly) -> None:
+    registry = assembly.registry
+    assert registry.read("auditAnchorOf", THIRD.lei) == (0, 0, bytes(32))
+    registry.transact(THIRD.operating, "anchorAuditLog", 7, keccak(b"7"))
+    assert registry.read("auditAnchorOf", THIRD.lei) == (7, assembly.now, keccak(b"7"))
+    for sequence in (0, 6, 7):
+        with refused("RegistryAuditSequenceNotNewer", THIRD.lei, sequence, 7):
+            registry.transact(THIRD.operating, "anchorAuditLog", sequence, keccak(b"other"))
+    registry.transact(THIRD.operating, "anchorAuditLog", 2**64 - 1, keccak(b"last"))
+    assert registry.read("auditAnchorOf", THIRD.lei)[::2] == (2**64 - 1, keccak(b"last"))
+    assert registry.read("auditAnchorOf", ALPHA.lei) == (0, 0, bytes(32))
+
+
+def test_reg_16_only_an_operating_account_of_an_admitted_participant_does(
+    assembly: Assembly,
+) -> None:
+    assembly.decide(assembly.registry, "suspend", THIRD.lei, 0)
+    for sender in (THIRD.operating, officer_of(FIRST), key_of("nobody")):
+        with refused("RegistryCallerNotOperating", hexed(sender)):
+            assembly.registry.transact(sender, "anchorAuditLog", 1, keccak(b"1"))
+
+
 def test_reg_15_members_of_the_council_are_those_with_its_role_now(assembly: Assembly) -> None:
     registry, due = assembly.registry, assembly.now + 30 * DAY
     members = [EUROSYSTEM.lei, AUTHORITY.lei, FIRST.lei, SECOND.lei, WATCHDOG.lei]

@@ -17,6 +17,7 @@ from bridge.config import Settings
 from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
 from bridge.interbank import Interbank, Kind
+from bridge.metrics import BridgeMetrics
 from bridge.opening import open_books
 from bridge.operating import FourEyes
 from bridge.revival import REVIVE_EFFECT, revive_effect
@@ -29,7 +30,7 @@ NOW: Final = 1_795_429_800
 CHAIN_ID: Final = 2_002_200
 CENTRAL_BANK: Final = "DEVN00EUROSYSTEM0007"
 ALICE, CAROL = "alice-token", "carol-token"
-OPERATOR, SECOND_OPERATOR = "operator-token", "second-operator-token"
+OPERATOR, SECOND_OPERATOR, MONITOR = "operator-token", "second-operator-token", "monitor-token"
 ALICE_IBAN: Final = "DE72500999990123456789"
 CAROL_IBAN: Final = "DE89370400440532013000"
 SECRET: Final = b"\x07" * 32
@@ -162,6 +163,7 @@ def settings_document(lei: str, role: str, currencies: list[str]) -> dict[str, A
         "passphrase_file": "passphrase",
         "message_keys": "message-keys.json",
         "secret_file": "secret",
+        "monitor_token_sha256": digest(MONITOR),
         "operators": [
             {"operator_id": "olga", "token_sha256": digest(OPERATOR)},
             {"operator_id": "otto", "token_sha256": digest(SECOND_OPERATOR)},
@@ -255,6 +257,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
         Services(
             institution=institution,
             readiness=lambda: bridge.readiness,
+            metrics=BridgeMetrics(store, lambda: bridge.readiness.is_ready, lambda: NOW),
             four_eyes=FourEyes(store, {REVIVE_EFFECT: revive_effect}, lambda: NOW),
             desk=_desk(network, chain, store) if role == "fx_provider" else None,
             issuing=Issuing(institution, submitter) if role == "central_bank" else None,

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import httpx
 
+from bridge.auditing import Auditor
 from bridge.centralbank.funding import Funding
 from bridge.chain import (
     BlockData,
@@ -74,7 +75,9 @@ class Desk:
             secret=b"\x07" * 32,
         )
         submitter = Submitter(self.store, chain, NETWORK[lei].quoting, lambda: NOW)
-        self._observer = Observer(self.institution, Funding(self.institution, submitter))
+        self.auditor = Auditor(self.store, chain, submitter, lei, 86_400, lambda: NOW)
+        funding = Funding(self.institution, submitter)
+        self._observer = Observer(self.institution, funding, self.auditor)
         self._number = 0
 
     def sees(

@@ -4,6 +4,7 @@
     business    payments, issuances, customers, customer_accounts, quotes
     outbox      idempotency: answers given, with the request's fingerprint; effects: what must still be done outside
     chain       transactions, kept before they are sent; checkpoint and chain_events, which never change
+    audit       audit_records: what was decided and what the books held, each bound to the one before
     approvals   proposals of operators, and how they were decided
     messages    messages: documents; inbox: sealed messages ahead of their event
 
@@ -13,6 +14,7 @@ JSON `document`.
 """
 
 from bridge.store.tables.approvals import proposals
+from bridge.store.tables.audit import audit_records
 from bridge.store.tables.business import customer_accounts, customers, issuances, payments, quotes
 from bridge.store.tables.chain import chain_events, checkpoint, transactions
 from bridge.store.tables.foundation import FORMAT_VERSION, METADATA, store_format
@@ -24,6 +26,7 @@ __all__ = [
     "FORMAT_VERSION",
     "METADATA",
     "accounts",
+    "audit_records",
     "balances",
     "chain_events",
     "checkpoint",

@@ -94,6 +94,13 @@ interface IParticipantRegistry {
         address confirmer;
     }
 
+    /// @notice What a participant last said of its own audit log: the hash of the record with this number, and when.
+    struct AuditAnchor {
+        uint64 sequence;
+        uint40 anchoredAt;
+        bytes32 recordHash;
+    }
+
     event ParticipantAdmitted(bytes20 indexed lei, bytes11 bic, uint32 roles, uint40 effectiveAt);
     event ParticipantSuspended(bytes20 indexed lei, uint40 effectiveAt, uint40 until);
     event ParticipantSuspendedProvisionally(
@@ -116,6 +123,7 @@ interface IParticipantRegistry {
     );
     event EndpointChanged(bytes20 indexed lei, string endpoint, uint40 effectiveAt);
     event EarlierEntriesHonoured(bool isHonoured);
+    event AuditLogAnchored(bytes20 indexed lei, uint64 indexed sequence, bytes32 recordHash);
 
     error RegistryParticipantUnknown(bytes20 lei);
     error RegistryParticipantExists(bytes20 lei);
@@ -131,6 +139,8 @@ interface IParticipantRegistry {
     error RegistryNotProvisional(bytes20 lei);
     error RegistryCallerNotOfficer(address caller);
     error RegistryCallerNotCentralBank(address caller, bytes20 lei);
+    error RegistryCallerNotOperating(address caller);
+    error RegistryAuditSequenceNotNewer(bytes20 lei, uint64 sequence, uint64 anchored);
     error RegistrySamePerson(address caller);
     error RegistryAccountReferenceTaken(bytes32 accountReference);
     error RegistryAccountTaken(address account);
@@ -174,6 +184,15 @@ interface IParticipantRegistry {
     /// @notice The rulebook's word on payments that were entered before a suspension: whether they may still settle.
     /// Restricted.
     function setHonoursEarlierEntries(bool isHonoured) external;
+
+    /// @notice Keeps the hash of a record of the caller's own audit log, so that nothing up to it can be changed unseen.
+    /// @dev For an operating account of an admitted participant; each anchor is of a later record than the one before.
+    /// @param sequence Number of the record in the log, from one.
+    /// @param recordHash SHA-256 that the record ends with; what it is of, only the participant knows.
+    function anchorAuditLog(uint64 sequence, bytes32 recordHash) external;
+
+    /// @notice The newest anchor of a participant's audit log; all zero before the first.
+    function auditAnchorOf(bytes20 lei) external view returns (AuditAnchor memory);
 
     /// @notice Replaces the keys of the caller's participant; an officer of it calls, alone.
     function rotateOwnKeys(bytes32 sealingKey, bytes32 signingKey, uint40 effectiveAt) external;

@@ -279,6 +279,7 @@ def test_api_63_keys_are_for_their_owner_and_never_overwritten(tmp_path: Path) -
         "secret",
         "operator-token",
         "second-operator-token",
+        "monitor-token",
         "message-keys.json",
         "participant.json",
     }
@@ -336,3 +337,53 @@ def test_api_63_an_institution_that_cannot_be_gets_no_keys(
     ended = make_participant(tmp_path / "keys", *arguments)
     assert ended.returncode == 2
     assert not (tmp_path / "keys").exists()
+
+
+def anchored_log(street: Street, settings: Path, file: Path) -> subprocess.CompletedProcess[str]:
+    """The audit log of a bridge, exported and held against the chain."""
+    exported = command("export-audit-log", "--settings", str(settings), "--to", str(file))
+    assert exported.returncode == 0, exported.stderr
+    chain = ("--node", street.node.url, "--chain-id", str(CHAIN_ID), "--lei", BANK_A)
+    return command("verify-audit-log", str(file), *chain)
+
+
+def newest_anchor(client: httpx.Client, token: str) -> int:
+    """The number of the record that was anchored, once the anchor is final."""
+    deadline, bearer = time.monotonic() + SECONDS_MAX, {"authorization": f"Bearer {token}"}
+    while time.monotonic() < deadline:
+        records = client.get("/v1/audit/records", headers=bearer).json()["items"]
+        anchored = [int(each["subject"]) for each in records if each["action"] == "anchored"]
+        if anchored:
+            return max(anchored)
+        time.sleep(0.1)
+    raise AssertionError("nothing was anchored")
+
+
+def test_aud_5_6_7_the_log_is_anchored_on_the_chain_and_checked_against_it(
+    street: Street, tmp_path: Path
+) -> None:
+    settings = street.with_settings(database="audited.db")
+    token = (settings.parent / "operator-token").read_text()
+    with running(settings) as (process, client):
+        anchored = newest_anchor(client, token)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS_MAX) == 0
+    verified = anchored_log(street, settings, tmp_path / "whole.log")
+    assert verified.returncode == 0, verified.stderr
+    told = json.loads(verified.stdout)
+    assert (told["anchored"], told["lost"]) == (anchored, [])
+    assert told["sealed_rows"]["entries"] > 0
+    lines = (tmp_path / "whole.log").read_text().splitlines()
+    (tmp_path / "short.log").write_text("\n".join(lines[:-2]))
+    chain = ("--node", street.node.url, "--chain-id", str(CHAIN_ID), "--lei", BANK_A)
+    for name in ("short.log", "absent.log"):
+        refused = command("verify-audit-log", str(tmp_path / name), *chain)
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
+    for file in settings.parent.glob("audited.db*"):
+        file.unlink()  # the oldest backup there can be
+    with running(settings):
+        pass
+    restored = anchored_log(street, settings, tmp_path / "restored.log")
+    assert restored.returncode == 0, restored.stderr
+    assert json.loads(restored.stdout)["lost"] == [[1, anchored]]

@@ -1,0 +1,36 @@
+"""The audit log for operators: its newest records, without the rows they seal."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from bridge.api.authentication import OperatorNeeded
+from bridge.api.schemas import AuditPage, PageQuery
+from bridge.api.services import ServicesNeeded
+from bridge.audit import AuditRecord
+
+router = APIRouter(prefix="/v1/audit", tags=["operations"], dependencies=[OperatorNeeded])
+
+
+@router.get("/records", response_model=AuditPage)
+def list_audit_records(
+    page: Annotated[PageQuery, Query()], services: ServicesNeeded
+) -> dict[str, object]:
+    """Records of the audit log, newest first; each names the hash of the one before it."""
+    with services.institution.store.reading() as work:
+        found = work.audit.page(limit=page.limit, cursor=page.cursor)
+    return {"items": [_describe(record) for record in found.items], "next": found.next_cursor}
+
+
+def _describe(record: AuditRecord) -> dict[str, object]:
+    note = record.note
+    return {
+        "sequence": record.sequence,
+        "at": record.at,
+        "actor": note.actor,
+        "action": note.action,
+        "subject": note.subject,
+        "details": dict(note.details),
+        "previous": record.previous.hex(),
+        "hash": record.hash.hex(),
+    }
