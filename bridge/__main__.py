@@ -6,6 +6,7 @@
     python -m bridge export-audit-log --settings FILE --to FILE   the audit log with the rows it seals
     python -m bridge verify-audit-log FILE   whether an exported log holds together, offline; with --node
                                              also against the institution's anchor on the chain
+    python -m bridge verify-books --settings FILE   whether the books are what their postings add up to
     python -m bridge participant --output DIR --lei LEI --bic BIC ...   new keys of an institution
 
 Exit codes: 0 ended in order, 1 failed while running, 2 settings or arguments that cannot be used.
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _export_audit_log(given)
             case "verify-audit-log":
                 return _verify_audit_log(given)
+            case "verify-books":
+                return _verify_books(given)
             case _:
                 return _participant(given)
     except (Rejected, KeyUnusable, ChainWrong) as error:
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         ("run", "run an institution's bridge"),
         ("attest", "attest reserves"),
         ("liquidity", "settle what waits for liquidity"),
+        ("verify-books", "compute the books anew from their postings"),
     ):
         running = commands.add_parser(name, help=purpose)
         running.add_argument("--settings", type=Path, required=True)
@@ -206,6 +210,19 @@ def _verify_audit_log(given: argparse.Namespace) -> int:
         told["anchored"] = anchor.sequence
     print(json.dumps(told, sort_keys=True))
     return EXIT_OK
+
+
+def _verify_books(given: argparse.Namespace) -> int:
+    from bridge.store import Store
+    from bridge.verification import verify_books
+
+    settings = load_settings(given.settings)
+    with contextlib.closing(Store.open_read_only(settings.database)) as store:
+        findings = verify_books(store)
+    for finding in findings:
+        print(f"{finding.place}: {finding.fault}")
+    print("the books are wrong" if findings else "the books are right")
+    return EXIT_FAILED if findings else EXIT_OK
 
 
 def _participant(given: argparse.Namespace) -> int:

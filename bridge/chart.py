@@ -4,10 +4,12 @@ Customers' deposits stand beside these under `deposit:` ids. Which account a boo
 decided in `settlement` and `centralbank`; here stands only what exists.
 """
 
-from bridge.ledger import Account, AccountType
+from dataclasses import replace
+
+from bridge.ledger import CENTRAL_BANK, OWN, Account, AccountType
 from bridge.money import Currency
 
-OPERATOR = "institution"
+OPERATOR = OWN
 """Owner of the accounts that belong to the institution itself."""
 
 
@@ -26,6 +28,13 @@ def in_transit(currency: Currency) -> str:
     a payment settles, so its pending sides may stand alone.
     """
     return f"in-transit:{currency.code}"
+
+
+def holds(currency: Currency) -> str:
+    """Where customers' money that is held would go (liability); a hold is pending against it, and what
+    is taken of it moves on at once, so its pending sides may stand alone.
+    """
+    return f"holds:{currency.code}"
 
 
 def fee_income(currency: Currency) -> str:
@@ -76,14 +85,18 @@ def lending(currency: Currency) -> str:
 def institution_accounts(currency: Currency) -> tuple[Account, ...]:
     """The accounts a bank or an fx provider opens for itself in one currency."""
     return (
-        _account(tokens(currency), AccountType.ASSET, currency),
-        _account(reserves(currency), AccountType.ASSET, currency),
+        _central_bank_money(tokens(currency), currency),
+        _central_bank_money(reserves(currency), currency),
         _account(in_transit(currency), AccountType.LIABILITY, currency, may_overdraw=True),
         _account(fee_income(currency), AccountType.INCOME, currency),
         _account(margin_income(currency), AccountType.INCOME, currency),
         _account(suspense(currency), AccountType.LIABILITY, currency),
         _account(equity(currency), AccountType.EQUITY, currency),
-        _account(fx_position(currency), AccountType.ASSET, currency, may_overdraw=True),
+        replace(
+            _account(fx_position(currency), AccountType.ASSET, currency, may_overdraw=True),
+            exchanges=True,
+        ),
+        _account(holds(currency), AccountType.LIABILITY, currency, may_overdraw=True),
     )
 
 
@@ -103,6 +116,12 @@ def rtgs_account(lei: str, currency: Currency) -> Account:
 def deposit_account(identification: str, currency: Currency, owner: str) -> Account:
     """The ledger account of one customer's deposit."""
     return _account(deposit(identification), AccountType.LIABILITY, currency, owner=owner)
+
+
+def _central_bank_money(account_id: str, currency: Currency) -> Account:
+    """A claim on the central bank, with which the institution discharges claims on itself."""
+    account = _account(account_id, AccountType.ASSET, currency)
+    return replace(account, issuer=CENTRAL_BANK, exchanges=True)
 
 
 def _account(

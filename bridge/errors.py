@@ -436,6 +436,34 @@ class EntryNotPending(InvariantBroken):
 
 
 @dataclass(eq=False)
+class EntryNotExpired(InvariantBroken):
+    """A pending entry was to expire before its time, or has none: only proof may end it."""
+
+    message = "journal entry '{entry_id}' has not expired at {at}"
+    entry_id: str
+    at: int
+
+
+@dataclass(eq=False)
+class EntryLinked(InvariantBroken):
+    """An entry of a linked unit was to be resolved by itself."""
+
+    message = "journal entry '{entry_id}' is resolved only with all that is linked as '{link_id}'"
+    entry_id: str
+    link_id: str
+
+
+@dataclass(eq=False)
+class UnitInvalid(Rejected):
+    """A unit that is no money was given a currency's code, no word, or too many decimals."""
+
+    code = "unit_invalid"
+    message = "'{unit}' with {decimals} decimals is no unit of account"
+    unit: str
+    decimals: int
+
+
+@dataclass(eq=False)
 class EntryResolved(InvariantBroken):
     """A pending entry was to be resolved a second time."""
 

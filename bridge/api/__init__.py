@@ -8,6 +8,7 @@
     payments        a customer's payments, as JSON
     messages        a customer's payments, as ISO 20022 messages
     accounts        a customer's accounts
+    ledger          balances at a moment, statements, verification of the books; ledger_schemas their shapes
     issuances       the operator's orders: reserves into tokens, tokens into reserves
     operations      the operator's view: payments, ledger, reconciliation, health
     interbank       sealed messages from other institutions

@@ -20,6 +20,7 @@ from bridge.api import (
     audit,
     interbank,
     issuances,
+    ledger,
     messages,
     operations,
     payments,
@@ -73,11 +74,12 @@ def _routers(role: Role) -> Sequence[APIRouter]:
         operations.router,
         proposals.router,
         audit.router,
+        ledger.operating,
         issuances.reading,
     )
     match role:
         case Role.BANK:
-            customers = (payments.router, messages.router, accounts.router)
+            customers = (payments.router, messages.router, accounts.router, ledger.owning)
             return (*everywhere, *customers, issuances.ordering, interbank.payments)
         case Role.FX_PROVIDER:
             return (*everywhere, issuances.ordering, interbank.quotes)

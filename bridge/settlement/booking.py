@@ -5,9 +5,10 @@ debtor bank      pending  Dr deposit (principal + fee)   Cr in transit (cost), f
                  settled  both posted; otherwise both voided
 creditor bank    settled  Dr tokens                      Cr deposit
 fx provider      settled  Dr tokens (taker's currency)   Cr fx position
-                          Dr fx position                 Cr tokens (maker's currency)
+                 linked   Dr fx position                 Cr tokens (maker's currency)
 
-Every entry sums to zero per currency. A bank never holds the second currency of an exchange.
+Every entry sums to zero per currency; claims on the bank and on the central bank meet at its tokens,
+with which it discharges them. A bank never holds the second currency of an exchange.
 """
 
 from bridge import chart
@@ -74,21 +75,27 @@ def credit(payment: Payment, account_id: str, booked_at: int) -> JournalEntry:
     )
 
 
-def exchange(quote: Quote, quote_hash: bytes, booked_at: int) -> JournalEntry:
-    """The linked entry of an fx provider whose quote was filled and settled: both legs in one."""
+def exchange(quote: Quote, quote_hash: bytes, booked_at: int) -> tuple[JournalEntry, JournalEntry]:
+    """The entries of an fx provider whose quote was filled and settled, one per leg; to be linked."""
     bought = Amount(parse_currency(quote.taker_currency), quote.taker_amount)
     sold = Amount(parse_currency(quote.maker_currency), quote.maker_amount)
-    return JournalEntry(
-        entry_id=f"fx:{quote_hash.hex()}",
-        kind="exchange",
-        description="quote filled and settled",
-        postings=(
-            debit_posting(chart.tokens(bought.currency), bought),
-            credit_posting(chart.fx_position(bought.currency), bought),
-            debit_posting(chart.fx_position(sold.currency), sold),
-            credit_posting(chart.tokens(sold.currency), sold),
-        ),
-        pending=False,
-        payment_id=None,
-        booked_at=booked_at,
+    legs = (
+        ("bought", chart.tokens(bought.currency), chart.fx_position(bought.currency), bought),
+        ("sold", chart.fx_position(sold.currency), chart.tokens(sold.currency), sold),
     )
+    bought_leg, sold_leg = (
+        JournalEntry(
+            entry_id=f"{exchange_link(quote_hash)}:{name}",
+            kind="exchange",
+            description=f"quote filled and settled: {name}",
+            postings=(debit_posting(debited, amount), credit_posting(credited, amount)),
+            booked_at=booked_at,
+        )
+        for name, debited, credited, amount in legs
+    )
+    return bought_leg, sold_leg
+
+
+def exchange_link(quote_hash: bytes) -> str:
+    """The id under which the two legs of an exchange are linked."""
+    return f"fx:{quote_hash.hex()}"

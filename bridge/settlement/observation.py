@@ -184,8 +184,9 @@ class Observer:
             return
         match fact:
             case Fact.SETTLED:
-                entry = booking.exchange(offered.quote, offered.quote_hash, at)
-                work.ledger.book(entry, is_fact=True)
+                legs = booking.exchange(offered.quote, offered.quote_hash, at)
+                link_id = booking.exchange_link(offered.quote_hash)
+                work.ledger.book_linked(link_id, legs, is_fact=True)
                 work.quotes.mark(offered.quote_hash, QuoteState.FILLED)
             case Fact.REJECTED | Fact.CANCELLED | Fact.EXPIRED:
                 work.quotes.mark(offered.quote_hash, QuoteState.RELEASED)

@@ -1,12 +1,12 @@
 """What a bridge keeps: one SQLite database, reached through units of work.
 
 `Store.open(path)` gives the store; `with store.unit_of_work() as work:` writes, `store.reading()`
-reads a snapshot. A unit of work has one repository per noun: `ledger`, `payments`, `idempotency`,
-`effects`, `transactions`, `chain_log`, `messages`, `inbox`, `quotes`, `issuances`, `customers`,
-`approvals`, `audit`. No
-SQL stands outside this package.
+reads a snapshot. A unit of work has one repository per noun: `ledger`, `statements`,
+`ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
+`inbox`, `quotes`, `issuances`, `customers`, `approvals`, `audit`. No SQL stands outside this package.
 """
 
+from bridge.ledger import BookedEntry
 from bridge.store.chain_log import Checkpoint, EventRow
 from bridge.store.customers import (
     AccountScheme,
@@ -17,10 +17,10 @@ from bridge.store.customers import (
 from bridge.store.database import Store, UnitOfWork
 from bridge.store.effects import DeadEffect, EffectRow, EffectState, NewEffect, Payload
 from bridge.store.idempotency import Remembered
-from bridge.store.ledger_book import BookedEntry
 from bridge.store.messages import InboxMessage, MessageDirection, StoredMessage
 from bridge.store.page import PAGE_DEFAULT, PAGE_MAX, Page
 from bridge.store.quotes import QuoteRecord, QuoteState
+from bridge.store.statements import Statement, StatementItem
 from bridge.store.transactions import OutgoingTransaction, TransactionState
 
 __all__ = [
@@ -45,6 +45,8 @@ __all__ = [
     "QuoteRecord",
     "QuoteState",
     "Remembered",
+    "Statement",
+    "StatementItem",
     "Store",
     "StoredMessage",
     "TransactionState",

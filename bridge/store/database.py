@@ -36,9 +36,11 @@ from bridge.store.effects import Effects
 from bridge.store.idempotency import Idempotency
 from bridge.store.issuances import Issuances
 from bridge.store.ledger_book import LedgerBook
+from bridge.store.ledger_record import LedgerRecord
 from bridge.store.messages import Inbox, Messages
 from bridge.store.payments import Payments
 from bridge.store.quotes import Quotes
+from bridge.store.statements import Statements
 from bridge.store.tables import FORMAT_VERSION, METADATA, store_format
 from bridge.store.transactions import Transactions
 
@@ -65,6 +67,8 @@ class UnitOfWork:
 
     def __init__(self, connection: Connection) -> None:
         self.ledger = LedgerBook(connection)
+        self.ledger_record = LedgerRecord(connection)
+        self.statements = Statements(connection)
         self.payments = Payments(connection)
         self.idempotency = Idempotency(connection)
         self.effects = Effects(connection)

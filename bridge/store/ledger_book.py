@@ -1,39 +1,48 @@
-"""The ledger in the database: accounts, entries, resolutions and the balances kept beside them.
+"""The ledger in the database: accounts, entries, their postings and what became of them.
 
-The rules are those of `bridge.ledger`; this repository reads the balances that a step touches,
-asks the rules for the new ones and writes both the step and its result. Entries, postings and
-resolutions are only ever added; the database itself refuses anything else.
+The rules are those of `bridge.ledger`; this repository reads the balances that a step touches, asks
+the rules for the movements and writes them. Rows are only ever added; the database itself refuses
+anything else, a second use of an entry id or of an account's version, and a posting that does not
+follow from the one before. The balance of an account is its newest posting.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from bridge.errors import AccountUnknown, RecordConflict, RecordMissing
+from bridge.errors import AccountUnknown, EntryLinked, RecordConflict, RecordMissing
 from bridge.ledger import (
     Account,
-    AccountType,
     Balance,
+    BookedEntry,
     JournalEntry,
     Posting,
-    Resolution,
-    Side,
+    Step,
     apply,
+    expire,
+    link,
     post,
     void,
 )
-from bridge.money import Amount, parse_currency
+from bridge.money import Amount
 from bridge.store import tables
+from bridge.store.ledger_rows import (
+    ADD_ENTRIES,
+    ADD_POSTINGS,
+    ADD_RESOLUTIONS,
+    NEWEST,
+    NEWEST_OF,
+    POSTINGS_OF,
+    RESOLUTIONS_OF,
+    balance_of,
+    booked_of,
+    entry_row,
+    posting_row,
+)
 from bridge.store.page import PAGE_DEFAULT, Page, read_page
-
-
-@dataclass(frozen=True, slots=True)
-class BookedEntry:
-    """A journal entry as it stands: a pending one is unresolved, posted or voided."""
-
-    entry: JournalEntry
-    resolution: Resolution | None
-    resolved_at: int | None
 
 
 class LedgerBook:
@@ -42,36 +51,50 @@ class LedgerBook:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def open_account(self, account: Account) -> None:
+    # Accounts
+
+    def open_account(self, account: Account, at: int = 0) -> None:
         """Open an account; nothing happens when it is open already with the same properties.
 
-        Raises `RecordConflict` when it is open with others.
+        Its credit limit is the one it begins with, and is not compared afterwards. Raises
+        `RecordConflict` when it is open with other properties.
         """
         found = self.find_account(account.account_id)
-        if found == account:
-            return
         if found is not None:
-            raise RecordConflict("ledger account", account.account_id)
+            if replace(found, credit_limit=account.credit_limit) != account:
+                raise RecordConflict("ledger account", account.account_id)
+            return
         self._connection.execute(
             insert(tables.accounts).values(
                 account_id=account.account_id,
                 name=account.name,
                 account_type=account.account_type.value,
                 currency=account.currency.code,
+                decimals=account.currency.minor_units,
+                is_money=account.currency.numeric != 0,
+                issuer=account.issuer,
+                is_off_balance=account.is_off_balance,
+                exchanges=account.exchanges,
                 may_overdraw=account.may_overdraw,
                 owner=account.owner,
-                unit=account.unit,
             )
         )
-        self._connection.execute(
-            insert(tables.balances).values(
-                account_id=account.account_id,
-                pending_debits=0,
-                pending_credits=0,
-                posted_debits=0,
-                posted_credits=0,
-            )
-        )
+        if account.credit_limit:
+            self._add_credit_line(account.account_id, 1, account.credit_limit, at)
+
+    def set_credit_limit(self, account_id: str, limit: Amount, at: int) -> None:
+        """Let the available balance of an account fall to minus `limit` from now on.
+
+        What was taken before stays taken: a lower limit refuses only what comes. Raises
+        `AccountUnknown`, and `RecordConflict` for a limit in another currency.
+        """
+        account = self.account(account_id)
+        if limit.currency != account.currency or limit.minor_units < 0:
+            raise RecordConflict("credit limit", str(limit))
+        lines = tables.credit_lines.c
+        query = select(func.count()).where(lines.account_id == account_id)
+        count = self._connection.execute(query).scalar_one()
+        self._add_credit_line(account_id, count + 1, limit.minor_units, at)
 
     def account(self, account_id: str) -> Account:
         """The account; raises `AccountUnknown`."""
@@ -82,20 +105,27 @@ class LedgerBook:
 
     def find_account(self, account_id: str) -> Account | None:
         """The account, if it is open."""
-        query = select(tables.accounts).where(tables.accounts.c.account_id == account_id)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else _account(row)
+        found = self._find_balances({account_id})
+        return found[account_id].account if found else None
 
     def accounts(self, owner: str | None = None) -> tuple[Account, ...]:
         """Every account, or those kept for one owner, by id."""
-        query = select(tables.accounts).order_by(tables.accounts.c.account_id)
-        if owner is not None:
-            query = query.where(tables.accounts.c.owner == owner)
-        return tuple(_account(row) for row in self._connection.execute(query))
+        return tuple(balance.account for balance in self.balances(owner))
+
+    # Balances
 
     def balance(self, account_id: str) -> Balance:
         """The balance of one account; raises `AccountUnknown`."""
         return self._balances({account_id})[account_id]
+
+    def balances(self, owner: str | None = None) -> tuple[Balance, ...]:
+        """The balance of every account, or of those kept for one owner, by account id."""
+        query = NEWEST.order_by(tables.accounts.c.account_id)
+        if owner is not None:
+            query = query.where(tables.accounts.c.owner == owner)
+        return tuple(balance_of(row) for row in self._connection.execute(query))
+
+    # Booking
 
     def book(self, entry: JournalEntry, *, is_fact: bool = False) -> None:
         """Book an entry, pending or posted as it says; a fact is booked whatever the balances.
@@ -103,50 +133,73 @@ class LedgerBook:
         Raises `AccountUnknown`, `EntryInvalid`, `InsufficientFunds`, and `RecordConflict` for an
         entry id that was used before.
         """
-        if self.find_entry(entry.entry_id) is not None:
-            raise RecordConflict("journal entry", entry.entry_id)
-        changed = apply(self._balances_of(entry), entry, is_fact=is_fact)
-        self._connection.execute(
-            insert(tables.entries).values(
-                entry_id=entry.entry_id,
-                kind=entry.kind,
-                description=entry.description,
-                pending=entry.pending,
-                payment_id=entry.payment_id,
-                booked_at=entry.booked_at,
-            )
-        )
-        self._connection.execute(
-            insert(tables.postings),
-            [
-                {
-                    "entry_id": entry.entry_id,
-                    "position": position,
-                    "account_id": posting.account_id,
-                    "side": posting.side.value,
-                    "amount": posting.amount.minor_units,
-                }
-                for position, posting in enumerate(entry.postings)
-            ],
-        )
-        self._save(changed)
+        self.book_many((entry,), is_fact=is_fact)
 
-    def post(self, entry_id: str, at: int) -> None:
-        """Turn a pending entry into a movement, once.
+    def book_many(self, entries: Sequence[JournalEntry], *, is_fact: bool = False) -> None:
+        """Book entries one after the other in few statements: all of them or none.
 
-        Raises `RecordMissing`, `EntryNotPending` or `EntryResolved`.
+        Each finds the balances that those before it left. Raises as `book` does.
         """
-        booked = self.entry(entry_id)
-        changed = post(self._balances_of(booked.entry), booked.entry, booked.resolution)
-        self._resolve(entry_id, Resolution.POSTED, at)
-        self._save(changed)
+        if not entries:
+            return
+        touched = {posting.account_id for entry in entries for posting in entry.postings}
+        balances = self._balances(touched)
+        postings: list[dict[str, object]] = []
+        for entry in entries:
+            movements = apply(balances, entry, is_fact=is_fact)
+            for position, movement in enumerate(movements):
+                balances[movement.posting.account_id] = movement.after
+                postings.append(posting_row(entry.entry_id, 0, position, movement))
+        self._add_entries(entries)
+        self._connection.execute(ADD_POSTINGS, postings)
+
+    def book_linked(
+        self, link_id: str, entries: Sequence[JournalEntry], *, is_fact: bool = False
+    ) -> None:
+        """Book entries as one unit: all or none, now and when they are resolved.
+
+        Raises as `book` does, `EntryInvalid` for entries that cannot be linked, and `RecordConflict`
+        for a link id that was used before.
+        """
+        if self._linked_ids(link_id):
+            raise RecordConflict("link", link_id)
+        self.book_many(link(link_id, entries), is_fact=is_fact)
+
+    # Resolving
+
+    def post(self, entry_id: str, at: int, part: tuple[Posting, ...] | None = None) -> None:
+        """Turn a pending entry, or a balanced part of what is pending of it, into a movement.
+
+        Raises `RecordMissing`, `EntryNotPending`, `EntryResolved`, `EntryLinked`, and `EntryInvalid`
+        for a part that does not balance or is too much.
+        """
+        booked = self._single(entry_id)
+        self._resolve(booked, post(self._balances_of(booked), booked, at, part), at)
 
     def void(self, entry_id: str, at: int) -> None:
-        """Give a pending entry up, once; raises as `post` does."""
-        booked = self.entry(entry_id)
-        changed = void(self._balances_of(booked.entry), booked.entry, booked.resolution)
-        self._resolve(entry_id, Resolution.VOIDED, at)
-        self._save(changed)
+        """Give up what is pending of an entry; raises as `post` does."""
+        booked = self._single(entry_id)
+        self._resolve(booked, void(self._balances_of(booked), booked, at), at)
+
+    def expire(self, entry_id: str, at: int) -> None:
+        """End an entry whose time is over at the UTC second `at`.
+
+        Raises as `post` does, and `EntryNotExpired` while it is not, or when it has no such time.
+        """
+        booked = self._single(entry_id)
+        self._resolve(booked, expire(self._balances_of(booked), booked, at), at)
+
+    def post_linked(self, link_id: str, at: int) -> None:
+        """Post every entry of a linked unit; raises as `post` does."""
+        for booked in self._linked(link_id):
+            self._resolve(booked, post(self._balances_of(booked), booked, at), at)
+
+    def void_linked(self, link_id: str, at: int) -> None:
+        """Void every entry of a linked unit; raises as `post` does."""
+        for booked in self._linked(link_id):
+            self._resolve(booked, void(self._balances_of(booked), booked, at), at)
+
+    # Entries
 
     def entry(self, entry_id: str) -> BookedEntry:
         """One entry as it stands; raises `RecordMissing`."""
@@ -157,7 +210,7 @@ class LedgerBook:
 
     def find_entry(self, entry_id: str) -> BookedEntry | None:
         """One entry as it stands, if it was booked."""
-        query = _entries().where(tables.entries.c.entry_id == entry_id)
+        query = select(tables.entries).where(tables.entries.c.entry_id == entry_id)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else self._booked(row)
 
@@ -165,101 +218,99 @@ class LedgerBook:
         self, account_id: str, *, limit: int = PAGE_DEFAULT, cursor: str | None = None
     ) -> Page[BookedEntry]:
         """The entries that touch an account, newest first."""
-        touching = select(tables.postings.c.entry_id).where(
-            tables.postings.c.account_id == account_id
-        )
-        query = _entries().where(tables.entries.c.entry_id.in_(touching))
+        kept = tables.postings.c
+        touching = select(kept.entry_id).where(kept.account_id == account_id, kept.step == 0)
+        query = select(tables.entries).where(tables.entries.c.entry_id.in_(touching))
         rows, next_cursor = read_page(
             self._connection, query, tables.entries.c.sequence, limit=limit, cursor=cursor
         )
         return Page(tuple(self._booked(row) for row in rows), next_cursor)
 
-    def _balances_of(self, entry: JournalEntry) -> dict[str, Balance]:
-        return self._balances({posting.account_id for posting in entry.postings})
+    def expired(self, now: int, limit: int = PAGE_DEFAULT) -> tuple[str, ...]:
+        """Ids of pending entries whose time is over, the earliest first; nothing happens to them."""
+        ended = select(tables.entry_resolutions.c.entry_id).where(
+            tables.entry_resolutions.c.entry_id == tables.entries.c.entry_id,
+            tables.entry_resolutions.c.is_final.is_(True),
+        )
+        query = (
+            select(tables.entries.c.entry_id)
+            .where(tables.entries.c.expires_at <= now, ~ended.exists())
+            .order_by(tables.entries.c.expires_at, tables.entries.c.sequence)
+            .limit(limit)
+        )
+        return tuple(self._connection.execute(query).scalars())
+
+    def _add_credit_line(self, account_id: str, version: int, limit: int, at: int) -> None:
+        self._connection.execute(
+            insert(tables.credit_lines).values(
+                account_id=account_id, version=version, credit_limit=limit, set_at=at
+            )
+        )
+
+    def _add_entries(self, entries: Sequence[JournalEntry]) -> None:
+        """Add the rows of entries; the database knows best whether an id was used before."""
+        rows = [entry_row(entry, position) for position, entry in enumerate(entries)]
+        try:
+            self._connection.execute(ADD_ENTRIES, rows)
+        except IntegrityError as error:
+            raise RecordConflict("journal entry", entries[0].entry_id) from error
+
+    def _single(self, entry_id: str) -> BookedEntry:
+        booked = self.entry(entry_id)
+        if booked.entry.link_id is not None:
+            raise EntryLinked(entry_id, booked.entry.link_id)
+        return booked
+
+    def _linked(self, link_id: str) -> tuple[BookedEntry, ...]:
+        entry_ids = self._linked_ids(link_id)
+        if not entry_ids:
+            raise RecordMissing("link", link_id)
+        return tuple(self.entry(entry_id) for entry_id in entry_ids)
+
+    def _linked_ids(self, link_id: str) -> Sequence[str]:
+        kept = tables.entries.c
+        query = select(kept.entry_id).where(kept.link_id == link_id).order_by(kept.link_position)
+        return self._connection.execute(query).scalars().all()
+
+    def _resolve(self, booked: BookedEntry, step: Step, at: int) -> None:
+        entry_id, number = booked.entry.entry_id, booked.steps + 1
+        resolution = {
+            "entry_id": entry_id,
+            "step": number,
+            "resolution": step.resolution.value,
+            "is_final": step.is_final,
+            "resolved_at": at,
+        }
+        self._connection.execute(ADD_RESOLUTIONS, [resolution])
+        rows = [
+            posting_row(entry_id, number, position, movement)
+            for position, movement in enumerate(step.movements)
+        ]
+        self._connection.execute(ADD_POSTINGS, rows)
+
+    def _balances_of(self, booked: BookedEntry) -> dict[str, Balance]:
+        return self._balances({posting.account_id for posting in booked.entry.postings})
 
     def _balances(self, account_ids: set[str]) -> dict[str, Balance]:
-        query = (
-            select(tables.accounts, tables.balances)
-            .join(tables.balances)
-            .where(tables.accounts.c.account_id.in_(sorted(account_ids)))
-        )
-        found = {}
-        for row in self._connection.execute(query):
-            found[row.account_id] = Balance(
-                account=_account(row),
-                pending_debits=row.pending_debits,
-                pending_credits=row.pending_credits,
-                posted_debits=row.posted_debits,
-                posted_credits=row.posted_credits,
-            )
+        found = self._find_balances(account_ids)
         for account_id in sorted(account_ids - found.keys()):
             raise AccountUnknown(account_id)
         return found
 
-    def _save(self, balances: dict[str, Balance]) -> None:
-        for account_id, balance in balances.items():
-            self._connection.execute(
-                update(tables.balances)
-                .where(tables.balances.c.account_id == account_id)
-                .values(
-                    pending_debits=balance.pending_debits,
-                    pending_credits=balance.pending_credits,
-                    posted_debits=balance.posted_debits,
-                    posted_credits=balance.posted_credits,
-                )
-            )
+    def _find_balances(self, account_ids: set[str]) -> dict[str, Balance]:
+        ordered = sorted(account_ids)
+        found = {}
+        for start in range(0, len(ordered), _IDS_MAX):
+            chunk = ordered[start : start + _IDS_MAX]
+            for row in self._connection.execute(NEWEST_OF, {"account_ids": chunk}):
+                found[row.account_id] = balance_of(row)
+        return found
 
-    def _resolve(self, entry_id: str, resolution: Resolution, at: int) -> None:
-        self._connection.execute(
-            insert(tables.entry_resolutions).values(
-                entry_id=entry_id, resolution=resolution.value, resolved_at=at
-            )
-        )
-
-    def _booked(self, row: Row[tuple[object, ...]]) -> BookedEntry:
-        query = (
-            select(tables.postings, tables.accounts.c.currency)
-            .join(tables.accounts)
-            .where(tables.postings.c.entry_id == row.entry_id)
-            .order_by(tables.postings.c.position)
-        )
-        postings = tuple(
-            Posting(
-                account_id=line.account_id,
-                side=Side(line.side),
-                amount=Amount(parse_currency(line.currency), line.amount),
-            )
-            for line in self._connection.execute(query)
-        )
-        entry = JournalEntry(
-            entry_id=row.entry_id,
-            kind=row.kind,
-            description=row.description,
-            postings=postings,
-            booked_at=row.booked_at,
-            pending=row.pending,
-            payment_id=row.payment_id,
-        )
-        resolution = None if row.resolution is None else Resolution(row.resolution)
-        return BookedEntry(entry, resolution, row.resolved_at)
+    def _booked(self, row: Row[Any]) -> BookedEntry:
+        given = {"entry_id": row.entry_id}
+        lines = self._connection.execute(POSTINGS_OF, given).all()
+        return booked_of(row, lines, self._connection.execute(RESOLUTIONS_OF, given).all())
 
 
-def _entries() -> Select[tuple[object, ...]]:
-    resolutions = tables.entry_resolutions
-    return select(
-        tables.entries, resolutions.c.resolution, resolutions.c.resolved_at
-    ).outerjoin_from(
-        tables.entries, resolutions, tables.entries.c.entry_id == resolutions.c.entry_id
-    )
-
-
-def _account(row: Row[tuple[object, ...]]) -> Account:
-    return Account(
-        account_id=row.account_id,
-        name=row.name,
-        account_type=AccountType(row.account_type),
-        currency=parse_currency(row.currency),
-        may_overdraw=row.may_overdraw,
-        owner=row.owner,
-        unit=row.unit,
-    )
+_IDS_MAX: Final = 500
+"""Most account ids asked for in one statement."""

@@ -44,13 +44,14 @@ def read_page(
     if not 1 <= limit <= PAGE_MAX:
         raise CursorInvalid(str(limit))
     if cursor is not None:
-        query = query.where(sequence < _parse(cursor))
+        query = query.where(sequence < parse_cursor(cursor))
     found = list(connection.execute(query.order_by(sequence.desc()).limit(limit + 1)))
     rows = found[:limit]
     return rows, str(rows[-1].sequence) if len(found) > limit else None
 
 
-def _parse(cursor: str) -> int:
+def parse_cursor(cursor: str) -> int:
+    """The number of the last row seen; raises `CursorInvalid`."""
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _SEQUENCE_DIGITS_MAX):
         raise CursorInvalid(cursor)
     return int(cursor)

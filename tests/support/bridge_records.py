@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from bridge.ledger import Account, AccountType, JournalEntry, Posting, credit, debit
+from bridge.ledger import CENTRAL_BANK, Account, AccountType, JournalEntry, Posting, credit, debit
 from bridge.money import Amount, parse_currency
 from bridge.payment import (
     Direction,
@@ -30,7 +30,9 @@ DEPOSIT: Final = Account("deposit:alice", "Alice", AccountType.LIABILITY, EUR, o
 FEES: Final = Account("fee-income:EUR", "Fees", AccountType.INCOME, EUR)
 POSITION: Final = Account("fx-position:EUR", "Position", AccountType.ASSET, EUR, may_overdraw=True)
 DOLLARS: Final = Account("cash:SGD", "Dollars", AccountType.ASSET, SGD)
-CUSTODY: Final = Account("custody:EUR", "Custody", AccountType.ASSET, EUR, unit="EUR.retail")
+CUSTODY: Final = Account(
+    "custody:EUR", "Custody", AccountType.ASSET, EUR, issuer=CENTRAL_BANK, is_off_balance=True
+)
 ACCOUNTS: Final = (CASH, DEPOSIT, FEES, POSITION, DOLLARS, CUSTODY)
 
 

@@ -1,6 +1,6 @@
 """The tables of one bridge: their columns, constraints and triggers, by area.
 
-    ledger      accounts, entries, postings, entry_resolutions, balances; entries never change
+    ledger      accounts, credit_lines, entries, postings, entry_resolutions, which never change
     business    payments, issuances, customers, customer_accounts, quotes
     outbox      idempotency: answers given, with the request's fingerprint; effects: what must still be done outside
     chain       transactions, kept before they are sent; checkpoint and chain_events, which never change
@@ -18,7 +18,13 @@ from bridge.store.tables.audit import audit_records
 from bridge.store.tables.business import customer_accounts, customers, issuances, payments, quotes
 from bridge.store.tables.chain import chain_events, checkpoint, transactions
 from bridge.store.tables.foundation import FORMAT_VERSION, METADATA, store_format
-from bridge.store.tables.ledger import accounts, balances, entries, entry_resolutions, postings
+from bridge.store.tables.ledger import (
+    accounts,
+    credit_lines,
+    entries,
+    entry_resolutions,
+    postings,
+)
 from bridge.store.tables.messages import inbox, messages
 from bridge.store.tables.outbox import effects, idempotency
 
@@ -27,9 +33,9 @@ __all__ = [
     "METADATA",
     "accounts",
     "audit_records",
-    "balances",
     "chain_events",
     "checkpoint",
+    "credit_lines",
     "customer_accounts",
     "customers",
     "effects",

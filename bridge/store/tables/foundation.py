@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData, Table, event
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Version of these tables; a database with any other is refused."""
 
 METADATA: Final = MetaData()
@@ -22,15 +22,22 @@ def make_immutable(table: Table, same: str) -> None:
     deletes without firing DELETE triggers.
     """
     meets = f"WHEN EXISTS (SELECT 1 FROM {table.name} WHERE {same})"  # noqa: S608
+    message = f"{table.name} are immutable"
     for verb, condition in (("UPDATE", ""), ("DELETE", ""), ("INSERT", meets)):
-        _refuse(table, verb, condition)
+        _refuse(
+            table, f"refuse_{verb.lower()}", f"BEFORE {verb} ON {table.name} {condition}", message
+        )
 
 
-def _refuse(table: Table, verb: str, condition: str) -> None:
-    name = table.name
+def guard_inserts(table: Table, requirement: str, message: str) -> None:
+    """Have the database refuse a new row of `table` that does not meet a requirement, in SQL over `NEW`."""
+    occasion = f"BEFORE INSERT ON {table.name} WHEN NOT ({requirement})"
+    _refuse(table, "guard_insert", occasion, message)
+
+
+def _refuse(table: Table, name: str, occasion: str, message: str) -> None:
     statement = (
-        f"CREATE TRIGGER {name}_refuse_{verb.lower()} BEFORE {verb} ON {name} {condition} "
-        f"BEGIN SELECT RAISE(ABORT, '{name} are immutable'); END"
+        f"CREATE TRIGGER {table.name}_{name} {occasion} BEGIN SELECT RAISE(ABORT, '{message}'); END"
     )
 
     @event.listens_for(table, "after_create")

@@ -1,6 +1,12 @@
-"""The ledger: accounts and their balances; entries, postings and resolutions, which never change."""
+"""The ledger: accounts with their credit lines, entries, postings and resolutions; nothing ever changes.
+
+A posting is a row for each time it takes effect: reserved, posted, completed or released. It carries
+its account's version and the balances after it, so the balance of an account *is* its newest posting
+and there is no other figure that could differ from it.
+"""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -9,9 +15,10 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, key_column, make_immutable
+from bridge.store.tables.foundation import METADATA, guard_inserts, key_column, make_immutable
 
 accounts = Table(
     "accounts",
@@ -20,20 +27,24 @@ accounts = Table(
     Column("name", Text, nullable=False),
     Column("account_type", Text, nullable=False),
     Column("currency", Text, nullable=False),
+    Column("decimals", Integer, nullable=False),
+    Column("is_money", Boolean, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("is_off_balance", Boolean, nullable=False),
+    Column("exchanges", Boolean, nullable=False),
     Column("may_overdraw", Boolean, nullable=False),
     Column("owner", Text),
-    Column("unit", Text),
+    CheckConstraint("account_type in ('asset', 'liability', 'equity', 'income', 'expense')"),
     Index("accounts_by_owner", "owner"),
 )
 
-balances = Table(
-    "balances",
+credit_lines = Table(
+    "credit_lines",
     METADATA,
     Column("account_id", ForeignKey("accounts.account_id"), primary_key=True),
-    Column("pending_debits", Integer, CheckConstraint("pending_debits >= 0"), nullable=False),
-    Column("pending_credits", Integer, CheckConstraint("pending_credits >= 0"), nullable=False),
-    Column("posted_debits", Integer, CheckConstraint("posted_debits >= 0"), nullable=False),
-    Column("posted_credits", Integer, CheckConstraint("posted_credits >= 0"), nullable=False),
+    Column("version", Integer, primary_key=True),
+    Column("credit_limit", BigInteger, CheckConstraint("credit_limit >= 0"), nullable=False),
+    Column("set_at", BigInteger, nullable=False),
 )
 
 entries = Table(
@@ -45,7 +56,14 @@ entries = Table(
     Column("description", Text, nullable=False),
     Column("pending", Boolean, nullable=False),
     Column("payment_id", Text),
-    Column("booked_at", Integer, nullable=False),
+    Column("booked_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("link_id", Text),
+    Column("link_position", Integer),
+    CheckConstraint("expires_at is null or pending"),
+    CheckConstraint("(link_id is null) = (link_position is null)"),
+    UniqueConstraint("link_id", "link_position"),
+    Index("entries_by_expiry", "expires_at"),
     sqlite_autoincrement=True,
 )
 
@@ -53,22 +71,69 @@ postings = Table(
     "postings",
     METADATA,
     Column("entry_id", ForeignKey("entries.entry_id"), primary_key=True),
+    Column("step", Integer, CheckConstraint("step >= 0"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("account_id", ForeignKey("accounts.account_id"), nullable=False),
     Column("side", Text, CheckConstraint("side in ('debit', 'credit')"), nullable=False),
-    Column("amount", Integer, CheckConstraint("amount > 0"), nullable=False),
-    Index("postings_by_account", "account_id"),
+    Column("amount", BigInteger, CheckConstraint("amount > 0"), nullable=False),
+    Column("change", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("version", BigInteger, CheckConstraint("version > 0"), nullable=False),
+    Column("pending_debits", BigInteger, CheckConstraint("pending_debits >= 0"), nullable=False),
+    Column("pending_credits", BigInteger, CheckConstraint("pending_credits >= 0"), nullable=False),
+    Column("posted_debits", BigInteger, CheckConstraint("posted_debits >= 0"), nullable=False),
+    Column("posted_credits", BigInteger, CheckConstraint("posted_credits >= 0"), nullable=False),
+    CheckConstraint("change in ('reserved', 'posted', 'completed', 'released')"),
+    CheckConstraint("(step = 0) = (change in ('reserved', 'posted'))"),
+    UniqueConstraint("account_id", "version", name="postings_version"),
+    Index("postings_by_time", "account_id", "at", "version"),
 )
 
 entry_resolutions = Table(
     "entry_resolutions",
     METADATA,
     Column("entry_id", ForeignKey("entries.entry_id"), primary_key=True),
+    Column("step", Integer, CheckConstraint("step > 0"), primary_key=True),
     Column("resolution", Text, nullable=False),
-    Column("resolved_at", Integer, nullable=False),
-    CheckConstraint("resolution in ('posted', 'voided')"),
+    Column("is_final", Boolean, nullable=False),
+    Column("resolved_at", BigInteger, nullable=False),
+    CheckConstraint("resolution in ('posted', 'voided', 'expired')"),
+    CheckConstraint("is_final or resolution = 'posted'"),
 )
 
+_FOLLOWS: str = """NEW.version = 1 + COALESCE(
+    (SELECT MAX(version) FROM postings WHERE account_id = NEW.account_id), 0)"""
+"""A posting takes the next version of its account."""
+
+_ADDS_UP: str = """EXISTS (
+    SELECT 1 FROM (
+        SELECT 0 AS version, 0 AS at, 0 AS pending_debits, 0 AS pending_credits,
+            0 AS posted_debits, 0 AS posted_credits
+        UNION ALL
+        SELECT version, at, pending_debits, pending_credits, posted_debits, posted_credits
+            FROM postings WHERE account_id = NEW.account_id AND version = NEW.version - 1
+    ) AS earlier
+    WHERE earlier.version = NEW.version - 1 AND earlier.at <= NEW.at
+    AND NEW.pending_debits - earlier.pending_debits = CASE WHEN NEW.side = 'debit' THEN
+        CASE NEW.change WHEN 'reserved' THEN NEW.amount WHEN 'posted' THEN 0 ELSE -NEW.amount END
+        ELSE 0 END
+    AND NEW.pending_credits - earlier.pending_credits = CASE WHEN NEW.side = 'credit' THEN
+        CASE NEW.change WHEN 'reserved' THEN NEW.amount WHEN 'posted' THEN 0 ELSE -NEW.amount END
+        ELSE 0 END
+    AND NEW.posted_debits - earlier.posted_debits = CASE WHEN NEW.side = 'debit'
+        AND NEW.change IN ('posted', 'completed') THEN NEW.amount ELSE 0 END
+    AND NEW.posted_credits - earlier.posted_credits = CASE WHEN NEW.side = 'credit'
+        AND NEW.change IN ('posted', 'completed') THEN NEW.amount ELSE 0 END
+)"""
+"""The balances after a posting are those before it and its amount; its time is no earlier."""
+
+make_immutable(accounts, "account_id = NEW.account_id")
+make_immutable(credit_lines, "account_id = NEW.account_id AND version >= NEW.version")
 make_immutable(entries, "sequence = NEW.sequence OR entry_id = NEW.entry_id")
-make_immutable(postings, "entry_id = NEW.entry_id AND position = NEW.position")
-make_immutable(entry_resolutions, "entry_id = NEW.entry_id")
+make_immutable(
+    postings,
+    "(entry_id = NEW.entry_id AND step = NEW.step AND position = NEW.position)"
+    " OR (account_id = NEW.account_id AND version = NEW.version)",
+)
+make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND (step >= NEW.step OR is_final)")
+guard_inserts(postings, f"{_FOLLOWS} AND {_ADDS_UP}", "postings follow one another and add up")

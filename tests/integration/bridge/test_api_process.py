@@ -8,6 +8,7 @@ import json
 import select
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import pytest
 from eth_account import Account
 
 from bridge.store import Store
-from support.bridge_api import ALICE, ALICE_IBAN, CHAIN_ID, bank_document
+from support.bridge_api import ALICE, ALICE_IBAN, CHAIN_ID, bank, bank_document
 from support.node_process import NodeProcess, free_port, make_genesis, running_node
 from support.participants import BANK_A
 from support.settlement_network import ALPHA, network_file
@@ -41,6 +42,24 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=SECONDS_MAX,
         check=False,
     )
+
+
+def test_the_books_are_verified_from_the_command_line(tmp_path: Path) -> None:
+    """LED-11 of docs/spec/ledger.md."""
+    bank(tmp_path).store.close()
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps(bank_document()))
+    right = command("verify-books", "--settings", str(settings))
+    assert (right.returncode, right.stdout) == (0, "the books are right\n")
+    connection = sqlite3.connect(tmp_path / "bridge.sqlite")
+    connection.execute("DROP TRIGGER entries_refuse_update")
+    connection.execute("UPDATE entries SET booked_at = booked_at - 1")
+    connection.commit()
+    connection.close()
+    wrong = command("verify-books", "--settings", str(settings))
+    assert wrong.returncode == 1
+    assert wrong.stdout.endswith("the books are wrong\n")
+    assert "version 1" in wrong.stdout
 
 
 def make_participant(folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,16 @@ from bridge.errors import (
 )
 from bridge.ledger import Account, AccountType, Resolution
 from bridge.store import PAGE_MAX, Store
-from support.bridge_records import ACCOUNTS, CASH, DEPOSIT, NOW, effect, open_store, transfer
+from support.bridge_records import (
+    ACCOUNTS,
+    CASH,
+    DEPOSIT,
+    NOW,
+    effect,
+    euros,
+    open_store,
+    transfer,
+)
 
 
 @pytest.fixture
@@ -203,6 +212,21 @@ def test_a_read_only_store_waits_for_its_database(tmp_path: Path) -> None:
 
 # Raw SQL attacks (LED-10)
 
+NEXT_POSTING = """INSERT INTO postings (entry_id, step, position, account_id, side, amount, change,
+    at, version, pending_debits, pending_credits, posted_debits, posted_credits)
+    VALUES ('one', 0, {position}, 'cash:EUR', '{side}', {amount}, '{change}', {at}, {version}, {balances})"""
+
+RIGHT = {
+    "position": 9,
+    "side": "debit",
+    "amount": 5,
+    "change": "posted",
+    "at": NOW,
+    "version": 5,
+    "balances": "100, 0, 205, 0",
+}
+"""A posting that would follow: cash has had four movements of 100 each."""
+
 ATTACKS = [
     "UPDATE entries SET description = 'forged'",
     "DELETE FROM entries",
@@ -210,17 +234,32 @@ ATTACKS = [
     """REPLACE INTO entries (sequence, entry_id, kind, description, pending, booked_at)
        VALUES (99, 'one', 'test', 'forged', 0, 1)""",
     "UPDATE postings SET amount = amount * 2",
+    "UPDATE postings SET posted_debits = posted_debits * 2",
+    "UPDATE postings SET version = version + 10",
     "DELETE FROM postings",
-    """INSERT OR REPLACE INTO postings
-       SELECT entry_id, position, account_id, side, amount * 2 FROM postings""",
+    "INSERT OR REPLACE INTO postings SELECT * FROM postings",
+    NEXT_POSTING.format(**RIGHT | {"amount": 0, "balances": "100, 0, 200, 0"}),
+    NEXT_POSTING.format(**RIGHT | {"side": "left"}),
+    NEXT_POSTING.format(**RIGHT | {"change": "forged"}),
+    NEXT_POSTING.format(**RIGHT | {"version": 6}),
+    NEXT_POSTING.format(**RIGHT | {"version": 4}),
+    NEXT_POSTING.format(**RIGHT | {"version": 0}),
+    NEXT_POSTING.format(**RIGHT | {"balances": "100, 0, 206, 0"}),
+    NEXT_POSTING.format(**RIGHT | {"balances": "100, 0, 205, 1"}),
+    NEXT_POSTING.format(**RIGHT | {"balances": "95, 0, 205, 0"}),
+    NEXT_POSTING.format(**RIGHT | {"at": NOW - 1}),
     "UPDATE entry_resolutions SET resolution = 'voided'",
     "DELETE FROM entry_resolutions",
-    "INSERT OR REPLACE INTO entry_resolutions VALUES ('held', 'voided', 2)",
-    "INSERT INTO entry_resolutions VALUES ('held', 'voided', 2)",
-    "INSERT INTO entry_resolutions VALUES ('other', 'lost', 2)",
-    "INSERT INTO postings VALUES ('one', 9, 'cash:EUR', 'debit', 0)",
-    "INSERT INTO postings VALUES ('one', 9, 'cash:EUR', 'left', 5)",
-    "UPDATE balances SET pending_debits = -1",
+    "INSERT OR REPLACE INTO entry_resolutions VALUES ('held', 1, 'voided', 1, 2)",
+    "INSERT INTO entry_resolutions VALUES ('held', 2, 'voided', 1, 2)",
+    "INSERT INTO entry_resolutions VALUES ('other', 1, 'lost', 1, 2)",
+    "INSERT INTO entry_resolutions VALUES ('other', 1, 'voided', 0, 2)",
+    "UPDATE accounts SET may_overdraw = 1",
+    "DELETE FROM accounts WHERE account_id = 'custody:EUR'",
+    "INSERT OR REPLACE INTO accounts SELECT * FROM accounts",
+    "UPDATE credit_lines SET credit_limit = 1000000",
+    "DELETE FROM credit_lines",
+    "INSERT OR REPLACE INTO credit_lines VALUES ('deposit:alice', 1, 1000000, 1)",
 ]
 
 
@@ -233,11 +272,23 @@ def test_raw_sql_cannot_change_what_was_booked(
     book(store, "held", "other", pending=True)
     with store.unit_of_work() as work:
         work.ledger.post("held", NOW)
+        work.ledger.set_credit_limit(DEPOSIT.account_id, euros(1), NOW)
     attacker = raw(tmp_path)
     before = list(attacker.iterdump())
     with pytest.raises(sqlite3.IntegrityError):
         attacker.execute(statement)
     assert list(attacker.iterdump()) == before
+    attacker.close()
+
+
+def test_the_posting_that_the_attacks_spoil_would_be_taken(store: Store, tmp_path: Path) -> None:
+    """LED-10: each attack above fails for what it changes, not for anything else."""
+    book(store, "one")
+    book(store, "held", "other", pending=True)
+    with store.unit_of_work() as work:
+        work.ledger.post("held", NOW)
+    attacker = raw(tmp_path)
+    attacker.execute(NEXT_POSTING.format(**RIGHT))
     attacker.close()
 
 

@@ -1,0 +1,79 @@
+"""The shapes of the ledger's requests and answers; times are UTC seconds."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bridge.api.schemas import AmountView
+from bridge.store import PAGE_DEFAULT, PAGE_MAX
+
+SECOND_MAX: Final = 2**40
+"""Latest UTC second that is asked for."""
+
+_Second = Annotated[int, Field(ge=0, le=SECOND_MAX)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MomentQuery(_Shape):
+    """Which moment: the end of the UTC second `at`; now without it."""
+
+    at: _Second | None = None
+
+
+class StatementQuery(_Shape):
+    """Which movements: `from` a UTC second on and before the second `to`, oldest first."""
+
+    start: Annotated[_Second | None, Field(alias="from")] = None
+    end: Annotated[_Second | None, Field(alias="to")] = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    cursor: Annotated[str, Field(max_length=40)] | None = None
+
+
+class BalanceView(_Shape):
+    """An account at a moment; `version` counts its movements until then."""
+
+    account: str
+    ledger: AmountView
+    available: AmountView
+    version: int
+
+
+class StatementItemView(_Shape):
+    """One movement, and the ledger balance after it."""
+
+    version: int
+    at: int
+    entry: str
+    kind: str
+    description: str
+    payment_id: str | None
+    side: Literal["debit", "credit"]
+    amount: AmountView
+    balance: AmountView
+
+
+class StatementView(_Shape):
+    """A page of a statement; opening and closing balance are of the whole statement."""
+
+    account: str
+    opening: BalanceView
+    items: tuple[StatementItemView, ...]
+    closing: BalanceView
+    next: str | None
+
+
+class FindingView(_Shape):
+    """Something in the books that cannot be."""
+
+    place: str
+    fault: str
+
+
+class VerificationView(_Shape):
+    """Whether the books are right, and what is not (at most 100 findings)."""
+
+    verified: bool
+    findings: tuple[FindingView, ...]

@@ -1,0 +1,206 @@
+"""Rows of the ledger's tables: what is asked of them, and their way from and to the ledger's values."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, insert, select
+
+from bridge.ledger import (
+    Account,
+    AccountType,
+    Balance,
+    BookedEntry,
+    JournalEntry,
+    Movement,
+    Posting,
+    Resolution,
+    Side,
+    take_from,
+)
+from bridge.money import Amount, Currency, parse_currency
+from bridge.store import tables
+
+ADD_ENTRIES = insert(tables.entries)
+ADD_POSTINGS = insert(tables.postings)
+ADD_RESOLUTIONS = insert(tables.entry_resolutions)
+
+_newest = tables.postings.alias("newest")
+_line = tables.credit_lines.alias("line")
+
+BALANCE_COLUMNS = ("pending_debits", "pending_credits", "posted_debits", "posted_credits")
+
+NEWEST = (
+    select(
+        tables.accounts,
+        _line.c.credit_limit,
+        _newest.c.version,
+        _newest.c.at,
+        *(_newest.c[name] for name in BALANCE_COLUMNS),
+    )
+    .select_from(tables.accounts)
+    .outerjoin(
+        _newest,
+        (_newest.c.account_id == tables.accounts.c.account_id)
+        & (
+            _newest.c.version
+            == select(func.max(tables.postings.c.version))
+            .where(tables.postings.c.account_id == tables.accounts.c.account_id)
+            .correlate(tables.accounts)
+            .scalar_subquery()
+        ),
+    )
+    .outerjoin(
+        _line,
+        (_line.c.account_id == tables.accounts.c.account_id)
+        & (
+            _line.c.version
+            == select(func.max(tables.credit_lines.c.version))
+            .where(tables.credit_lines.c.account_id == tables.accounts.c.account_id)
+            .correlate(tables.accounts)
+            .scalar_subquery()
+        ),
+    )
+)
+NEWEST_OF = NEWEST.where(tables.accounts.c.account_id.in_(bindparam("account_ids", expanding=True)))
+
+RESOLUTIONS_OF = (
+    select(tables.entry_resolutions)
+    .where(tables.entry_resolutions.c.entry_id == bindparam("entry_id"))
+    .order_by(tables.entry_resolutions.c.step)
+)
+
+POSTINGS_OF = (
+    select(
+        tables.postings,
+        tables.accounts.c.currency,
+        tables.accounts.c.decimals,
+        tables.accounts.c.is_money,
+    )
+    .join(tables.accounts)
+    .where(tables.postings.c.entry_id == bindparam("entry_id"))
+    .order_by(tables.postings.c.step, tables.postings.c.position)
+)
+
+
+def entry_row(entry: JournalEntry, position: int) -> dict[str, object]:
+    """An entry as a row; `position` is its place among linked ones."""
+    return {
+        "entry_id": entry.entry_id,
+        "kind": entry.kind,
+        "description": entry.description,
+        "pending": entry.pending,
+        "payment_id": entry.payment_id,
+        "booked_at": entry.booked_at,
+        "expires_at": entry.expires_at,
+        "link_id": entry.link_id,
+        "link_position": None if entry.link_id is None else position,
+    }
+
+
+def posting_row(entry_id: str, step: int, position: int, movement: Movement) -> dict[str, object]:
+    """A movement as a row."""
+    posting, after = movement.posting, movement.after
+    return {
+        "entry_id": entry_id,
+        "step": step,
+        "position": position,
+        "account_id": posting.account_id,
+        "side": posting.side.value,
+        "amount": posting.amount.minor_units,
+        "change": movement.change.value,
+        "at": after.at,
+        "version": after.version,
+        "pending_debits": after.pending_debits,
+        "pending_credits": after.pending_credits,
+        "posted_debits": after.posted_debits,
+        "posted_credits": after.posted_credits,
+    }
+
+
+def balance_of(row: Row[Any]) -> Balance:
+    """The balance of an account, from a row of `NEWEST`."""
+    account = _account(
+        row.account_id,
+        row.name,
+        row.account_type,
+        (row.currency, row.decimals, row.is_money),
+        (row.may_overdraw, row.is_off_balance, row.exchanges),
+        (row.owner, row.issuer, row.credit_limit),
+    )
+    if row.version is None:
+        return Balance(account)
+    return Balance(
+        account,
+        row.pending_debits,
+        row.pending_credits,
+        row.posted_debits,
+        row.posted_credits,
+        row.version,
+        row.at,
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _account(
+    account_id: str,
+    name: str,
+    account_type: str,
+    unit: tuple[str, int, bool],
+    flags: tuple[bool, bool, bool],
+    holder: tuple[str | None, str, int | None],
+) -> Account:
+    may_overdraw, is_off_balance, exchanges = flags
+    owner, issuer, credit_limit = holder
+    return Account(
+        account_id=account_id,
+        name=name,
+        account_type=AccountType(account_type),
+        currency=currency_of(*unit),
+        may_overdraw=may_overdraw,
+        owner=owner,
+        issuer=issuer,
+        is_off_balance=is_off_balance,
+        exchanges=exchanges,
+        credit_limit=credit_limit or 0,
+    )
+
+
+def currency_of(code: str, decimals: int, is_money: bool) -> Currency:  # noqa: FBT001 - a column
+    """A currency, or points of their own decimals."""
+    return parse_currency(code) if is_money else Currency(code, 0, decimals)
+
+
+def booked_of(
+    row: Row[Any], lines: Sequence[Row[Any]], resolutions: Sequence[Row[Any]]
+) -> BookedEntry:
+    """An entry as its rows make it stand: its postings by step, and what resolved it."""
+    postings: list[Posting] = []
+    remaining: tuple[Posting, ...] = ()
+    for line in lines:
+        currency = currency_of(line.currency, line.decimals, line.is_money)
+        posting = Posting(line.account_id, Side(line.side), Amount(currency, line.amount))
+        if line.step == 0:
+            postings.append(posting)
+            remaining = tuple(postings) if row.pending else ()
+        else:
+            remaining = take_from(remaining, (posting,), row.entry_id)
+    entry = JournalEntry(
+        entry_id=row.entry_id,
+        kind=row.kind,
+        description=row.description,
+        postings=tuple(postings),
+        booked_at=row.booked_at,
+        pending=row.pending,
+        payment_id=row.payment_id,
+        expires_at=row.expires_at,
+        link_id=row.link_id,
+    )
+    final = next((each for each in resolutions if each.is_final), None)
+    return BookedEntry(
+        entry=entry,
+        remaining=remaining,
+        resolution=None if final is None else Resolution(final.resolution),
+        resolved_at=None if final is None else final.resolved_at,
+        steps=len(resolutions),
+    )
