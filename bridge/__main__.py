@@ -27,6 +27,7 @@ from typing import Any, Final
 
 import httpx
 
+from bridge import failpoint
 from bridge.config import ROLE_NAMES, load_liquidity_settings, load_settings
 from bridge.errors import AuditLogInvalid, BridgeError, ChainWrong, KeyUnusable, Rejected
 from bridge.telemetry import LEVELS, configure_logs
@@ -52,6 +53,11 @@ TOKENS: Final = ("operator-token", "second-operator-token", "monitor-token")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(arguments)
+    try:
+        failpoint.arm(os.environ)
+    except Rejected as error:
+        print(f"bridge: {error}", file=sys.stderr)
+        return EXIT_UNUSABLE
     os.umask(0o077)  # keys, tokens and databases are for their owner alone
     stop = _stop_at_signals()
     try:

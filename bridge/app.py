@@ -12,22 +12,20 @@ it, and goes on from what was committed.
 
 import contextlib
 import os
-import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, assert_never
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from bridge import chart
-from bridge.api import Readiness, Services, create_api
+from bridge.api import Readiness, Services, create_api, create_interbank_api
 from bridge.auditing import ANCHOR, Auditor
 from bridge.centralbank import funding, issuing
 from bridge.centralbank.attesting import Attester
@@ -38,19 +36,21 @@ from bridge.config import LiquiditySettings, Role, Settings
 from bridge.errors import SettingsInvalid, StoreBusy, Unavailable
 from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
-from bridge.interbank import Interbank
+from bridge.interbank import Courier, Courses, Interbank, Receivers
+from bridge.interbank.tls import client_context, server_context
 from bridge.keys import KeystoreSigner, MessageKeys
 from bridge.metrics import BridgeMetrics
 from bridge.money import parse_currency
 from bridge.opening import open_books
 from bridge.operating import Action, FourEyes
-from bridge.payment import Effect
 from bridge.resolving import Resolver
 from bridge.revival import REVIVE_EFFECT, revive_effect
+from bridge.serving import STOP_SECONDS_MAX, Face, listen, serve_faces
+from bridge.settlement import acceptance, submission
 from bridge.settlement.observation import Observer
 from bridge.settlement.submission import Submission
 from bridge.store import Store
-from bridge.store.effects import Lane
+from bridge.store.effects import EVERYTHING, Lane
 from bridge.telemetry import get_logger
 from bridge.worker import Handler, Worker
 
@@ -76,22 +76,14 @@ BEHIND_SECONDS_MAX: Final = 10
 SETTLING_WORKERS: Final = 2
 """Threads that work off effects, and never wait for another institution: the chain has deadlines."""
 
-DELIVERING_WORKERS: Final = 4
-"""Threads that also wait for other institutions; one that does not answer holds up one of them."""
+ASKING_WORKERS: Final = 2
+"""Threads that also wait for other institutions' answers to questions."""
 
-PEER_EFFECTS: Final = frozenset(
-    {Effect.DELIVER_MESSAGE.value, Effect.DELIVER_STATUS.value, funding.REQUEST}
-)
+COURIERS: Final = 4
+"""Threads that deliver messages; an institution that does not answer holds up one of them."""
+
+PEER_EFFECTS: Final = frozenset({funding.REQUEST})
 """Kinds of effects that wait for the answer of another institution."""
-
-STOP_SECONDS_MAX: Final = 10
-"""How long a stopping process waits for its threads and its open requests."""
-
-CONNECTIONS_MAX: Final = 512
-"""Connections served at one time; more are told to come back."""
-
-HOST: Final = "127.0.0.1"
-"""Address that is listened on; a proxy in front of the bridge terminates TLS."""
 
 SECRET_BYTES: Final = 32
 """Bytes of the institution's own secret and of a commitment's salt."""
@@ -122,7 +114,10 @@ class Runtime:
         self.store = Store.open(settings.database)
         self._settings = settings
         self._clock = clock
-        self._http = httpx.Client(trust_env=False)
+        tls = settings.interbank_tls
+        self._http = httpx.Client(
+            trust_env=False, verify=True if tls is None else client_context(tls, settings.lei)
+        )
         chain = ChainClient(settings.node_url, settings.chain_id)
         self.institution = Institution(
             settings=settings,
@@ -134,6 +129,7 @@ class Runtime:
                 chain.directory,
                 self._http,
                 bytes.fromhex(settings.genesis_hash.removeprefix("0x")),
+                is_tls_demanded=tls is not None,
             ),
             clock=clock,
             salt=lambda: os.urandom(SECRET_BYTES),
@@ -155,6 +151,10 @@ class Runtime:
             name: Worker(self.store, self._handlers(), clock, name, lane)
             for name, lane in _worker_lanes().items()
         }
+        self._couriers = {
+            name: Courier(self.store, self.institution.interbank, self._courses(), clock, name)
+            for name in (f"courier-{number}" for number in range(1, COURIERS + 1))
+        }
         observer = Observer(
             self.institution,
             self._issuing if settings.role is Role.CENTRAL_BANK else self._funding,
@@ -175,6 +175,7 @@ class Runtime:
             metrics=BridgeMetrics(self.store, lambda: self.readiness().is_ready, self._clock),
             desk=self._desk(),
             issuing=self._issuing if is_central_bank else None,
+            receivers=self._receivers(),
         )
 
     def prepare(self) -> None:
@@ -186,6 +187,7 @@ class Runtime:
         open_books(self.store, self._settings, self._clock())
         with self.store.unit_of_work() as work:
             work.effects.release_all(self._clock())
+            work.deliveries.release_all(self._clock())
         await_chain(self.institution.chain, self._settings, self.stop)
         self._auditor.admit_loss()
 
@@ -196,6 +198,7 @@ class Runtime:
             "auditor": partial(self._auditor.run, self.stop),
         }
         loops |= {name: partial(worker.run, self.stop) for name, worker in self._workers.items()}
+        loops |= {name: partial(each.run, self.stop) for name, each in self._couriers.items()}
         for name, loop in loops.items():
             thread = threading.Thread(target=self._guard, args=(name, loop), name=name)
             self._threads.append(thread)
@@ -206,6 +209,8 @@ class Runtime:
         self.stop.set()
         for worker in self._workers.values():
             worker.wake()
+        for courier in self._couriers.values():
+            courier.wake()
         for thread in self._threads:
             thread.join(STOP_SECONDS_MAX)
         self._http.close()
@@ -235,6 +240,16 @@ class Runtime:
                 return {**everywhere, issuing.ISSUE: self._issuing.issue}
             case _:
                 assert_never(self._settings.role)
+
+    def _receivers(self) -> Receivers:
+        """How this institution takes each kind of message that is delivered to it."""
+        if self._settings.role is Role.BANK:
+            return acceptance.receivers(self.institution)
+        return {}
+
+    def _courses(self) -> Courses:
+        """What else matters to each kind of message on its way out."""
+        return submission.courses(self.institution) if self._settings.role is Role.BANK else {}
 
     def _actions(self) -> Mapping[str, Action]:
         return {REVIVE_EFFECT: revive_effect}
@@ -293,10 +308,9 @@ class Runtime:
 def _worker_lanes() -> Mapping[str, Lane]:
     """The workers by name: some that never wait for a peer, some that may."""
     settling = Lane(leaves=PEER_EFFECTS)
-    delivering = Lane(by_peer=PEER_EFFECTS)
     return {
         **{f"settling-{number}": settling for number in range(1, SETTLING_WORKERS + 1)},
-        **{f"delivering-{number}": delivering for number in range(1, DELIVERING_WORKERS + 1)},
+        **{f"asking-{number}": EVERYTHING for number in range(1, ASKING_WORKERS + 1)},
     }
 
 
@@ -326,57 +340,18 @@ def serve(settings: Settings, stop: threading.Event, announce: Callable[[str], N
     `announce` is told the URL once requests are answered.
     """
     sys.setrecursionlimit(RECURSION_MAX)
-    with _listen(settings.port) as listener:
-        port = listener.getsockname()[1]
+    with contextlib.ExitStack() as listeners:
+        listener = listeners.enter_context(listen(settings.port))
+        tls = settings.interbank_tls
+        interbank = None if tls is None else listeners.enter_context(listen(tls.port))
         runtime = Runtime(settings, stop)
         runtime.prepare()
-        config = uvicorn.Config(
-            _assemble(runtime),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
-            timeout_graceful_shutdown=STOP_SECONDS_MAX,
-        )
-        _Server(config, stop, lambda: announce(f"http://{HOST}:{port}")).run([listener])
+        faces = [Face(_assemble(runtime), listener)]
+        if tls is not None and interbank is not None:
+            context = server_context(tls, settings.lei)
+            faces.append(Face(create_interbank_api(runtime.services), interbank, context))
+        serve_faces(faces, stop, lambda: announce(faces[0].url))
     return runtime.failure is None
-
-
-def _listen(port: int) -> socket.socket:
-    """The listening socket, taken first: a second process on the same settings ends here."""
-    try:
-        listener = socket.create_server((HOST, port))
-    except OSError as error:
-        raise SettingsInvalid("settings", f"port {port}: {error.strerror}") from error
-    # Accepted sockets inherit it; without it every answer waits some 40 ms for a delayed ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-class _Server(uvicorn.Server):
-    """A web server that says when it serves and ends when an event is set, not by signals."""
-
-    def __init__(
-        self, config: uvicorn.Config, stop: threading.Event, announce: Callable[[], None]
-    ) -> None:
-        super().__init__(config)
-        self._stop = stop
-        self._announce = announce
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the command line."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
-
-    async def on_tick(self, counter: int) -> bool:
-        """Whether to end now; asked ten times a second."""
-        return await super().on_tick(counter) or self._stop.is_set()
 
 
 def attest(settings: Settings, stop: threading.Event, announce: Callable[[], None]) -> None:

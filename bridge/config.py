@@ -19,6 +19,9 @@ ACCEPT_SECONDS_MAX: Final = 86_400
 AUDIT_ANCHOR_SECONDS_MAX: Final = 86_400
 """Longest time between two anchors of the audit log: a day."""
 
+DELIVERY_DAYS_MAX: Final = 90
+"""Longest time, in days, for which a message to another institution may be tried."""
+
 MARGIN_BASIS_POINTS_MAX: Final = 1_000
 """Largest FX margin a bank may take over its provider's quote."""
 
@@ -115,6 +118,20 @@ class RateSettings(_Section):
     rate: DecimalText
 
 
+class InterbankTlsSettings(_Section):
+    """TLS between bridges. The files are PEM; both certificates name `lei:` and the own LEI.
+
+    `port` is that of the listener for other institutions, to which the registry's endpoint leads.
+    """
+
+    port: Annotated[int, Field(ge=0, le=65_535)]
+    certificate: Path
+    private_key: Path
+    client_certificate: Path
+    client_private_key: Path
+    trust_anchors: Path
+
+
 class Settings(_Section):
     """Everything one bridge is told at its start."""
 
@@ -146,6 +163,8 @@ class Settings(_Section):
     settle_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 120
     queues_beyond_tokens: bool = False
     quotes_may_queue: bool = False
+    interbank_tls: InterbankTlsSettings | None = None
+    delivery_days: Annotated[int, Field(ge=1, le=DELIVERY_DAYS_MAX)] = 7
     attestation_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
     audit_anchor_seconds: Annotated[int, Field(gt=0, le=AUDIT_ANCHOR_SECONDS_MAX)] = 86_400
     customers: tuple[CustomerSettings, ...] = ()
@@ -223,8 +242,15 @@ def _load(path: Path, kind: type[_Loaded]) -> _Loaded:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise SettingsInvalid(file=str(path), rule=f"{place}: {first['msg']}") from error
-    folder = path.resolve().parent
-    located = {
-        name: folder / value for name, value in dict(settings).items() if isinstance(value, Path)
-    }
-    return settings.model_copy(update=located)
+    return _located(settings, path.resolve().parent)
+
+
+def _located(section: _Loaded, folder: Path) -> _Loaded:
+    """The section with its paths, and those in its sections, made absolute."""
+    located: dict[str, Path | _Section] = {}
+    for name, value in dict(section).items():
+        if isinstance(value, Path):
+            located[name] = folder / value
+        elif isinstance(value, _Section):
+            located[name] = _located(value, folder)
+    return section.model_copy(update=located)

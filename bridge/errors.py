@@ -366,6 +366,18 @@ class WrongControlSum(RejectedMessage):
 
 
 @dataclass(eq=False)
+class WrongBalance(RejectedMessage):
+    """The closing balance of a statement's page does not follow from its entries."""
+
+    code = "wrong_balance"
+    reason = "AM10"
+    message = "the closing balance is {stated} minor units of {currency}, its entries give {due}"
+    stated: int
+    due: int
+    currency: str
+
+
+@dataclass(eq=False)
 class RepeatedReference(RejectedMessage):
     """One message uses a reference twice that must be unique in it."""
 
@@ -868,6 +880,17 @@ class EnvelopeMisdirected(Rejected):
 
 
 @dataclass(eq=False)
+class MessageIdReused(Rejected):
+    """Another institution sends a message under the id of another message of its own."""
+
+    code = "message_id_reused"
+    reason = "AM05"
+    message = "the message id '{message_id}' of {lei} stands for another message"
+    lei: str
+    message_id: str
+
+
+@dataclass(eq=False)
 class CommitmentMismatch(Rejected):
     """A message is not the one whose commitment stands on the chain."""
 
@@ -905,6 +928,24 @@ class PeerMisconfigured(Unavailable):
     message = "{lei} has an unusable {part} in the registry"
     lei: str
     part: str
+
+
+@dataclass(eq=False)
+class PeerNotCertified(Unavailable):
+    """The server at another institution's endpoint has a certificate that is not that institution's."""
+
+    code = "peer_not_certified"
+    message = "the server of {lei} is not certified as it"
+    lei: str
+
+
+@dataclass(eq=False)
+class SenderNotCertified(Rejected):
+    """A sealed message came over a connection that is not certified as its sender's."""
+
+    code = "sender_not_certified"
+    message = "the connection is not certified as that of {lei}"
+    lei: str
 
 
 @dataclass(eq=False)

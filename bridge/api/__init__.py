@@ -11,13 +11,16 @@
     ledger          balances at a moment, statements, verification of the books; ledger_schemas their shapes
     issuances       the operator's orders: reserves into tokens, tokens into reserves
     operations      the operator's view: payments, ledger, reconciliation, health
+    deliveries      the operator's view of messages to other institutions, and their replay
+    proposals       what operators do by four eyes
     interbank       sealed messages from other institutions
 
 A route parses, asks one step to do the work and answers; it decides nothing. Handlers are plain
 functions run in a pool of threads, since the database and the chain client block.
 """
 
-from bridge.api.assembly import create_api
+from bridge.api.assembly import create_api, create_interbank_api
+from bridge.api.interbank import CERTIFIED_LEI
 from bridge.api.services import Readiness, Services
 
-__all__ = ["Readiness", "Services", "create_api"]
+__all__ = ["CERTIFIED_LEI", "Readiness", "Services", "create_api", "create_interbank_api"]

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bridge.api import (
     accounts,
     audit,
+    deliveries,
     interbank,
     issuances,
     ledger,
@@ -30,6 +31,7 @@ from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
 from bridge.api.services import Services
 from bridge.config import Role
+from bridge.failpoint import Failpoint, visit
 from bridge.iso20022.document import MESSAGE_BYTES_MAX
 from bridge.metrics import OTHER, BridgeMetrics, Request
 from bridge.telemetry import get_logger
@@ -46,7 +48,23 @@ Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def create_api(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
-    """The API of an institution: what its role has no business with does not exist there."""
+    """The API of an institution: what its role has no business with does not exist there.
+
+    With `interbank_tls` other institutions have an API of their own.
+    """
+    settings = services.institution.settings
+    routers = _own_routers(settings.role)
+    if settings.interbank_tls is None:
+        routers = (*routers, *_interbank_routers(settings.role))
+    return _create(services, routers, lifespan)
+
+
+def create_interbank_api(services: Services) -> FastAPI:
+    """The API for other institutions alone, for a listener of its own."""
+    return _create(services, _interbank_routers(services.institution.settings.role), None)
+
+
+def _create(services: Services, routers: Sequence[APIRouter], lifespan: Lifespan | None) -> FastAPI:
     problem: dict[int | str, dict[str, Any]] = {  # OpenAPI
         "default": {"model": ProblemView, "description": "Refused, or failed."}
     }
@@ -61,17 +79,30 @@ def create_api(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     )
     api.state.services = services
     install_handlers(api)
-    for router in _routers(services.institution.settings.role):
+    for router in (operations.health, *routers):
         api.include_router(router)
     api.add_middleware(BodyLimit)
     api.add_middleware(Tracing, metrics=services.metrics)
     return api
 
 
-def _routers(role: Role) -> Sequence[APIRouter]:
+def _interbank_routers(role: Role) -> Sequence[APIRouter]:
+    everywhere = (interbank.messages, interbank.fetches)
+    match role:
+        case Role.BANK:
+            return everywhere
+        case Role.FX_PROVIDER:
+            return (*everywhere, interbank.quotes)
+        case Role.CENTRAL_BANK:
+            return (*everywhere, interbank.issuances)
+        case _:
+            assert_never(role)
+
+
+def _own_routers(role: Role) -> Sequence[APIRouter]:
     everywhere = (
-        operations.health,
         operations.router,
+        deliveries.router,
         proposals.router,
         audit.router,
         ledger.operating,
@@ -80,11 +111,11 @@ def _routers(role: Role) -> Sequence[APIRouter]:
     match role:
         case Role.BANK:
             customers = (payments.router, messages.router, accounts.router, ledger.owning)
-            return (*everywhere, *customers, issuances.ordering, interbank.payments)
+            return (*everywhere, *customers, issuances.ordering)
         case Role.FX_PROVIDER:
-            return (*everywhere, issuances.ordering, interbank.quotes)
+            return (*everywhere, issuances.ordering)
         case Role.CENTRAL_BANK:
-            return (*everywhere, interbank.issuances)
+            return everywhere
         case _:
             assert_never(role)
 
@@ -132,6 +163,8 @@ class Tracing:
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if scope["method"] == "POST":
+                    visit(Failpoint.ANSWERING)
                 MutableHeaders(scope=message)[TRACE_ID_HEADER] = trace_id
                 self._tell(scope, int(message["status"]), time.monotonic() - started_at)
             await send(message)

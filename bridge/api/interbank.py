@@ -11,18 +11,23 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from bridge.api.authentication import check_content_type
 from bridge.api.services import ServicesNeeded
-from bridge.errors import ResourceUnknown
-from bridge.interbank import CONTENT_TYPE, Received
-from bridge.settlement.acceptance import receive
+from bridge.errors import ResourceUnknown, SenderNotCertified
+from bridge.interbank import CONTENT_TYPE, Received, fetching, take
 
-payments = APIRouter(prefix="/v1/interbank/messages", tags=["interbank"])
-"""Routes of a bank."""
+messages = APIRouter(prefix="/v1/interbank/messages", tags=["interbank"])
+"""Where every institution takes what is delivered."""
+
+fetches = APIRouter(prefix=fetching.PATH, tags=["interbank"])
+"""Where every institution is asked for what was missed."""
 
 quotes = APIRouter(prefix="/v1/interbank/quotes", tags=["interbank"])
 """Routes of an fx provider."""
 
 issuances = APIRouter(prefix="/v1/interbank/issuances", tags=["interbank"])
 """Routes of a central bank."""
+
+CERTIFIED_LEI: Final = "certified_lei"
+"""Where a server puts, in a request's state, the LEI in its connection's client certificate."""
 
 _SEALED: Final[dict[str, Any]] = {  # OpenAPI
     "requestBody": {
@@ -40,20 +45,42 @@ async def read_sealed(request: Request) -> bytes:
 
 
 def open_sealed(
-    sealed: Annotated[bytes, Depends(read_sealed)], services: ServicesNeeded
+    request: Request, sealed: Annotated[bytes, Depends(read_sealed)], services: ServicesNeeded
 ) -> Received:
-    """The message in the request, once seal, signature, sender and receiver are checked."""
-    return services.institution.interbank.open(sealed)
+    """The message in the request, once seal, signature, sender and receiver are checked.
+
+    Where TLS is demanded, raises `SenderNotCertified` unless the connection is its sender's too.
+    """
+    received = services.institution.interbank.open(sealed)
+    certified = getattr(request.state, CERTIFIED_LEI, None)
+    is_tls_demanded = services.institution.settings.interbank_tls is not None
+    if is_tls_demanded and certified != received.sender_lei:
+        raise SenderNotCertified(received.sender_lei)
+    return received
 
 
 ReceivedNeeded = Annotated[Received, Depends(open_sealed)]
 
 
-@payments.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=_SEALED)
-def take_payment_message(received: ReceivedNeeded, services: ServicesNeeded) -> dict[str, str]:
-    """Take a payment message or a report on one; taking it again changes nothing."""
-    receive(services.institution, received)
+@messages.post("", status_code=HTTPStatus.ACCEPTED, openapi_extra=_SEALED)
+def take_message(received: ReceivedNeeded, services: ServicesNeeded) -> dict[str, str]:
+    """Take a message that is delivered; taking it again changes nothing."""
+    institution = services.institution
+    take(institution.store, services.receivers, received, at=institution.clock())
     return {}
+
+
+@fetches.post("", response_class=Response, openapi_extra=_SEALED)
+def send_again(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
+    """Have what the sender missed sent to it again; the answer says how much that is."""
+    institution = services.institution
+    body = fetching.answer_fetch(
+        institution.store,
+        received,
+        at=institution.clock(),
+        days=institution.settings.delivery_days,
+    )
+    return _answer(services, received, body)
 
 
 @quotes.post("", response_class=Response, openapi_extra=_SEALED)

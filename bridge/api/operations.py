@@ -21,6 +21,7 @@ from bridge.institution import Institution
 from bridge.money import parse_currency
 from bridge.reconciliation import Comparison, compare_holdings, compare_supply
 from bridge.settlement.description import describe, describe_amount
+from bridge.store import DeliveryState
 
 ABANDONED_MAX: Final = 100
 """Most abandoned effects that are shown; the newest come first."""
@@ -42,10 +43,11 @@ def list_all_payments(
 
 @router.get("/operations/overview", response_model=OverviewView)
 def look_over(services: ServicesNeeded) -> dict[str, object]:
-    """What needs somebody's eye: payments still open, and effects that were given up."""
+    """What needs somebody's eye: payments still open, effects and deliveries that were given up."""
     with services.institution.store.reading() as work:
         open_payments = work.payments.open_count()
         dead = work.effects.dead(ABANDONED_MAX)
+        dead_deliveries = work.deliveries.count(DeliveryState.DEAD)
     return {
         "open_payments": open_payments,
         "abandoned_effects": [
@@ -58,6 +60,7 @@ def look_over(services: ServicesNeeded) -> dict[str, object]:
             }
             for each in dead
         ],
+        "dead_deliveries": dead_deliveries,
     }
 
 

@@ -57,6 +57,7 @@ STATUS_BY_ERROR: Final[Mapping[type[BridgeError], HTTPStatus]] = {
     errors.IdempotencyKeyMissing: HTTPStatus.BAD_REQUEST,
     errors.MessageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ResourceUnknown: HTTPStatus.NOT_FOUND,
+    errors.SenderNotCertified: HTTPStatus.FORBIDDEN,
     errors.SettingsInvalid: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.TokenInvalid: HTTPStatus.UNAUTHORIZED,
     errors.TransactionRefused: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -37,7 +37,7 @@ from bridge.iso20022.messages import (
     PostalAddress,
 )
 from bridge.money import Amount, parse_currency
-from bridge.store import PAGE_DEFAULT, PAGE_MAX, Customer
+from bridge.store import PAGE_DEFAULT, PAGE_MAX, Customer, DeliveryState
 
 _Value = TypeVar("_Value")
 
@@ -330,6 +330,36 @@ class OverviewView(_Answer):
 
     open_payments: int
     abandoned_effects: tuple[AbandonedEffectView, ...]
+    dead_deliveries: int
+
+
+class DeliveryQuery(PageQuery):
+    """Which deliveries: a page, of one state where it is given."""
+
+    state: DeliveryState | None = None
+
+
+class DeliveryView(_Answer):
+    """A message to another institution and how far it has come; nothing of what it says."""
+
+    id: str
+    peer: str
+    kind: str
+    payment_id: str | None
+    position: int
+    state: str
+    created_at: int
+    due_at: int
+    persists_until: int
+    attempts: int
+    error: str | None
+
+
+class DeliveryPage(_Answer):
+    """Deliveries, newest first."""
+
+    items: tuple[DeliveryView, ...]
+    next: str | None
 
 
 class IssuanceView(_Answer):

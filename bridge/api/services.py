@@ -1,7 +1,7 @@
 """What the routes need, held together by the composition root and found through the request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from bridge.centralbank.issuing import Issuing
 from bridge.fx import QuoteDesk
 from bridge.institution import Institution
+from bridge.interbank import Receivers
 from bridge.metrics import BridgeMetrics
 from bridge.operating import FourEyes
 
@@ -25,7 +26,8 @@ class Readiness:
 class Services:
     """The running bridge as the API sees it.
 
-    `desk` is there at an fx provider, `issuing` at a central bank.
+    `desk` is there at an fx provider, `issuing` at a central bank; `receivers` take what other
+    institutions deliver.
     """
 
     institution: Institution
@@ -34,6 +36,7 @@ class Services:
     metrics: BridgeMetrics
     desk: QuoteDesk | None = None
     issuing: Issuing | None = None
+    receivers: Receivers = field(default_factory=dict)
 
 
 async def find_services(request: Request) -> Services:

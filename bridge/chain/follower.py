@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from bridge.chain.client import BlockData, ChainClient
 from bridge.chain.encoding import REGISTRY, ChainEvent, plain_arguments
 from bridge.errors import ChainAnswerInvalid
+from bridge.failpoint import Failpoint, visit
 from bridge.store import EventRow, OutgoingTransaction, Store, UnitOfWork
 
 DIRECTORY_SECONDS_MAX: Final = 60
@@ -77,6 +78,7 @@ class Follower:
             self._client.refresh()
             self._directory_read_at = self._seconds()
         final = self._final_transactions(block)
+        visit(Failpoint.OBSERVING)
         with self._store.unit_of_work() as work:
             work.chain_log.advance(
                 number=block.ref.number,

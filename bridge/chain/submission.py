@@ -17,6 +17,7 @@ from eth_hash.auto import keccak
 
 from bridge.chain.client import ChainClient
 from bridge.errors import TransactionRefused
+from bridge.failpoint import Failpoint, visit
 from bridge.keys import TransactionSigner
 from bridge.store import OutgoingTransaction, Store, TransactionState
 
@@ -108,7 +109,9 @@ class Submitter:
         return len(final) < len(outstanding)
 
     def _send(self, transaction: OutgoingTransaction) -> None:
+        visit(Failpoint.SENDING)
         self._client.send_raw(transaction.raw, sender=transaction.sender, nonce=transaction.nonce)
+        visit(Failpoint.SENT)
 
     def _sign(self, call: Call, nonce: int) -> OutgoingTransaction:
         raw = self._signer.sign_transaction(

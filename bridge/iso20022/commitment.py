@@ -1,9 +1,10 @@
 """The commitment that binds a sealed message to the chain.
 
-The debtor bank writes `commit(canonical_content(transfer), salt)` into the terms of the payment
+For a payment, the debtor bank writes `commit(canonical_content(transfer), salt)` into the terms of the payment
 and sends the message and the salt sealed; the creditor bank recomputes it. The canonical content
 is the typed business content, not the XML: a message that is sent again, with another message id
-or laid out differently, commits alike, and one changed character does not.
+or laid out differently, commits alike, and one changed character does not. Every interbank message
+has such a content; it begins with the name of the message, so that no two kinds ever share one.
 
 `SHA-256(domain || salt || content)` hides the content as long as the salt of 32 random bytes is
 secret, and binds it as long as SHA-256 has no collisions.
@@ -11,19 +12,29 @@ secret, and binds it as long as SHA-256 has no collisions.
 
 import hashlib
 from dataclasses import fields, is_dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 import rfc8785
 
 from bridge.errors import NotCommittable
+from bridge.iso20022.catalogue import name_of
 from bridge.iso20022.codes import StatusReason
-from bridge.iso20022.messages import CreditTransfer
+from bridge.iso20022.messages import CreditTransfer, FinancialInstitutionTransfer, StatusReport
+from bridge.iso20022.messages_returns import (
+    CancellationRequest,
+    InvestigationResolution,
+    PaymentReturn,
+    StatusRequest,
+)
 from bridge.money import Amount, Rate
 
 MESSAGE_DOMAIN: Final = b"corridor-message-commitment-v1"
 """What the commitment to a payment message begins with."""
+
+CONTENT_VERSION: Final = "2"
+"""The version of the rules by which a message becomes its content."""
 
 REASON_DOMAIN: Final = b"corridor-reason-commitment-v1"
 """What the commitment to a reason begins with."""
@@ -31,18 +42,33 @@ REASON_DOMAIN: Final = b"corridor-reason-commitment-v1"
 SALT_BYTES: Final = 32
 """Length of a salt."""
 
+InterbankMessage: TypeAlias = (
+    CreditTransfer
+    | FinancialInstitutionTransfer
+    | StatusReport
+    | PaymentReturn
+    | StatusRequest
+    | CancellationRequest
+    | InvestigationResolution
+)
+"""A message between two banks: those that can be committed to."""
+
 _Json: TypeAlias = "str | list[_Json] | dict[str, _Json]"
 
 _TRANSPORT_FIELDS: Final = frozenset({"message_id", "created_at"})
 
 
-def canonical_content(transfer: CreditTransfer) -> bytes:
-    """Return the business content of a payment message as RFC 8785 JSON.
+def canonical_content(message: InterbankMessage) -> bytes:
+    """Return the business content of an interbank message as RFC 8785 JSON.
 
     Every field counts except the message id and creation time, which belong to one sending;
     fields without a value are left out, so that a field added later changes no old commitment.
     """
-    content = _fields(transfer, without=_TRANSPORT_FIELDS)
+    content: dict[str, _Json] = {
+        "version": CONTENT_VERSION,
+        "message": name_of(message).value,
+        "content": _fields(message, without=_TRANSPORT_FIELDS),
+    }
     return rfc8785.dumps(content)
 
 
@@ -70,7 +96,9 @@ def _fields(value: object, *, without: frozenset[str] = frozenset()) -> dict[str
         raise NotCommittable(type(value).__name__)
     held = {field.name: getattr(value, field.name) for field in fields(value)}
     return {
-        name: _json(item) for name, item in held.items() if item is not None and name not in without
+        name: _json(item)
+        for name, item in held.items()
+        if item is not None and item != () and name not in without
     }
 
 
@@ -84,6 +112,8 @@ def _json(value: object) -> _Json:
             return {"currency": value.currency.code, "value": value.format()}
         case Rate():
             return value.format()
+        case datetime():
+            return value.astimezone(UTC).isoformat()
         case date():
             return value.isoformat()
         case tuple():

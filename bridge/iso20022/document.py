@@ -1,8 +1,9 @@
 """Bytes to an XML tree, safely.
 
 Nothing a sender writes can make the reader open a file, reach the network, expand an entity or
-use memory out of proportion: the size is bounded before anything is read, the encoding is UTF-8,
-and a document type declaration is refused before the XML parser sees it.
+use memory or time out of proportion: the size is bounded before anything is read, depth and number
+of elements before they are looked at, the encoding is UTF-8, and a document type declaration is
+refused before the XML parser sees it.
 """
 
 import re
@@ -10,13 +11,22 @@ from typing import Final
 
 from lxml import etree
 
-from bridge.errors import ForbiddenMarkup, MalformedMessage, MessageTooDeep, MessageTooLarge
+from bridge.errors import (
+    ForbiddenMarkup,
+    MalformedMessage,
+    MessageTooDeep,
+    MessageTooLarge,
+    TooManyElements,
+)
 
 MESSAGE_BYTES_MAX: Final = 512 * 1024
 """Largest message that is read."""
 
 MESSAGE_DEPTH_MAX: Final = 32
 """Deepest nesting of elements that is read."""
+
+MESSAGE_ELEMENTS_MAX: Final = 10_000
+"""Most elements that are read: twice what the largest message of ours has."""
 
 _ENCODING = re.compile(r"<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"']")
 
@@ -41,7 +51,7 @@ def read_document(data: bytes) -> etree._Element:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise MalformedMessage(error.msg or "it cannot be parsed") from error
-    _check_depth(root)
+    _check_shape(root)
     return root
 
 
@@ -65,12 +75,15 @@ def _check_markup(text: str) -> None:
         raise ForbiddenMarkup("an entity declaration")
 
 
-def _check_depth(root: etree._Element) -> None:
+def _check_shape(root: etree._Element) -> None:
     """Walk the tree once; comments and processing instructions are refused on the way."""
-    depth = 0
+    depth = count = 0
     for event, _ in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
         if event in {"comment", "pi"}:
             raise ForbiddenMarkup("a comment or processing instruction")
         depth += 1 if event == "start" else -1
+        count += event == "start"
         if depth > MESSAGE_DEPTH_MAX:
             raise MessageTooDeep(MESSAGE_DEPTH_MAX)
+        if count > MESSAGE_ELEMENTS_MAX:
+            raise TooManyElements("of any name", MESSAGE_ELEMENTS_MAX)

@@ -4,11 +4,11 @@ Each `parse_*` returns the text as its own type or raises a named `Rejected`. No
 no spaces are dropped, no case is changed, so that what is stored is what was sent.
 
 Sources: ISO 13616 (IBAN), ISO 9362 (BIC), ISO 17442 and ISO 7064 MOD 97-10 (LEI), ISO 3166, RFC
-9562 version 4 (UETR) and the SWIFT character set X for references.
+9562 version 4 (UETR), the SWIFT character set X (FIN-X) for references, and for other text the
+extension that CBPR+ makes of it.
 """
 
 import re
-import unicodedata
 from typing import Final, NewType
 from uuid import UUID
 
@@ -54,6 +54,15 @@ ADDRESS_NUMBER_CHARACTERS_MAX: Final = 16
 REASON_CHARACTERS_MAX: Final = 105
 """Length of the words that accompany a status reason (Max105Text)."""
 
+ADDITIONAL_CHARACTERS_MAX: Final = 500
+"""Length of what an account servicer adds to an entry (Max500Text)."""
+
+PAGE_DIGITS_MAX: Final = 5
+"""Digits of a page number (Max5NumericText)."""
+
+SEQUENCE_DIGITS_MAX: Final = 18
+"""Digits of a sequence number (the schema's Number)."""
+
 UETR_BYTES: Final = 16
 """Bytes from which `shape_uetr` makes a UETR."""
 
@@ -62,7 +71,8 @@ _BIC = re.compile(r"[A-Z0-9]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
 _LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
 _UETR = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _REFERENCE = re.compile(r"[A-Za-z0-9/\-?:().,'+ ]+")
-_PRINTABLE = re.compile(r"[ -~\u00a1-\u00ac\u00ae-\u017f\u0218-\u021b\u20ac]+")
+_EXTENDED = re.compile(r"[ -~]+")
+_NUMBER = re.compile(r"[0-9]+")
 
 
 def parse_iban(text: str) -> Iban:
@@ -123,13 +133,23 @@ def parse_reference(text: str, characters_max: int = REFERENCE_CHARACTERS_MAX) -
 
 
 def parse_text(text: str, characters_max: int) -> str:
-    """Return free text: printable Latin characters, composed (Unicode NFC), not padded."""
+    """Return free text in the FIN-X set as CBPR+ extends it: the printable characters of ASCII.
+
+    Letters with accents are refused, not rewritten: whoever holds the name decides how it is
+    written in this set.
+    """
     _check_length(text, characters_max)
-    if _PRINTABLE.fullmatch(text) is None:
-        raise InvalidText(text, "printable Latin characters on one line are allowed")
-    if not unicodedata.is_normalized("NFC", text):
-        raise InvalidText(text, "accents must be composed with their letters (Unicode NFC)")
+    if _EXTENDED.fullmatch(text) is None:
+        raise InvalidText(text, "unaccented letters, digits and punctuation (ASCII) are allowed")
     return text
+
+
+def parse_number(text: str, digits_max: int, lowest: int = 0) -> int:
+    """Return a whole number of at most so many digits."""
+    if _NUMBER.fullmatch(text) is None or len(text) > digits_max or int(text) < lowest:
+        rule = f"a number from {lowest}, of at most {digits_max} digits, is expected"
+        raise InvalidText(text, rule)
+    return int(text)
 
 
 def _check_length(text: str, characters_max: int) -> None:

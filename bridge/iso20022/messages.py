@@ -13,9 +13,11 @@ from bridge.errors import AccountAmbiguous
 from bridge.iso20022.codes import (
     ChargeBearer,
     CreditDebit,
+    GroupStatus,
     MessageName,
     StatusReason,
     TransactionStatus,
+    TransferPurpose,
 )
 from bridge.iso20022.identifiers import Bic, Country, Iban, Lei, Uetr
 from bridge.money import Amount, Currency, Rate
@@ -23,7 +25,7 @@ from bridge.money import Amount, Currency, Rate
 
 @dataclass(frozen=True, slots=True)
 class PostalAddress:
-    """A structured address; town and country are always known."""
+    """An address, structured or with up to two lines; town and country are always known."""
 
     town: str
     country: Country
@@ -32,6 +34,7 @@ class PostalAddress:
     post_box: str | None = None
     post_code: str | None = None
     country_subdivision: str | None = None
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,68 @@ class CreditTransfer:
     creditor_account: AccountIdentification
     creditor_agent: Agent
     remittance_information: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinancialInstitutionTransfer:
+    """A pacs.009: money that one institution owes another on its own behalf, as in funding.
+
+    Debtor and creditor are institutions; the agents are who keeps their accounts.
+    """
+
+    message_id: str
+    created_at: datetime
+    end_to_end_id: str
+    transaction_id: str
+    uetr: Uetr
+    interbank_settlement_amount: Amount
+    interbank_settlement_date: date
+    instructing_agent: Agent
+    instructed_agent: Agent
+    debtor: Agent
+    creditor: Agent
+    instruction_id: str | None = None
+    debtor_account: AccountIdentification | None = None
+    debtor_agent: Agent | None = None
+    creditor_agent: Agent | None = None
+    creditor_account: AccountIdentification | None = None
+    purpose: TransferPurpose | None = None
+    remittance_information: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstructedPaymentStatus:
+    """Where one payment of a customer's message stands; a refusal always has its reason."""
+
+    end_to_end_id: str
+    status: TransactionStatus
+    reason: StatusReason | None = None
+    reason_text: str | None = None
+    status_id: str | None = None
+    instruction_id: str | None = None
+    uetr: Uetr | None = None
+    account_servicer_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentGroupStatus:
+    """The payments of one group (PmtInf) of a customer's message."""
+
+    payment_information_id: str
+    payments: tuple[InstructedPaymentStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerStatusReport:
+    """A pain.002: what became of each payment of one pain.001."""
+
+    message_id: str
+    created_at: datetime
+    original_message_id: str
+    original_message_name: MessageName
+    groups: tuple[PaymentGroupStatus, ...]
+    status: GroupStatus | None = None
+    debtor_agent: Agent | None = None
 
 
 @dataclass(frozen=True, slots=True)

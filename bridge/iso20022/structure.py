@@ -3,10 +3,11 @@
 A declaration is a tree of `Element`s in the order of the schema. `check_structure` walks an XML
 tree beside it and refuses everything that is not declared: another namespace, an unknown element
 or attribute, a wrong order, too few or too many, text where none may stand, empty leaves. What
-remains is a tree of `Checked` nodes that know their path; what their texts mean is `parse`'s work.
+remains is a tree of `Checked` nodes that know their path; what their texts mean is the work of
+`elements` and `kinds`.
 
-Declarations are a subset of the ISO schemas, so a message that passes is valid there too, as far
-as its structure goes.
+Declarations come from the layouts and are a subset of the ISO schemas, so a message that passes is
+valid there too, as far as its structure goes.
 """
 
 from collections.abc import Iterator
@@ -22,15 +23,8 @@ from bridge.errors import (
     MissingElement,
     TooManyElements,
     UnknownElement,
-    UnknownMessage,
 )
 from bridge.iso20022.codes import MessageName
-
-INSTRUCTIONS_MAX: Final = 100
-"""Payments one pain.001 may hold, and groups of payments."""
-
-CHARGES_MAX: Final = 8
-"""Charges one payment may list."""
 
 SCHEMA_LOCATION: Final = "{http://www.w3.org/2001/XMLSchema-instance}schemaLocation"
 """The one attribute the root element may have; it is never followed."""
@@ -79,19 +73,16 @@ class Checked:
         return node
 
 
-def check_structure(root: etree._Element, accepted: frozenset[MessageName]) -> Checked:
-    """Return the message inside a document, which must be one of the accepted versions."""
-    name = message_name_of(root)
-    if name is None or name not in accepted:
-        raise UnknownMessage(str(root.tag), ", ".join(sorted(accepted)))
-    body = STRUCTURES[name]
-    declaration = Element("Document", (body,))
-    return _check_element(root, declaration, "/Document", name.namespace).one(body.name)
+def check_document(root: etree._Element, name: MessageName, body: Element) -> Checked:
+    """Return the message inside a document that is of this name, as its declaration has it."""
+    return check_element(root, Element("Document", (body,)), name.namespace).one(body.name)
 
 
-def message_name_of(root: etree._Element) -> MessageName | None:
-    """Return the message and version that a document says it is, if it is one of ours."""
-    return next((name for name in MessageName if root.tag == f"{{{name.namespace}}}Document"), None)
+def check_element(
+    root: etree._Element, declaration: Element, namespace: str, parent: str = ""
+) -> Checked:
+    """Return an element that fits its declaration; `parent` is the path of what it stands in."""
+    return _check_element(root, declaration, f"{parent}/{declaration.name}", namespace)
 
 
 def _check_element(
@@ -160,160 +151,3 @@ def _check_children(
 def _local_name(node: etree._Element, namespace: str) -> str:
     """Return the element's name, with its namespace where that is not the message's."""
     return str(node.tag).removeprefix(f"{{{namespace}}}")
-
-
-def _optional(name: str, *children: Element, maximum: int = 1) -> Element:
-    return Element(name, children, minimum=0, maximum=maximum)
-
-
-def _required(name: str, *children: Element) -> Element:
-    return Element(name, children)
-
-
-def _amount(name: str, *, minimum: int = 1) -> Element:
-    return Element(name, minimum=minimum, amount=True)
-
-
-_LEI_OF_ORGANISATION: Final = _optional("Id", _required("OrgId", _required("LEI")))
-
-_ADDRESS_PARTS: Final = (
-    _optional("StrtNm"),
-    _optional("BldgNb"),
-    _optional("PstBx"),
-    _optional("PstCd"),
-    _required("TwnNm"),
-    _optional("CtrySubDvsn"),
-    _required("Ctry"),
-)
-
-_CUSTOMER: Final = (
-    _required("Nm"),
-    _required("PstlAdr", *_ADDRESS_PARTS),
-    _LEI_OF_ORGANISATION,
-)
-
-_INITIATING_PARTY: Final = (
-    _required("Nm"),
-    _optional("PstlAdr", *_ADDRESS_PARTS),
-    _LEI_OF_ORGANISATION,
-)
-
-_ACCOUNT_ID: Final = Element(
-    "Id",
-    (_optional("IBAN"), _optional("Othr", _required("Id"))),
-    choice=True,
-)
-
-_AGENT: Final = (_required("FinInstnId", _required("BICFI"), _optional("LEI")),)
-
-_REMITTANCE: Final = _optional("RmtInf", _required("Ustrd"))
-
-_INITIATION: Final = _required(
-    "CstmrCdtTrfInitn",
-    _required(
-        "GrpHdr",
-        _required("MsgId"),
-        _required("CreDtTm"),
-        _required("NbOfTxs"),
-        _optional("CtrlSum"),
-        _required("InitgPty", *_INITIATING_PARTY),
-    ),
-    Element(
-        "PmtInf",
-        (
-            _required("PmtInfId"),
-            _required("PmtMtd"),
-            _optional("NbOfTxs"),
-            _optional("CtrlSum"),
-            _required("ReqdExctnDt", _required("Dt")),
-            _required("Dbtr", *_CUSTOMER),
-            _required("DbtrAcct", _ACCOUNT_ID),
-            _required("DbtrAgt", *_AGENT),
-            _optional("ChrgBr"),
-            Element(
-                "CdtTrfTxInf",
-                (
-                    _required(
-                        "PmtId",
-                        _optional("InstrId"),
-                        _required("EndToEndId"),
-                        _optional("UETR"),
-                    ),
-                    _required("Amt", _amount("InstdAmt")),
-                    _optional("ChrgBr"),
-                    _required("CdtrAgt", *_AGENT),
-                    _required("Cdtr", *_CUSTOMER),
-                    _required("CdtrAcct", _ACCOUNT_ID),
-                    _REMITTANCE,
-                ),
-                maximum=INSTRUCTIONS_MAX,
-            ),
-        ),
-        maximum=INSTRUCTIONS_MAX,
-    ),
-)
-
-_CREDIT_TRANSFER: Final = _required(
-    "FIToFICstmrCdtTrf",
-    _required(
-        "GrpHdr",
-        _required("MsgId"),
-        _required("CreDtTm"),
-        _required("NbOfTxs"),
-        _required("SttlmInf", _required("SttlmMtd"), _required("ClrSys", _required("Prtry"))),
-    ),
-    _required(
-        "CdtTrfTxInf",
-        _required(
-            "PmtId",
-            _optional("InstrId"),
-            _required("EndToEndId"),
-            _required("TxId"),
-            _required("UETR"),
-        ),
-        _amount("IntrBkSttlmAmt"),
-        _required("IntrBkSttlmDt"),
-        _amount("InstdAmt", minimum=0),
-        _optional("XchgRate"),
-        _required("ChrgBr"),
-        _optional("ChrgsInf", _amount("Amt"), _required("Agt", *_AGENT), maximum=CHARGES_MAX),
-        _required("InstgAgt", *_AGENT),
-        _required("InstdAgt", *_AGENT),
-        _required("Dbtr", *_CUSTOMER),
-        _required("DbtrAcct", _ACCOUNT_ID),
-        _required("DbtrAgt", *_AGENT),
-        _required("CdtrAgt", *_AGENT),
-        _required("Cdtr", *_CUSTOMER),
-        _required("CdtrAcct", _ACCOUNT_ID),
-        _REMITTANCE,
-    ),
-)
-
-_STATUS_REPORT: Final = _required(
-    "FIToFIPmtStsRpt",
-    _required(
-        "GrpHdr",
-        _required("MsgId"),
-        _required("CreDtTm"),
-        _optional("InstgAgt", *_AGENT),
-        _optional("InstdAgt", *_AGENT),
-    ),
-    _required(
-        "TxInfAndSts",
-        _required("OrgnlGrpInf", _required("OrgnlMsgId"), _required("OrgnlMsgNmId")),
-        _optional("OrgnlInstrId"),
-        _required("OrgnlEndToEndId"),
-        _optional("OrgnlTxId"),
-        _required("OrgnlUETR"),
-        _required("TxSts"),
-        _optional("StsRsnInf", _required("Rsn", _required("Cd")), _optional("AddtlInf")),
-        _optional("FctvIntrBkSttlmDt", _required("Dt")),
-    ),
-)
-
-STRUCTURES: Final = {
-    MessageName.CUSTOMER_CREDIT_TRANSFER_INITIATION: _INITIATION,
-    MessageName.CREDIT_TRANSFER: _CREDIT_TRANSFER,
-    MessageName.STATUS_REPORT: _STATUS_REPORT,
-}
-"""The accepted subset of each message that is read."""

@@ -6,8 +6,9 @@ against its commitment and the terms, the account is found, and the bank accepts
 chain. Nothing is irrevocable before that answer, so a payment that settled has a home.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from bridge.chain import settlement_id
@@ -18,7 +19,7 @@ from bridge.errors import (
     InboxFull,
 )
 from bridge.institution import Institution, is_same_bic
-from bridge.interbank import Kind, Received
+from bridge.interbank import Kind, Received, Receivers, Taking
 from bridge.iso20022.codes import MessageName, StatusReason
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.messages import CreditTransfer
@@ -35,24 +36,20 @@ from bridge.store import (
 )
 
 
-def receive(institution: Institution, received: Received) -> None:
-    """Take a payment message from another bank: stored, or refused by name with nothing kept.
-
-    Taking the same message again changes nothing. Raises the parse errors, `EnvelopeInvalid`,
-    `EnvelopeMisdirected` (a payment for another bank), and `CommitmentMismatch` when the chain
-    already says what the message should have been.
-    """
-    handlers: Mapping[Kind, Callable[[Institution, Received], None]] = {
-        Kind.CREDIT_TRANSFER: _receive_transfer,
-        Kind.STATUS_REPORT: _receive_status,
+def receivers(institution: Institution) -> Receivers:
+    """How this bank takes the messages of other banks about payments between them."""
+    return {
+        Kind.CREDIT_TRANSFER: partial(_receive_transfer, institution),
+        Kind.STATUS_REPORT: partial(_receive_status, institution),
     }
-    handler = handlers.get(received.kind)
-    if handler is None:
-        raise EnvelopeInvalid(f"{received.kind.value} is not taken here")
-    handler(institution, received)
 
 
-def _receive_transfer(institution: Institution, received: Received) -> None:
+def _receive_transfer(institution: Institution, received: Received) -> Taking:
+    """Keep a pacs.008 until it can be decided on.
+
+    Raises the parse errors, `EnvelopeInvalid`, `EnvelopeMisdirected` (a payment for another bank), and
+    in its taking `CommitmentMismatch` when the chain already says what it should have been.
+    """
     key = SettlementId(_octets(received.body, "settlement_id"))
     salt = _octets(received.body, "salt")
     document = received.body.get("document", "").encode()
@@ -61,30 +58,34 @@ def _receive_transfer(institution: Institution, received: Received) -> None:
         raise EnvelopeMisdirected(transfer.creditor_agent.bic)
     if settlement_id(received.sender_lei, transfer.uetr) != key:
         raise EnvelopeInvalid("its settlement id is not that of its sender and UETR")
-    with institution.store.unit_of_work() as work:
+    message = InboxMessage(
+        settlement_id=key,
+        sender_lei=received.sender_lei,
+        document=document,
+        salt=salt,
+        received_at=institution.clock(),
+    )
+
+    def taking(work: UnitOfWork) -> None:
         payment = work.payments.by_settlement_id(key, Direction.INCOMING)
         if payment is not None and not _is_committed(payment.terms, transfer, salt):
             raise CommitmentMismatch(key.hex())
         is_early = payment is None and work.inbox.get(key) is None
         if is_early and work.inbox.waiting_count(received.sender_lei) >= INBOX_WAITING_MAX:
             raise InboxFull(received.sender_lei)
-        work.inbox.put(
-            InboxMessage(
-                settlement_id=key,
-                sender_lei=received.sender_lei,
-                document=document,
-                salt=salt,
-                received_at=institution.clock(),
-            )
-        )
+        work.inbox.put(message)
         if payment is not None:
             announce(work, payment, institution.clock())
 
+    return taking
 
-def _receive_status(institution: Institution, received: Received) -> None:
+
+def _receive_status(institution: Institution, received: Received) -> Taking:
+    """Keep a pacs.002 on a payment that was sent to its sender, with the reason it gives."""
     document = received.body.get("document", "").encode()
     report = parse_status_report(document)
-    with institution.store.unit_of_work() as work:
+
+    def taking(work: UnitOfWork) -> None:
         payment = work.payments.by_uetr(report.uetr, Direction.OUTGOING)
         if payment is None or payment.counterparty_lei != received.sender_lei:
             raise EnvelopeInvalid("it reports on no payment sent to its sender")
@@ -106,6 +107,8 @@ def _receive_status(institution: Institution, received: Received) -> None:
         )
         if report.reason is not None and payment.reason is None and not payment.is_terminal:
             work.payments.save(replace(payment, reason=report.reason.value))
+
+    return taking
 
 
 INBOX_WAITING_MAX: Final = 1_000

@@ -33,6 +33,7 @@ from bridge.payment import (
     transition,
 )
 from bridge.settlement import booking, notices
+from bridge.settlement.dispatch import DISPATCH_BY_EFFECT
 from bridge.store import EventRow, QuoteState, UnitOfWork
 
 INSTRUCT: Final = "submit_instruct"
@@ -281,12 +282,11 @@ def _carry_out(
             work.ledger.book(_credit(payment, at), is_fact=True)
         case Effect.NOTIFY_CUSTOMER:
             notices.notify(institution, work, payment, at)
-        case Effect.DELIVER_STATUS:
-            notices.keep_answer(institution, work, payment, at)
-            record(work, payment, effect.value, at)
+        case Effect.DELIVER_MESSAGE | Effect.DELIVER_STATUS:
+            DISPATCH_BY_EFFECT[effect](institution, work, payment, at)
         case Effect.SUBMIT_REJECT:
             record(work, payment, effect.value, at + REJECT_DELAY_SECONDS)
-        case Effect.DELIVER_MESSAGE | Effect.SUBMIT_ACCEPT | Effect.SUBMIT_WITHDRAW:
+        case Effect.SUBMIT_ACCEPT | Effect.SUBMIT_WITHDRAW:
             record(work, payment, effect.value, at)
         case _:
             assert_never(effect)

@@ -1,25 +1,23 @@
-"""Recorded effects become chain transactions and sealed messages; run by the worker.
+"""Recorded effects become chain transactions, run by the worker; messages take their course.
 
 Each handler may run any number of times: a chain call is signed once per purpose and only sent
-again, a message that was already taken is taken again without effect. Only expiry is called anew
+again. Only expiry is called anew
 after its transaction reverted, which it does when it was a second too early.
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.chain import Call, Submitter, settlement_call, uetr_hash
-from bridge.errors import PaymentIncomplete, PeerRefused
+from bridge.errors import PaymentIncomplete
 from bridge.institution import Institution
-from bridge.interbank import Kind
+from bridge.interbank import Course, Kind
 from bridge.iso20022.codes import StatusReason
 from bridge.iso20022.commitment import commit_reason
 from bridge.payment import Effect, Event, Fact, Payment, PaymentState
-from bridge.settlement import notices
 from bridge.settlement.acceptance import consider
+from bridge.settlement.dispatch import reason_salt
 from bridge.settlement.observation import (
     CONSIDER,
     EXPIRE,
@@ -27,8 +25,8 @@ from bridge.settlement.observation import (
     INSTRUCT,
     follow,
 )
-from bridge.store import EffectRow, TransactionState
-from bridge.worker import Abandon, Done, Outcome, Retry
+from bridge.store import Delivery, EffectRow, TransactionState, UnitOfWork
+from bridge.worker import Done, Outcome, Retry
 
 EXPIRY_RETRY_SECONDS: Final = 3
 """How long to wait before asking the chain again to expire a payment."""
@@ -59,8 +57,6 @@ class Submission:
         return {
             INSTRUCT: self.instruct,
             CONSIDER: self.consider,
-            Effect.DELIVER_MESSAGE.value: self.deliver_message,
-            Effect.DELIVER_STATUS.value: self.deliver_status,
             Effect.SUBMIT_ACCEPT.value: self.accept,
             Effect.SUBMIT_REJECT.value: self.reject,
             Effect.SUBMIT_WITHDRAW.value: self.withdraw,
@@ -119,47 +115,6 @@ class Submission:
         consider(self.institution, _payment_id(effect))
         return Done()
 
-    def deliver_message(self, effect: EffectRow) -> Outcome:
-        """Hand the sealed pacs.008 to the creditor bank; its refusal withdraws the payment."""
-        payment = self._payment(effect)
-        if payment.is_terminal:
-            return Done()
-        with self.institution.store.reading() as work:
-            document = work.messages.get(f"{payment.payment_id}:pacs.008").document
-        if payment.salt is None:
-            raise PaymentIncomplete(payment.payment_id, "salt")
-        body = {
-            "settlement_id": payment.settlement_id.hex(),
-            "salt": payment.salt.hex(),
-            "document": document.decode(),
-        }
-        try:
-            self.institution.interbank.send(payment.counterparty_lei, Kind.CREDIT_TRANSFER, body)
-        except PeerRefused as refusal:
-            self._message_refused(payment)
-            return Abandon(str(refusal))
-        return Done()
-
-    def deliver_status(self, effect: EffectRow) -> Outcome:
-        """Tell the debtor bank, sealed, how this bank decided."""
-        payment = self._payment(effect)
-        with self.institution.store.reading() as work:
-            document = work.messages.get(notices.answer_id(payment)).document
-        body = {
-            "settlement_id": payment.settlement_id.hex(),
-            "salt": self._reason_salt(payment).hex(),
-            "document": document.decode(),
-        }
-        self.institution.interbank.send(payment.counterparty_lei, Kind.STATUS_REPORT, body)
-        return Done()
-
-    def _message_refused(self, payment: Payment) -> None:
-        with self.institution.store.unit_of_work() as work:
-            current = work.payments.get(payment.payment_id)
-            if current.state is PaymentState.INSTRUCTED:
-                event = Event(Fact.MESSAGE_REFUSED, reason=StatusReason.FF01.value)
-                follow(self.institution, work, current, event, at=self.institution.clock())
-
     def _attempt(self, key: str) -> str:
         """The purpose of the newest attempt; a new one only once the last has reverted."""
         with self.institution.store.reading() as work:
@@ -194,11 +149,26 @@ class Submission:
 
     def _reason_commitment(self, payment: Payment) -> bytes:
         reason = StatusReason(payment.reason or StatusReason.MS03.value)
-        return commit_reason(reason, None, self._reason_salt(payment))
+        return commit_reason(reason, None, reason_salt(self.institution, payment))
 
-    def _reason_salt(self, payment: Payment) -> bytes:
-        secret = self.institution.secret
-        return hmac.new(secret, b"reason:" + payment.settlement_id, hashlib.sha256).digest()
+
+def courses(institution: Institution) -> Mapping[Kind, Course]:
+    """What becomes of a payment's messages on their way.
+
+    A pacs.008 is not sent once its payment has ended; its refusal withdraws the payment.
+    """
+
+    def is_open(work: UnitOfWork, delivery: Delivery) -> bool:
+        payment = work.payments.find(delivery.payment_id or "")
+        return payment is None or not payment.is_terminal
+
+    def refused(work: UnitOfWork, delivery: Delivery, _problem: str) -> None:
+        payment = work.payments.find(delivery.payment_id or "")
+        if payment is not None and payment.state is PaymentState.INSTRUCTED:
+            event = Event(Fact.MESSAGE_REFUSED, reason=StatusReason.FF01.value)
+            follow(institution, work, payment, event, at=institution.clock())
+
+    return {Kind.CREDIT_TRANSFER: Course(is_wanted=is_open, refused=refused)}
 
 
 def _payment_id(effect: EffectRow) -> str:

@@ -3,7 +3,8 @@
 `Store.open(path)` gives the store; `with store.unit_of_work() as work:` writes, `store.reading()`
 reads a snapshot. A unit of work has one repository per noun: `ledger`, `statements`,
 `ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
-`inbox`, `quotes`, `issuances`, `customers`, `approvals`, `audit`. No SQL stands outside this package.
+`inbox`, `deliveries`, `receipts`, `quotes`, `issuances`, `customers`, `approvals`,
+`audit`. No SQL stands outside this package.
 """
 
 from bridge.ledger import BookedEntry
@@ -15,6 +16,7 @@ from bridge.store.customers import (
     CustomerAccountStatus,
 )
 from bridge.store.database import Store, UnitOfWork
+from bridge.store.deliveries import Delivery, DeliveryState, NewDelivery
 from bridge.store.effects import DeadEffect, EffectRow, EffectState, NewEffect, Payload
 from bridge.store.idempotency import Remembered
 from bridge.store.messages import InboxMessage, MessageDirection, StoredMessage
@@ -33,11 +35,14 @@ __all__ = [
     "CustomerAccount",
     "CustomerAccountStatus",
     "DeadEffect",
+    "Delivery",
+    "DeliveryState",
     "EffectRow",
     "EffectState",
     "EventRow",
     "InboxMessage",
     "MessageDirection",
+    "NewDelivery",
     "NewEffect",
     "OutgoingTransaction",
     "Page",

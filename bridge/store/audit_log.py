@@ -10,7 +10,7 @@ from bridge.audit import SEALED, AuditRecord, Note, RowDigest, follow_up
 from bridge.store import tables
 from bridge.store.page import PAGE_DEFAULT, Page, read_page
 
-SEALED_TABLES: Final[tuple[Table, ...]] = (tables.entries,)
+SEALED_TABLES: Final[tuple[Table, ...]] = (tables.entries, tables.postings)
 """Tables whose rows are sealed: they never change and are numbered in the order of writing."""
 
 SEAL_ROWS_MAX: Final = 1_000

@@ -150,7 +150,7 @@ class Customers:
         return Customer(
             customer_id=row.customer_id,
             name=row.name,
-            address=PostalAddress(**json.loads(row.document)),
+            address=_address(json.loads(row.document)),
             token_hash=row.token_hash,
         )
 
@@ -158,6 +158,10 @@ class Customers:
         query = select(tables.customer_accounts).where(condition)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _account(row)
+
+
+def _address(document: dict[str, Any]) -> PostalAddress:  # JSON
+    return PostalAddress(**{**document, "lines": tuple(document["lines"])})
 
 
 def _account(row: Row[Any]) -> CustomerAccount:  # a row of the whole table

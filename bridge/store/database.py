@@ -28,10 +28,12 @@ from bridge.errors import (
     StoreFormatUnknown,
     UnitOfWorkNested,
 )
+from bridge.failpoint import Failpoint, visit
 from bridge.store.approvals import Approvals
 from bridge.store.audit_log import AuditLog
 from bridge.store.chain_log import ChainLog
 from bridge.store.customers import Customers
+from bridge.store.deliveries import Deliveries
 from bridge.store.effects import Effects
 from bridge.store.idempotency import Idempotency
 from bridge.store.issuances import Issuances
@@ -40,6 +42,7 @@ from bridge.store.ledger_record import LedgerRecord
 from bridge.store.messages import Inbox, Messages
 from bridge.store.payments import Payments
 from bridge.store.quotes import Quotes
+from bridge.store.receipts import Receipts
 from bridge.store.statements import Statements
 from bridge.store.tables import FORMAT_VERSION, METADATA, store_format
 from bridge.store.transactions import Transactions
@@ -76,6 +79,8 @@ class UnitOfWork:
         self.chain_log = ChainLog(connection)
         self.messages = Messages(connection)
         self.inbox = Inbox(connection)
+        self.deliveries = Deliveries(connection)
+        self.receipts = Receipts(connection)
         self.quotes = Quotes(connection)
         self.issuances = Issuances(connection)
         self.customers = Customers(connection)
@@ -150,9 +155,11 @@ class Store:
                 with _translated(), self._writer.begin() as connection:
                     work = UnitOfWork(connection)
                     yield work
+                    visit(Failpoint.COMMITTING)
+                visit(Failpoint.COMMITTED)
             finally:
                 self._writing_thread = None
-        if work.effects.has_added:
+        if work.effects.has_added or work.deliveries.has_added:
             for listener in self._listeners:
                 listener()
 
@@ -163,7 +170,7 @@ class Store:
             yield UnitOfWork(connection)
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after each commit that added effects, in the committing thread."""
+        """Call `listener` after each commit that added effects or deliveries, in that thread."""
         self._listeners.append(listener)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from bridge.errors import EffectNotDead, RecordConflict
 from bridge.store import tables
@@ -61,12 +61,10 @@ class EffectRow:
 class Lane:
     """What a worker leaves to others, so that waiting for one does not hold up all.
 
-    `leaves` are kinds it never takes. Of the kinds in `by_peer` one per counterparty is in hand at
-    a time: a counterparty that does not answer keeps one worker waiting.
+    `leaves` are kinds it never takes.
     """
 
     leaves: frozenset[str] = frozenset()
-    by_peer: frozenset[str] = frozenset()
 
 
 EVERYTHING: Final = Lane()
@@ -128,7 +126,6 @@ class Effects:
             select(kept.effect_id)
             .where(kept.state.in_(_UNFINISHED), kept.due_at <= now)
             .where(kept.kind.not_in(lane.leaves))
-            .where(not_(and_(kept.kind.in_(lane.by_peer), _is_peer_in_hand(lane, now))))
             .order_by(kept.due_at, kept.effect_id)
             .limit(limit)
         )
@@ -252,25 +249,6 @@ _COLUMNS = (
     tables.effects.c.payment_id,
     tables.effects.c.attempts,
 )
-
-
-def _is_peer_in_hand(lane: Lane, now: int) -> ColumnElement[bool]:
-    """Whether some worker has an effect in hand for the counterparty of this effect's payment."""
-    other, others_payment = tables.effects.alias(), tables.payments.alias()
-    in_hand = (
-        select(others_payment.c.counterparty_lei)
-        .join(other, other.c.payment_id == others_payment.c.payment_id)
-        .where(
-            other.c.state == EffectState.CLAIMED.value,
-            other.c.due_at > now,
-            other.c.kind.in_(lane.by_peer),
-        )
-    )
-    own = tables.payments.c
-    query = select(own.payment_id).where(
-        own.payment_id == tables.effects.c.payment_id, own.counterparty_lei.in_(in_hand)
-    )
-    return query.correlate(tables.effects).exists()
 
 
 def _effect(

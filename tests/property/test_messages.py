@@ -3,33 +3,32 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import Rejected
-from bridge.iso20022.codes import StatusReason
+from bridge.iso20022.codes import MessageName, StatusReason
 from bridge.iso20022.commitment import canonical_content, commit, commit_reason
-from bridge.iso20022.format import format_credit_transfer, format_initiation, format_status_report
+from bridge.iso20022.format import format_credit_transfer, format_initiation, format_message
 from bridge.iso20022.messages import (
     CreditTransfer,
     CustomerCreditTransferInitiation,
     InstructionStamp,
-    StatusReport,
     restamp,
 )
 from bridge.iso20022.parse import (
     parse_credit_transfer,
     parse_initiation,
     parse_message,
-    parse_status_report,
 )
+from support.every_message import STRATEGY_BY_NAME
 from support.messages import (
     DAY,
     EXAMPLE_PATH,
     credit_transfers,
     initiations,
     references,
-    status_reports,
     uetrs,
 )
 
@@ -37,30 +36,14 @@ SALT = bytes(32)
 EXAMPLE = EXAMPLE_PATH.read_bytes()
 
 
-@settings(max_examples=40)
-@given(initiations())
-def test_an_initiation_is_read_back_as_it_was_written(
-    initiation: CustomerCreditTransferInitiation,
+@pytest.mark.parametrize("name", MessageName)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(drawn=st.data())
+def test_msg_3_a_message_is_read_back_as_it_was_written(
+    name: MessageName, drawn: st.DataObject
 ) -> None:
-    data = format_initiation(initiation)
-    assert parse_initiation(data) == initiation
-    assert parse_message(data) == initiation
-
-
-@settings(max_examples=40)
-@given(credit_transfers())
-def test_a_credit_transfer_is_read_back_as_it_was_written(transfer: CreditTransfer) -> None:
-    data = format_credit_transfer(transfer)
-    assert parse_credit_transfer(data) == transfer
-    assert parse_message(data) == transfer
-
-
-@settings(max_examples=40)
-@given(status_reports())
-def test_a_status_report_is_read_back_as_it_was_written(report: StatusReport) -> None:
-    data = format_status_report(report)
-    assert parse_status_report(data) == report
-    assert parse_message(data) == report
+    message = drawn.draw(STRATEGY_BY_NAME[name])
+    assert parse_message(format_message(message)) == message
 
 
 @settings(max_examples=40)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from bridge.chain import Attestation, ChainClient, Directory, Submitter
 from bridge.config import Settings
 from bridge.fx import QuoteDesk, Terminal
 from bridge.institution import Institution
-from bridge.interbank import Interbank, Kind
+from bridge.interbank import Heading, Interbank, Kind
+from bridge.interbank.kinds import DEFINITION_BY_KIND
 from bridge.metrics import BridgeMetrics
 from bridge.opening import open_books
 from bridge.operating import FourEyes
 from bridge.revival import REVIVE_EFFECT, revive_effect
+from bridge.settlement.acceptance import receivers
 from bridge.store import Store
 from support.participants import BANK_A, BANK_B, PROVIDER, make_institutions
 from support.participants import Institution as Keys
@@ -132,7 +135,8 @@ class Bridge:
 
     def sealed_by(self, lei: str, kind: Kind, body: dict[str, str], *, to: str) -> bytes:
         """A message as another institution would seal it."""
-        return self.channel(lei).seal(to, kind, body)
+        heading = heading_of(body) if kind in DEFINITION_BY_KIND else None
+        return self.channel(lei).seal(to, kind, body, heading)
 
     def channel(self, lei: str) -> Interbank:
         """Another institution's end of the sealed channel."""
@@ -143,6 +147,12 @@ class Bridge:
         """Let the ledger have followed the chain to its first block."""
         with self.store.unit_of_work() as work:
             work.chain_log.advance(number=0, block_hash=bytes(32), parent_hash=bytes(32))
+
+
+def heading_of(body: dict[str, str]) -> Heading:
+    """The heading of a message, the same for the same body."""
+    text = json.dumps(body, sort_keys=True)
+    return Heading(hashlib.sha256(text.encode()).hexdigest()[:32], position=1, created_at=NOW)
 
 
 def settings_document(lei: str, role: str, currencies: list[str]) -> dict[str, Any]:
@@ -261,6 +271,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
             four_eyes=FourEyes(store, {REVIVE_EFFECT: revive_effect}, lambda: NOW),
             desk=_desk(network, chain, store) if role == "fx_provider" else None,
             issuing=Issuing(institution, submitter) if role == "central_bank" else None,
+            receivers=receivers(institution) if role == "bank" else {},
         )
     )
     return bridge

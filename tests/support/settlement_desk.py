@@ -3,7 +3,9 @@
 A real store and real keys; the chain is a directory that stands still and events made by hand.
 """
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,14 +28,14 @@ from bridge.chain.encoding import SETTLEMENT
 from bridge.chain.follower import event_row
 from bridge.config import Settings
 from bridge.institution import Institution
-from bridge.interbank import Interbank, Kind, Received
+from bridge.interbank import Interbank, Kind, Received, take
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_credit_transfer
 from bridge.iso20022.messages import CreditTransfer
 from bridge.money import parse_currency
 from bridge.opening import open_books
 from bridge.payment import Direction, Leg, Payment, SettlementId
-from bridge.settlement.acceptance import consider, receive
+from bridge.settlement.acceptance import consider, receivers
 from bridge.settlement.observation import CONSIDER, Observer
 from bridge.store import Store
 from support.bridge_api import (
@@ -41,6 +43,7 @@ from support.bridge_api import (
     NOW,
     StandingChain,
     bank_document,
+    heading_of,
     make_network,
     settings_document,
 )
@@ -116,7 +119,17 @@ class Desk:
             "salt": salt.hex(),
             "document": format_credit_transfer(transfer).decode(),
         }
-        receive(self.institution, Received(sender, Kind.CREDIT_TRANSFER, body))
+        self.takes(Received(sender, Kind.CREDIT_TRANSFER, body))
+
+    def takes(self, received: Received) -> None:
+        """A message from another institution, already unsealed."""
+        body = {**received.body, "kind": received.kind.value, "sender": received.sender_lei}
+        headed = replace(
+            received,
+            heading=heading_of(body),
+            content_digest=hashlib.sha256(repr(sorted(body.items())).encode()).digest(),
+        )
+        take(self.store, receivers(self.institution), headed, at=NOW)
 
     def considers(self) -> Payment:
         """Carry out every decision that is due; the payment after them."""
@@ -139,6 +152,11 @@ class Desk:
         with self.store.unit_of_work() as work:
             due = work.effects.claim(now=NOW + 999, owner="test", limit=99, lease_seconds=0)
         return {effect.kind for effect in due}
+
+    def deliveries(self) -> list[str]:
+        """Kinds of the messages to other institutions, newest first."""
+        with self.store.reading() as work:
+            return [each.kind for each in work.deliveries.page(limit=99, cursor=None).items]
 
     def balance(self, account_id: str) -> int:
         with self.store.reading() as work:

@@ -7,6 +7,7 @@
     audit       audit_records: what was decided and what the books held, each bound to the one before
     approvals   proposals of operators, and how they were decided
     messages    messages: documents; inbox: sealed messages ahead of their event
+    deliveries  messages to other institutions until they are taken; receipts: which of theirs were taken
 
 Amounts are integers in minor units, times are UTC seconds, hashes and keys are raw bytes. Columns
 that are searched or must be unique stand by themselves; what only travels with a record is in its
@@ -17,6 +18,7 @@ from bridge.store.tables.approvals import proposals
 from bridge.store.tables.audit import audit_records
 from bridge.store.tables.business import customer_accounts, customers, issuances, payments, quotes
 from bridge.store.tables.chain import chain_events, checkpoint, transactions
+from bridge.store.tables.deliveries import deliveries, receipts
 from bridge.store.tables.foundation import FORMAT_VERSION, METADATA, store_format
 from bridge.store.tables.ledger import (
     accounts,
@@ -38,6 +40,7 @@ __all__ = [
     "credit_lines",
     "customer_accounts",
     "customers",
+    "deliveries",
     "effects",
     "entries",
     "entry_resolutions",
@@ -49,6 +52,7 @@ __all__ = [
     "postings",
     "proposals",
     "quotes",
+    "receipts",
     "store_format",
     "transactions",
 ]

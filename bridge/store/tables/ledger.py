@@ -70,9 +70,10 @@ entries = Table(
 postings = Table(
     "postings",
     METADATA,
-    Column("entry_id", ForeignKey("entries.entry_id"), primary_key=True),
-    Column("step", Integer, CheckConstraint("step >= 0"), primary_key=True),
-    Column("position", Integer, primary_key=True),
+    key_column(),
+    Column("entry_id", ForeignKey("entries.entry_id"), nullable=False),
+    Column("step", Integer, CheckConstraint("step >= 0"), nullable=False),
+    Column("position", Integer, nullable=False),
     Column("account_id", ForeignKey("accounts.account_id"), nullable=False),
     Column("side", Text, CheckConstraint("side in ('debit', 'credit')"), nullable=False),
     Column("amount", BigInteger, CheckConstraint("amount > 0"), nullable=False),
@@ -85,8 +86,10 @@ postings = Table(
     Column("posted_credits", BigInteger, CheckConstraint("posted_credits >= 0"), nullable=False),
     CheckConstraint("change in ('reserved', 'posted', 'completed', 'released')"),
     CheckConstraint("(step = 0) = (change in ('reserved', 'posted'))"),
+    UniqueConstraint("entry_id", "step", "position"),
     UniqueConstraint("account_id", "version", name="postings_version"),
     Index("postings_by_time", "account_id", "at", "version"),
+    sqlite_autoincrement=True,
 )
 
 entry_resolutions = Table(
@@ -132,7 +135,7 @@ make_immutable(credit_lines, "account_id = NEW.account_id AND version >= NEW.ver
 make_immutable(entries, "sequence = NEW.sequence OR entry_id = NEW.entry_id")
 make_immutable(
     postings,
-    "(entry_id = NEW.entry_id AND step = NEW.step AND position = NEW.position)"
+    "sequence = NEW.sequence OR (entry_id = NEW.entry_id AND step = NEW.step AND position = NEW.position)"
     " OR (account_id = NEW.account_id AND version = NEW.version)",
 )
 make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND (step >= NEW.step OR is_final)")

@@ -14,7 +14,7 @@ import pytest
 from bridge.api.assembly import BODY_BYTES_MAX
 from bridge.chain import settlement_id
 from bridge.fx import OPEN_QUOTES_MAX
-from bridge.interbank import CONTENT_TYPE, SEALED_BYTES_MAX, Kind
+from bridge.interbank import CONTENT_TYPE, SEALED_BYTES_MAX, Heading, Kind
 from bridge.iso20022.codes import ChargeBearer
 from bridge.iso20022.format import format_credit_transfer
 from bridge.iso20022.identifiers import parse_bic, parse_lei
@@ -311,4 +311,37 @@ def test_api_1_each_question_is_for_one_role(tmp_path: Path) -> None:
         folder.mkdir()
         bridge = make(folder)
         statuses = {path: post(bridge, path, b"").status_code for path in allowed.values()}
-        assert statuses == {path: 400 if path == own else 404 for path in allowed.values()}
+        taken = {own, MESSAGES}
+        assert statuses == {path: 400 if path in taken else 404 for path in allowed.values()}
+
+
+def test_ibk_19_what_nobody_takes_at_an_institution_is_refused(tmp_path: Path) -> None:
+    for name, make in ((PROVIDER, fx_provider), (CENTRAL_BANK, central_bank)):
+        (tmp_path / name).mkdir()
+        bridge = make(tmp_path / name)
+        sealed = bridge.sealed_by(BANK_A, Kind.CREDIT_TRANSFER, transfer(), to=name)
+        answer = post(bridge, MESSAGES, sealed)
+        assert (answer.status_code, answer.json()["code"]) == (400, "envelope_invalid")
+        assert bridge.rows()["receipts"] == 0
+
+
+def test_ibk_16_a_message_id_is_used_once(tmp_path: Path) -> None:
+    bridge = bank(tmp_path)
+    headings = (Heading("M", 1, NOW), Heading("M", 2, NOW))
+    answers = [
+        post(
+            bridge,
+            MESSAGES,
+            bridge.channel(BANK_B).seal(BANK_A, Kind.CREDIT_TRANSFER, transfer(), heading),
+        )
+        for heading in headings
+    ]
+    assert [answer.status_code for answer in answers] == [202, 422]
+    assert answers[1].json()["code"] == "message_id_reused"
+
+
+def test_ibk_3_what_is_delivered_has_a_heading(tmp_path: Path) -> None:
+    bridge = bank(tmp_path)
+    sealed = bridge.channel(BANK_B).seal(BANK_A, Kind.CREDIT_TRANSFER, transfer())
+    answer = post(bridge, MESSAGES, sealed)
+    assert (answer.status_code, answer.json()["code"]) == (400, "envelope_invalid")

@@ -207,7 +207,7 @@ def test_before_the_first_block_there_is_nothing_to_compare_yet(alices: Bridge) 
     assert (answer.status_code, answer.json()["retryable"]) == (503, True)
 
 
-@pytest.mark.parametrize("path", ["/v1/messages", "/v1/payments", "/v1/interbank/messages"])
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/payments"])
 def test_api_1_only_a_bank_takes_payments(tmp_path: Path, path: str) -> None:
     for name, make in (("provider", fx_provider), ("issuer", central_bank)):
         (tmp_path / name).mkdir()

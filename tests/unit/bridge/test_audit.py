@@ -151,7 +151,7 @@ def test_aud_1_each_record_is_bound_to_the_one_before() -> None:
 
 def test_aud_2_the_log_holds_the_rows_of_the_books(desk: Desk) -> None:
     finding = verify(a_log(desk))
-    assert finding.sealed_rows == {"entries": 4}
+    assert finding.sealed_rows == {"entries": 4, "postings": 8}
     assert finding.lost == ()
     with desk.store.reading() as work:
         assert work.audit.head() == finding.head
@@ -167,8 +167,14 @@ def test_aud_2_rows_are_sealed_once_and_in_bounded_parts(
     desk.auditor.step()
     with desk.store.reading() as work:
         seals = [record.note.details for record in work.audit.records()]
-    assert [(seal["first"], seal["last"]) for seal in seals] == [("1", "2"), ("3", "4"), ("5", "5")]
-    assert verify(desk.lines()).sealed_rows == {"entries": 5}
+        tables = [record.note.subject for record in work.audit.records()]
+    assert [(seal["first"], seal["last"]) for seal in seals[0::2][:3]] == [
+        ("1", "2"),
+        ("3", "4"),
+        ("5", "5"),
+    ]
+    assert tables == ["entries", "postings"] * 3 + ["postings"] * 2
+    assert verify(desk.lines()).sealed_rows == {"entries": 5, "postings": 10}
 
 
 def edit(line: str) -> str:

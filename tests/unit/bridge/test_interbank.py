@@ -11,7 +11,6 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from bridge import interbank
 from bridge.chain import Directory
 from bridge.errors import (
     EnvelopeInvalid,
@@ -26,6 +25,7 @@ from bridge.errors import (
     Rejected,
 )
 from bridge.interbank import PEER_SECONDS_MAX, SEALED_BYTES_MAX, Interbank, Kind, Received
+from bridge.interbank import channel as channel_module
 from bridge.worker import LEASE_SECONDS
 from support.participants import BANK_A, BANK_B, PROVIDER, directory_of, make_institutions
 
@@ -293,7 +293,7 @@ def test_a_peer_that_drips_is_left_after_a_time_in_all(
             time.sleep(0.05)
             connection.sendall(b"x")
 
-    monkeypatch.setattr(interbank, "PEER_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(channel_module, "PEER_SECONDS_MAX", 0.3)
     began = time.monotonic()
     with pytest.raises(PeerUnavailable):
         Peer(drip).is_sent_to()

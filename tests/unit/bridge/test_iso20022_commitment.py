@@ -18,7 +18,7 @@ from bridge.money import Amount, Rate
 from support.messages import ALICE, BANK_A, BANK_B, BOB_ACCOUNT, EUR, SGD, credit_transfer
 
 SALT = b"\x5a" * 32
-KNOWN_COMMITMENT = "67eaefe820b38383d01015d2c5b084c7fbe4b8a3033b8b25ddbfba3c3d12fa4d"
+KNOWN_COMMITMENT = "3f7c05f91549f8da10bdf62f805a7633be8548706e4b1acba2230dfc5348ee2d"
 KNOWN_REASON_COMMITMENT = "262aaf967d73bd6ec4be4f956a709e576e4ccc67cc8f2ffd41411a9ac009f000"
 
 
@@ -28,7 +28,9 @@ def committed(transfer: CreditTransfer) -> bytes:
 
 
 def test_the_content_is_sorted_json_of_the_business_fields() -> None:
-    content = json.loads(canonical_content(credit_transfer()))
+    whole = json.loads(canonical_content(credit_transfer()))
+    assert (whole["version"], whole["message"]) == ("2", "pacs.008.001.08")
+    content = whole["content"]
     assert list(content) == sorted(content)
     assert content["interbank_settlement_amount"] == {"currency": "SGD", "value": "1000.00"}
     assert content["debtor_account"] == {"iban": "DE72500999990123456789"}

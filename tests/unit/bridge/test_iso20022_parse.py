@@ -15,6 +15,7 @@ from bridge.iso20022.format import (
     format_initiation,
     format_status_report,
 )
+from bridge.iso20022.layouts_payments import INSTRUCTIONS_MAX
 from bridge.iso20022.messages import CustomerCreditTransferInitiation
 from bridge.iso20022.parse import (
     parse_credit_transfer,
@@ -22,7 +23,6 @@ from bridge.iso20022.parse import (
     parse_message,
     parse_status_report,
 )
-from bridge.iso20022.structure import INSTRUCTIONS_MAX
 from bridge.money import Amount, Rate
 from support.messages import (
     ALICE,

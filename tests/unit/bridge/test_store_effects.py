@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import RecordConflict
-from bridge.payment import Payment
-from bridge.store import EffectRow, EffectState, NewEffect, Store
+from bridge.store import EffectRow, EffectState, Store
 from bridge.store.effects import EVERYTHING, Lane
-from support.bridge_records import ALPHA_LEI, NOW, effect, open_store, payment
+from support.bridge_records import NOW, effect, open_store
 
 LEASE = 30
 
@@ -167,35 +166,3 @@ def test_a_lane_leaves_kinds_to_others(store: Store) -> None:
     with store.reading() as work:
         assert (work.effects.next_due(lane), work.effects.next_due()) == (None, NOW)
     assert [each.key for each in claim(store)] == ["a"]
-
-
-def test_one_delivery_per_counterparty_is_in_hand_at_a_time(store: Store) -> None:
-    """OUT-7: two payments to Beta, which does not answer, and one to Alpha behind them."""
-    to_alpha = replace(payment(3), counterparty_lei=ALPHA_LEI)
-    with store.unit_of_work() as work:
-        for each in (payment(1), payment(2), to_alpha):
-            work.payments.add(each)
-            work.effects.add(delivery(each))
-    lane = Lane(by_peer=frozenset({"deliver"}))
-    (to_beta,) = claim(store, limit=1, lane=lane)
-    assert to_beta.payment_id == payment(1).payment_id
-    assert [each.payment_id for each in claim(store, lane=lane)] == [to_alpha.payment_id]
-    assert claim(store, lane=lane) == ()
-    with store.unit_of_work() as work:
-        assert work.effects.retry(to_beta, NOW + 5, "no answer")
-    assert [each.payment_id for each in claim(store, lane=lane)] == [payment(2).payment_id]
-
-
-def test_a_lost_lease_is_in_nobodys_hand(store: Store) -> None:
-    """OUT-7."""
-    with store.unit_of_work() as work:
-        for each in (payment(1), payment(2)):
-            work.payments.add(each)
-            work.effects.add(delivery(each))
-    lane = Lane(by_peer=frozenset({"deliver"}))
-    assert len(claim(store, limit=1, lane=lane)) == 1
-    assert len(claim(store, limit=1, lane=lane, now=NOW + LEASE)) == 1
-
-
-def delivery(to: Payment) -> NewEffect:
-    return NewEffect("deliver", f"deliver:{to.payment_id}", {}, NOW, payment_id=to.payment_id)

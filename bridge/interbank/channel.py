@@ -8,6 +8,7 @@ chain, so no bridge trusts another's word for who it is. The signed content name
     to        the receiver: it cannot be passed on as if it were meant for somebody else
     network   the genesis hash: a test network's message is worth nothing on another
     answers   the digest of the sealed question, in an answer: it answers nothing else
+    heading   of a message that is delivered: its id, definition and time, after head.001
 
 Delivery is at least once: a receiver answers a message it has already taken as it did the first time.
 Nothing another institution registers, answers or leaves unanswered holds a sender up for longer than
@@ -22,7 +23,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
 import httpx
@@ -39,10 +39,13 @@ from bridge.errors import (
     ParticipantUnknown,
     PeerAnswerInvalid,
     PeerMisconfigured,
+    PeerNotCertified,
     PeerRefused,
     PeerUnavailable,
     Rejected,
 )
+from bridge.interbank.kinds import ANSWER_KIND, Heading, Kind
+from bridge.interbank.tls import lei_of_certificate
 from bridge.keys import MessageKeys
 
 SEALED_BYTES_MAX: Final = 64 * 1024
@@ -60,29 +63,12 @@ _SIGNING: Final = "Ed25519"
 _SEALING: Final = ("ECDH-ES", "A256GCM")
 
 
-class Kind(StrEnum):
-    """What a sealed message is."""
-
-    CREDIT_TRANSFER = "pacs.008"
-    STATUS_REPORT = "pacs.002"
-    ISSUANCE_REQUEST = "issuance-request"
-    ISSUANCE_TAKEN = "issuance-taken"
-    QUOTE_REQUEST = "quote-request"
-    QUOTE = "quote"
-
-
-ANSWER_KIND: Final[Mapping[Kind, Kind]] = {
-    Kind.ISSUANCE_REQUEST: Kind.ISSUANCE_TAKEN,
-    Kind.QUOTE_REQUEST: Kind.QUOTE,
-}
-"""What a question is answered with."""
-
-
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message whose seal and signature hold: who sent it, what it is and its body.
 
     `digest` is the SHA-256 of it as it was sealed; `answers` is that of the question it answers.
+    `content_digest` is the SHA-256 of what it says: the same however often it is sealed anew.
     """
 
     sender_lei: str
@@ -90,10 +76,14 @@ class Received:
     body: Mapping[str, str]
     digest: bytes = field(default=b"", compare=False)
     answers: bytes | None = None
+    heading: Heading | None = field(default=None, compare=False)
+    content_digest: bytes = field(default=b"", compare=False)
 
 
 class Interbank:
     """One institution's end of the sealed channel.
+
+    With `is_tls_demanded` endpoints must be https, and their servers certified as their institution.
 
     `directory` answers with the participants as the chain's registry has them now; `network` is the
     hash of the chain's genesis block.
@@ -106,20 +96,33 @@ class Interbank:
         directory: Callable[[], Directory],
         http: httpx.Client,
         network: bytes,
+        *,
+        is_tls_demanded: bool = False,
     ) -> None:
         self._lei = lei
         self._keys = keys
         self._directory = directory
         self._http = http
         self._network = network.hex()
+        self._is_tls_demanded = is_tls_demanded
 
-    def seal(self, to_lei: str, kind: Kind, body: Mapping[str, str]) -> bytes:
-        """The message as bytes that only `to_lei` can open.
+    @property
+    def lei(self) -> str:
+        """The LEI of the institution whose end this is."""
+        return self._lei
+
+    def seal(
+        self, to_lei: str, kind: Kind, body: Mapping[str, str], heading: Heading | None = None
+    ) -> bytes:
+        """The message as bytes that only `to_lei` can open; one that is delivered has a heading.
 
         Raises `ParticipantUnknown`, `PeerMisconfigured` for a sealing key that is none, and
         `MessageTooLarge` past `SEALED_BYTES_MAX`.
         """
-        return self._seal(to_lei, kind, body, {})
+        if heading is None:
+            return self._seal(to_lei, kind, body, {})
+        named = heading.document(sender_lei=self._lei, receiver_lei=to_lei, kind=kind)
+        return self._seal(to_lei, kind, body, {"heading": named})
 
     def answer(self, question: Received, body: Mapping[str, str]) -> bytes:
         """The sealed answer to a question, for whoever asked it; errors as in `seal`."""
@@ -127,7 +130,7 @@ class Interbank:
         return self._seal(question.sender_lei, kind, body, {"answers": question.digest.hex()})
 
     def _seal(
-        self, to_lei: str, kind: Kind, body: Mapping[str, str], more: Mapping[str, str]
+        self, to_lei: str, kind: Kind, body: Mapping[str, str], more: Mapping[str, object]
     ) -> bytes:
         receiver = self._directory().by_lei(to_lei)
         content = {
@@ -181,7 +184,9 @@ class Interbank:
             raise EnvelopeSignatureInvalid(sender_lei)
         return self._read(sender_lei, signed.payload, hashlib.sha256(sealed).digest())
 
-    def send(self, to_lei: str, kind: Kind, body: Mapping[str, str]) -> None:
+    def send(
+        self, to_lei: str, kind: Kind, body: Mapping[str, str], heading: Heading | None = None
+    ) -> None:
         """Deliver a message once to `to_lei`'s endpoint.
 
         Raises `PeerUnavailable` when the answer is missing or says that a retry may help,
@@ -189,7 +194,7 @@ class Interbank:
         answer past `SEALED_BYTES_MAX`, and `PeerRefused` with the peer's problem code when it is
         final.
         """
-        self._post(to_lei, "/v1/interbank/messages", self.seal(to_lei, kind, body))
+        self._post(to_lei, "/v1/interbank/messages", self.seal(to_lei, kind, body, heading))
 
     def ask(self, to_lei: str, path: str, kind: Kind, body: Mapping[str, str]) -> Received:
         """The sealed answer of `to_lei` to a question put to `path`; errors as in `send`.
@@ -212,9 +217,12 @@ class Interbank:
 
     def _post(self, to_lei: str, path: str, sealed: bytes) -> bytes:
         endpoint = self._directory().by_lei(to_lei).endpoint
+        if self._is_tls_demanded and not endpoint.startswith("https://"):
+            raise PeerMisconfigured(to_lei, "endpoint")
+        certified = to_lei if self._is_tls_demanded else None
         try:
             with (
-                _deadline(PEER_SECONDS_MAX) as watch,
+                _deadline(PEER_SECONDS_MAX, certified) as watch,
                 self._http.stream(
                     "POST",
                     endpoint.rstrip("/") + path,
@@ -240,6 +248,8 @@ class Interbank:
             content = json.loads(payload)
             to_lei, kind, body = content["to"], Kind(content["kind"]), content["body"]
             network, answers = content["network"], bytes.fromhex(content.get("answers", ""))
+            named = content.get("heading")
+            heading = None if named is None else Heading.parse(named, sender_lei, to_lei, kind)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EnvelopeInvalid("its content is not a message of this network") from error
         if not isinstance(body, dict) or not all(isinstance(part, str) for part in body.values()):
@@ -248,7 +258,22 @@ class Interbank:
             raise EnvelopeInvalid("it is a message of another network")
         if to_lei != self._lei:
             raise EnvelopeMisdirected(str(to_lei))
-        return Received(sender_lei, kind, body, digest=digest, answers=answers or None)
+        return Received(
+            sender_lei,
+            kind,
+            body,
+            digest=digest,
+            answers=answers or None,
+            heading=heading,
+            content_digest=_content_digest(content),
+        )
+
+
+def _content_digest(content: Mapping[str, Any]) -> bytes:  # JSON
+    """The SHA-256 of a message without its mark that it may have been sent before."""
+    heading = {**(content.get("heading") or {}), "possible_duplicate": False}
+    plain = json.dumps({**content, "heading": heading}, sort_keys=True)
+    return hashlib.sha256(plain.encode()).digest()
 
 
 def _is_signed_by(signed: jws.CompactSignature, public_key: bytes) -> bool:
@@ -273,8 +298,11 @@ _HEADERS: Final = {
 
 
 @contextlib.contextmanager
-def _deadline(seconds: int) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
-    """Breaks off the connection of a request that takes longer in all, wherever it stands.
+def _deadline(
+    seconds: int, certified: str | None
+) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+    """Breaks off the connection of a request that takes longer in all, wherever it stands, and one
+    to a server that is not certified as the institution `certified`, before anything is sent.
 
     The timeouts of the HTTP client hold for each read; a peer that sends a byte now and then would
     never meet one. What is yielded is the client's `trace` extension: it is told of connections.
@@ -290,6 +318,8 @@ def _deadline(seconds: int) -> Iterator[Callable[[str, Mapping[str, Any]], None]
             connections.append(facts["return_value"].get_extra_info("socket"))
             if is_over:
                 _break_off(connections)
+        if certified is not None and name.endswith("start_tls.complete"):
+            _check_certified(facts["return_value"], certified)
 
     def end() -> None:
         nonlocal is_over
@@ -304,6 +334,14 @@ def _deadline(seconds: int) -> Iterator[Callable[[str, Mapping[str, Any]], None]
         yield watch
     finally:
         timer.cancel()
+
+
+def _check_certified(stream: Any, lei: str) -> None:  # the HTTP client's own type
+    """Close the connection unless its server showed the certificate of an institution."""
+    found = lei_of_certificate(stream.get_extra_info("ssl_object").getpeercert() or {})
+    if found != lei:
+        stream.close()
+        raise PeerNotCertified(lei)
 
 
 def _break_off(connections: list[socket.socket]) -> None:

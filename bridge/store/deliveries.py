@@ -1,0 +1,299 @@
+"""Messages to other institutions, in order per payment, until each is taken, refused or given up.
+
+    waiting --claim--> claimed --taken------> taken
+       ^                  |-----refused----> refused   (the peer will never take it)
+       |                  |-----needless---> needless  (its payment ended before it was sent)
+       |                  |-----given up---> dead      (no retry helps, or nobody answered for days)
+       |-------retry------'
+       '--replay-- from any of the four ends
+
+A message stands in a stream: those of one payment to one institution. Of a stream only the first that
+is not at its end can be claimed, so the next is never sent before it; streams do not wait for each
+other. Of one institution one message is in hand at a time: one that does not answer holds up one
+sender. A claim is a lease, as in the outbox of effects, and `attempts` is what stands for it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from bridge.errors import RecordConflict
+from bridge.store import tables
+from bridge.store.page import Page, read_page
+
+
+@unique
+class DeliveryState(Enum):
+    """Where a delivery stands; see the module docstring."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    TAKEN = "taken"
+    REFUSED = "refused"
+    NEEDLESS = "needless"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A message to be delivered, under an id that names it for ever; times are UTC seconds.
+
+    `stream` orders it among those to the same institution; `persists_until` is how long it is tried.
+    """
+
+    message_id: str
+    peer_lei: str
+    stream: str
+    kind: str
+    body: Mapping[str, str]
+    created_at: int
+    persists_until: int
+    payment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message on its way.
+
+    `position` counts from 1 in its stream; `attempts` counts all claims, `failures` those that failed
+    since it was last recorded or replayed.
+    """
+
+    sequence: int
+    message_id: str
+    peer_lei: str
+    stream: str
+    position: int
+    kind: str
+    payment_id: str | None
+    state: DeliveryState
+    created_at: int
+    due_at: int
+    persists_until: int
+    attempts: int
+    failures: int
+    error: str | None
+
+
+_UNFINISHED: Final = (DeliveryState.WAITING.value, DeliveryState.CLAIMED.value)
+
+
+class Deliveries:
+    """Deliveries by message id, by institution and by the time they fall due."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.has_added = False
+
+    def add(self, delivery: NewDelivery) -> None:
+        """Record a delivery at the end of its stream; the same one again changes nothing.
+
+        Raises `RecordConflict` when its message id stands for another message.
+        """
+        found = self.find(delivery.message_id)
+        if found is not None:
+            kept = (found.peer_lei, found.kind, found.payment_id, self.body(found))
+            if kept != (delivery.peer_lei, delivery.kind, delivery.payment_id, dict(delivery.body)):
+                raise RecordConflict("delivery", delivery.message_id)
+            return
+        self._connection.execute(
+            insert(tables.deliveries).values(
+                message_id=delivery.message_id,
+                peer_lei=delivery.peer_lei,
+                stream=delivery.stream,
+                position=self._last_position(delivery.peer_lei, delivery.stream) + 1,
+                kind=delivery.kind,
+                payment_id=delivery.payment_id,
+                body=json.dumps(dict(delivery.body), sort_keys=True).encode(),
+                state=DeliveryState.WAITING.value,
+                created_at=delivery.created_at,
+                due_at=delivery.created_at,
+                persists_until=delivery.persists_until,
+                attempts=0,
+                failures=0,
+            )
+        )
+        self.has_added = True
+
+    def find(self, message_id: str) -> Delivery | None:
+        """The delivery of the message with this id, if there is one."""
+        query = select(*_COLUMNS).where(tables.deliveries.c.message_id == message_id)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _delivery(row)
+
+    def body(self, delivery: Delivery) -> dict[str, str]:
+        """What the message says."""
+        kept = tables.deliveries.c
+        query = select(kept.body).where(kept.sequence == delivery.sequence)
+        body: dict[str, str] = json.loads(self._connection.execute(query).scalar_one())
+        return body
+
+    def claim(self, *, now: int, owner: str, lease_seconds: int) -> Delivery | None:
+        """Take the delivery that is due first, or whose lease has run out, for `lease_seconds`."""
+        kept = tables.deliveries.c
+        chosen = self.first_due(now)
+        if chosen is None:
+            return None
+        claimed = (
+            update(tables.deliveries)
+            .where(kept.sequence == chosen, kept.state.in_(_UNFINISHED), kept.due_at <= now)
+            .values(
+                state=DeliveryState.CLAIMED.value,
+                owner=owner,
+                attempts=kept.attempts + 1,
+                due_at=now + lease_seconds,
+            )
+        )
+        row = self._connection.execute(claimed.returning(*_COLUMNS)).one_or_none()
+        return None if row is None else _delivery(row)
+
+    def first_due(self, now: int) -> int | None:
+        """The sequence of the delivery that `claim` would take."""
+        kept = tables.deliveries.c
+        earlier, other = tables.deliveries.alias().c, tables.deliveries.alias().c
+        is_behind = select(earlier.sequence).where(
+            earlier.peer_lei == kept.peer_lei,
+            earlier.stream == kept.stream,
+            earlier.position < kept.position,
+            earlier.state.in_(_UNFINISHED),
+        )
+        is_peer_in_hand = select(other.sequence).where(
+            other.peer_lei == kept.peer_lei,
+            other.state == DeliveryState.CLAIMED.value,
+            other.due_at > now,
+        )
+        first = (
+            select(kept.sequence)
+            .where(kept.state.in_(_UNFINISHED), kept.due_at <= now)
+            .where(~is_behind.correlate(tables.deliveries).exists())
+            .where(~is_peer_in_hand.correlate(tables.deliveries).exists())
+            .order_by(kept.due_at, kept.sequence)
+            .limit(1)
+        )
+        found: int | None = self._connection.execute(first).scalar_one_or_none()
+        return found
+
+    def finish(self, claimed: Delivery, state: DeliveryState, error: str | None = None) -> bool:
+        """Record how a claimed delivery ended; False when the claim was lost."""
+        return self._leave(claimed, state=state.value, error=error)
+
+    def retry(self, claimed: Delivery, due_at: int, error: str) -> bool:
+        """Give a claimed delivery back until `due_at`; False when the claim was lost."""
+        return self._leave(
+            claimed,
+            state=DeliveryState.WAITING.value,
+            error=error,
+            due_at=due_at,
+            failures=claimed.failures + 1,
+        )
+
+    def hasten(self, peer_lei: str, now: int) -> None:
+        """Make everything that waits for an institution due: it answers again."""
+        kept = tables.deliveries.c
+        change = update(tables.deliveries).where(
+            kept.peer_lei == peer_lei,
+            kept.state == DeliveryState.WAITING.value,
+            kept.due_at > now,
+        )
+        self._connection.execute(change.values(due_at=now))
+
+    def replay(self, sequences: Sequence[int], *, now: int, persists_until: int) -> int:
+        """Have deliveries made again, wherever they stand; how many. One in hand is left alone."""
+        kept = tables.deliveries.c
+        change = update(tables.deliveries).where(
+            kept.sequence.in_(sequences), kept.state != DeliveryState.CLAIMED.value
+        )
+        replayed = change.values(
+            state=DeliveryState.WAITING.value,
+            due_at=now,
+            persists_until=persists_until,
+            failures=0,
+            error=None,
+        )
+        count = self._connection.execute(replayed).rowcount
+        self.has_added = self.has_added or count > 0
+        return count
+
+    def missed(
+        self, peer_lei: str, *, since: int, after: int, limit: int, payment_ids: Sequence[str] = ()
+    ) -> tuple[int, ...]:
+        """Sequences beyond `after` of what was recorded for an institution from `since` on.
+
+        With `payment_ids` only of these payments. The oldest come first.
+        """
+        kept = tables.deliveries.c
+        query = select(kept.sequence).where(
+            kept.peer_lei == peer_lei, kept.created_at >= since, kept.sequence > after
+        )
+        if payment_ids:
+            query = query.where(kept.payment_id.in_(payment_ids))
+        return tuple(self._connection.execute(query.order_by(kept.sequence).limit(limit)).scalars())
+
+    def release_all(self, now: int) -> int:
+        """Make every claimed delivery due again and return how many; for the start of the process."""
+        released = (
+            update(tables.deliveries)
+            .where(tables.deliveries.c.state == DeliveryState.CLAIMED.value)
+            .values(state=DeliveryState.WAITING.value, owner=None, due_at=now)
+        )
+        return self._connection.execute(released).rowcount
+
+    def page(
+        self, state: DeliveryState | None = None, *, limit: int, cursor: str | None
+    ) -> Page[Delivery]:
+        """Deliveries, newest first; those in one state where it is given. Raises `CursorInvalid`."""
+        query = select(*_COLUMNS)
+        if state is not None:
+            query = query.where(tables.deliveries.c.state == state.value)
+        rows, following = read_page(
+            self._connection, query, tables.deliveries.c.sequence, limit=limit, cursor=cursor
+        )
+        return Page(tuple(_delivery(row) for row in rows), following)
+
+    def count(self, state: DeliveryState) -> int:
+        """How many deliveries are in a state."""
+        query = select(func.count()).where(tables.deliveries.c.state == state.value)
+        return self._connection.execute(query).scalar_one()
+
+    def _last_position(self, peer_lei: str, stream: str) -> int:
+        kept = tables.deliveries.c
+        query = select(func.max(kept.position)).where(
+            kept.peer_lei == peer_lei, kept.stream == stream
+        )
+        return self._connection.execute(query).scalar() or 0
+
+    def _leave(self, claimed: Delivery, **values: str | int | None) -> bool:
+        """Move a delivery on, but only under the claim that `claimed` stands for."""
+        kept = tables.deliveries.c
+        change = update(tables.deliveries).where(
+            kept.sequence == claimed.sequence,
+            kept.state == DeliveryState.CLAIMED.value,
+            kept.attempts == claimed.attempts,
+        )
+        return self._connection.execute(change.values(owner=None, **values)).rowcount == 1
+
+
+_COLUMNS = tuple(column for column in tables.deliveries.c if column.name not in {"body", "owner"})
+
+
+def _delivery(row: Row[Any]) -> Delivery:  # a row of `_COLUMNS`
+    return Delivery(
+        sequence=row.sequence,
+        message_id=row.message_id,
+        peer_lei=row.peer_lei,
+        stream=row.stream,
+        position=row.position,
+        kind=row.kind,
+        payment_id=row.payment_id,
+        state=DeliveryState(row.state),
+        created_at=row.created_at,
+        due_at=row.due_at,
+        persists_until=row.persists_until,
+        attempts=row.attempts,
+        failures=row.failures,
+        error=row.error,
+    )

@@ -1,0 +1,51 @@
+"""Messages to other institutions until they are taken; which of theirs were taken here."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from bridge.store.tables.foundation import METADATA, key_column
+
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    key_column(),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("peer_lei", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("payment_id", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("persists_until", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("owner", Text),
+    Column("error", Text),
+    CheckConstraint("state in ('waiting', 'claimed', 'taken', 'refused', 'needless', 'dead')"),
+    UniqueConstraint("peer_lei", "stream", "position"),
+    Index("deliveries_by_due", "state", "due_at"),
+    Index("deliveries_by_peer", "peer_lei", "state"),
+    Index("deliveries_by_payment", "payment_id"),
+    sqlite_autoincrement=True,
+)
+
+receipts = Table(
+    "receipts",
+    METADATA,
+    Column("sender_lei", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+)

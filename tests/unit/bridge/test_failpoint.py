@@ -1,0 +1,51 @@
+"""A bridge dies where a test tells it to, and nowhere else."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from bridge.errors import SettingsInvalid
+from bridge.failpoint import ALLOWED_VARIABLE, FAILPOINT_VARIABLE, Failpoint, arm, visit
+
+ALLOWED = {ALLOWED_VARIABLE: "yes"}
+
+
+@pytest.mark.parametrize("text", ["nowhere", "", "sent:0", "sent:-1", "sent:x", "sent:1:2"])
+def test_a_failpoint_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsInvalid, match=FAILPOINT_VARIABLE):
+        arm({FAILPOINT_VARIABLE: text, **ALLOWED})
+
+
+@pytest.mark.parametrize("more", [{}, {ALLOWED_VARIABLE: "no"}])
+def test_a_failpoint_needs_a_second_word(more: dict[str, str]) -> None:
+    with pytest.raises(SettingsInvalid, match=ALLOWED_VARIABLE):
+        arm({FAILPOINT_VARIABLE: "sent", **more})
+
+
+def test_without_the_variable_nothing_dies() -> None:
+    arm(ALLOWED)
+    for failpoint in Failpoint:
+        visit(failpoint)
+
+
+def test_a_process_dies_at_the_visit_it_was_told() -> None:
+    code = (
+        "import os\n"
+        "from bridge.failpoint import Failpoint, arm, visit\n"
+        "arm(os.environ)\n"
+        "for number in range(5):\n"
+        "    print(number, flush=True)\n"
+        "    visit(Failpoint.SENDING)\n"
+        "    visit(Failpoint.SENT)\n"
+    )
+    died = subprocess.run(
+        [sys.executable, "-c", code],
+        env={FAILPOINT_VARIABLE: "sent:3", **ALLOWED},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert died.stdout.split() == ["0", "1", "2"]
