@@ -8,8 +8,10 @@
                                              also against the institution's anchor on the chain
     python -m bridge verify-books --settings FILE   whether the books are what their postings add up to
     python -m bridge participant --output DIR --lei LEI --bic BIC ...   new keys of an institution
+    python -m bridge message check FILE   whether a file is an ISO 20022 message that is taken
 
-Exit codes: 0 ended in order, 1 failed while running, 2 settings or arguments that cannot be used.
+Exit codes: 0 ended in order, 1 failed while running or a message that is refused, 2 settings or
+arguments that cannot be used.
 """
 
 import argparse
@@ -74,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _verify_audit_log(given)
             case "verify-books":
                 return _verify_books(given)
+            case "message":
+                return _check_message(given)
             case _:
                 return _participant(given)
     except (Rejected, KeyUnusable, ChainWrong) as error:
@@ -123,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     participant.add_argument(
         "--light-keys", action="store_true", help="weakly protected keystores, for a devnet only"
     )
+    message = commands.add_parser("message", help="look at an ISO 20022 message")
+    check = message.add_subparsers(dest="act", required=True).add_parser(
+        "check", help="say whether it is taken, which it is and what a commitment binds of it"
+    )
+    check.add_argument("file", type=Path)
     return parser
 
 
@@ -229,6 +238,27 @@ def _verify_books(given: argparse.Namespace) -> int:
         print(f"{finding.place}: {finding.fault}")
     print("the books are wrong" if findings else "the books are right")
     return EXIT_FAILED if findings else EXIT_OK
+
+
+def _check_message(given: argparse.Namespace) -> int:
+    from bridge.iso20022.checking import describe_message
+    from bridge.iso20022.document import MESSAGE_BYTES_MAX
+
+    path: Path = given.file
+    try:
+        with path.open("rb") as file:
+            data = file.read(MESSAGE_BYTES_MAX + 1)
+    except OSError as error:
+        print(f"bridge: {path}: {error.strerror}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    try:
+        described = describe_message(data)
+    except Rejected as error:
+        print(f"bridge: refused, {error.code} ({error.reason or 'FF01'}): {error}", file=sys.stderr)
+        return EXIT_FAILED
+    for line in described:
+        print(line)
+    return EXIT_OK
 
 
 def _participant(given: argparse.Namespace) -> int:

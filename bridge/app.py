@@ -33,8 +33,10 @@ from bridge.centralbank.funding import Funding
 from bridge.centralbank.issuing import Issuing
 from bridge.chain import ChainClient, Follower, Submitter
 from bridge.config import LiquiditySettings, Role, Settings
+from bridge.credit_lines import SET_CREDIT_LIMIT, set_credit_limit
 from bridge.errors import SettingsInvalid, StoreBusy, Unavailable
 from bridge.fx import QuoteDesk, Terminal
+from bridge.holds import EXPIRE_HOLD, TAKE_FROM_HOLD, Holds, take_from_hold
 from bridge.institution import Institution
 from bridge.interbank import Courier, Courses, Interbank, Receivers
 from bridge.interbank.tls import client_context, server_context
@@ -233,7 +235,9 @@ class Runtime:
         }
         match self._settings.role:
             case Role.BANK:
-                return {**Submission(self.institution, self._submitter).handlers(), **orders}
+                holds = Holds(self.store, self._clock)
+                payments = Submission(self.institution, self._submitter).handlers()
+                return {**payments, **orders, EXPIRE_HOLD: holds.expire}
             case Role.FX_PROVIDER:
                 return orders
             case Role.CENTRAL_BANK:
@@ -252,7 +256,11 @@ class Runtime:
         return submission.courses(self.institution) if self._settings.role is Role.BANK else {}
 
     def _actions(self) -> Mapping[str, Action]:
-        return {REVIVE_EFFECT: revive_effect}
+        return {
+            REVIVE_EFFECT: revive_effect,
+            SET_CREDIT_LIMIT: set_credit_limit,
+            TAKE_FROM_HOLD: take_from_hold,
+        }
 
     def _desk(self) -> QuoteDesk | None:
         settings = self._settings

@@ -448,6 +448,16 @@ class EntryNotPending(InvariantBroken):
 
 
 @dataclass(eq=False)
+class HoldUnusable(Rejected):
+    """A hold cannot be placed like this, or has ended, or holds less than is wanted of it."""
+
+    code = "hold_unusable"
+    message = "hold '{hold_id}': {rule}"
+    hold_id: str
+    rule: str
+
+
+@dataclass(eq=False)
 class EntryNotExpired(InvariantBroken):
     """A pending entry was to expire before its time, or has none: only proof may end it."""
 

@@ -9,9 +9,17 @@ import contextlib
 from collections.abc import Iterator
 
 from bridge import chart
-from bridge.config import CustomerSettings, OpeningSettings, Role, Settings
+from bridge.config import AddressSettings, CustomerSettings, OpeningSettings, Role, Settings
 from bridge.errors import IdempotencyKeyReused, Rejected, SettingsInvalid
-from bridge.iso20022.identifiers import parse_country, parse_iban
+from bridge.iso20022.identifiers import (
+    ADDRESS_NUMBER_CHARACTERS_MAX,
+    NAME_CHARACTERS_MAX,
+    STREET_CHARACTERS_MAX,
+    TOWN_CHARACTERS_MAX,
+    parse_country,
+    parse_iban,
+    parse_text,
+)
 from bridge.iso20022.messages import PostalAddress
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
@@ -49,19 +57,27 @@ def _naming(place: str) -> Iterator[None]:
         raise SettingsInvalid("settings", f"{place}: {error}") from error
 
 
+def _address(given: AddressSettings) -> PostalAddress:
+    """Return an address that every message of the customer can bear."""
+    return PostalAddress(
+        town=parse_text(given.town, TOWN_CHARACTERS_MAX),
+        country=parse_country(given.country),
+        street=_text_maybe(given.street, STREET_CHARACTERS_MAX),
+        building_number=_text_maybe(given.building_number, ADDRESS_NUMBER_CHARACTERS_MAX),
+        post_code=_text_maybe(given.post_code, ADDRESS_NUMBER_CHARACTERS_MAX),
+    )
+
+
+def _text_maybe(text: str | None, characters_max: int) -> str | None:
+    return None if text is None else parse_text(text, characters_max)
+
+
 def _keep_customer(work: UnitOfWork, customer: CustomerSettings) -> None:
-    address = customer.address
     work.customers.upsert(
         Customer(
             customer_id=customer.customer_id,
-            name=customer.name,
-            address=PostalAddress(
-                town=address.town,
-                country=parse_country(address.country),
-                street=address.street,
-                building_number=address.building_number,
-                post_code=address.post_code,
-            ),
+            name=parse_text(customer.name, NAME_CHARACTERS_MAX),
+            address=_address(customer.address),
             token_hash=bytes.fromhex(customer.token_sha256),
         )
     )

@@ -9,6 +9,7 @@
     messages        a customer's payments, as ISO 20022 messages
     accounts        a customer's accounts
     ledger          balances at a moment, statements, verification of the books; ledger_schemas their shapes
+    holds           money set aside on a customer's account
     issuances       the operator's orders: reserves into tokens, tokens into reserves
     operations      the operator's view: payments, ledger, reconciliation, health
     deliveries      the operator's view of messages to other institutions, and their replay

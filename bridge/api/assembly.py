@@ -19,6 +19,7 @@ from bridge.api import (
     accounts,
     audit,
     deliveries,
+    holds,
     interbank,
     issuances,
     ledger,
@@ -111,7 +112,7 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
     match role:
         case Role.BANK:
             customers = (payments.router, messages.router, accounts.router, ledger.owning)
-            return (*everywhere, *customers, issuances.ordering)
+            return (*everywhere, *customers, holds.router, issuances.ordering)
         case Role.FX_PROVIDER:
             return (*everywhere, issuances.ordering)
         case Role.CENTRAL_BANK:

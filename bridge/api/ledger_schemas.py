@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bridge.api.schemas import AmountView
+from bridge.api.schemas import AmountBody, AmountView
 from bridge.store import PAGE_DEFAULT, PAGE_MAX
 
 SECOND_MAX: Final = 2**40
@@ -63,6 +63,28 @@ class StatementView(_Shape):
     items: tuple[StatementItemView, ...]
     closing: BalanceView
     next: str | None
+
+
+class HoldBody(_Shape):
+    """What shall be held of a customer's account, until which second, and why."""
+
+    account: Annotated[str, Field(min_length=1, max_length=200)]
+    amount: AmountBody
+    expires_at: _Second
+    reason: Annotated[str, Field(min_length=1, max_length=140)]
+
+
+class HoldView(_Shape):
+    """A hold; `held` is what is held still."""
+
+    id: str
+    account: str
+    amount: AmountView
+    held: AmountView
+    reason: str
+    status: Literal["held", "taken", "released", "expired"]
+    placed_at: int
+    expires_at: int
 
 
 class FindingView(_Shape):

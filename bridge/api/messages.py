@@ -1,9 +1,12 @@
-"""A customer's payments, as ISO 20022 messages: pain.001 in, one answer per instruction out."""
+"""A customer's payments, as ISO 20022 messages: pain.001 in, one answer per instruction out.
+
+The answer is JSON, or a pain.002 for a caller who accepts XML.
+"""
 
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from bridge.api.authentication import CustomerNeeded, check_content_type
@@ -13,8 +16,10 @@ from bridge.api.schemas import InitiationView
 from bridge.api.services import ServicesNeeded
 from bridge.errors import IdempotencyKeyReused
 from bridge.institution import Institution
-from bridge.iso20022.messages import PaymentInstruction
+from bridge.iso20022.format import format_customer_status_report
+from bridge.iso20022.messages import CustomerCreditTransferInitiation, PaymentInstruction
 from bridge.iso20022.parse import parse_initiation
+from bridge.settlement.customer_report import report_to_customer
 from bridge.settlement.initiation import Answer, Order, Result, initiate
 from bridge.store import Customer
 
@@ -33,6 +38,12 @@ async def read_message(request: Request) -> bytes:
     "",
     status_code=HTTPStatus.ACCEPTED,
     response_model=InitiationView,
+    responses={
+        HTTPStatus.ACCEPTED: {
+            "description": "What became of each payment, as JSON or as a pain.002.001.10.",
+            "content": {XML_CONTENT_TYPE: {"schema": {"type": "string"}}},
+        }
+    },
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -45,22 +56,47 @@ def take_message(
     customer: CustomerNeeded,
     document: Annotated[bytes, Depends(read_message)],
     services: ServicesNeeded,
-) -> JSONResponse:
+    accept: Annotated[str, Header()] = "",
+) -> Response:
     """Instruct the payments of a message.
 
     A message that cannot be read is refused whole. Otherwise each instruction is accepted or
-    refused by itself, and remembered under its message, group and end-to-end references.
+    refused by itself, and remembered under its message, group and end-to-end references. A caller
+    whose `Accept` names XML and not JSON is answered with a pain.002.
     """
     initiation = parse_initiation(document)
     answers = [
-        (instruction, _initiate(services.institution, customer, instruction))
+        _initiate(services.institution, customer, instruction)
         for instruction in initiation.instructions
     ]
-    results = [_describe(instruction, answer) for instruction, answer in answers]
-    response = _respond(initiation.message_id, results)
-    if all(answer.replayed for _, answer in answers):
+    if _wants_xml(accept):
+        report = report_to_customer(
+            initiation,
+            answers,
+            client_id=customer.customer_id,
+            answered_at=services.institution.clock(),
+        )
+        response: Response = Response(
+            format_customer_status_report(report),
+            status_code=_status_of(answers),
+            media_type=XML_CONTENT_TYPE,
+        )
+    else:
+        response = _respond(initiation, answers)
+    if all(answer.replayed for answer in answers):
         response.headers[REPLAYED_HEADER] = "true"
     return response
+
+
+def _wants_xml(accept: str) -> bool:
+    named = [each.partition(";")[0].strip().lower() for each in accept.split(",")]
+    return XML_CONTENT_TYPE in named and "application/json" not in named
+
+
+def _status_of(answers: list[Answer]) -> HTTPStatus:
+    if any(answer.result is Result.ACCEPTED for answer in answers):
+        return HTTPStatus.ACCEPTED
+    return HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _initiate(
@@ -80,9 +116,12 @@ def _describe(instruction: PaymentInstruction, answer: Answer) -> dict[str, obje
     return {**answer.body, "end_to_end_id": instruction.end_to_end_id, "result": result}
 
 
-def _respond(message_id: str, results: list[dict[str, object]]) -> JSONResponse:
-    if any(result["result"] == "accepted" for result in results):
-        body = {"message_id": message_id, "payments": results}
-        return RepeatableResponse(body, status_code=HTTPStatus.ACCEPTED)
+def _respond(initiation: CustomerCreditTransferInitiation, answers: list[Answer]) -> JSONResponse:
+    pairs = zip(initiation.instructions, answers, strict=True)
+    results = [_describe(instruction, answer) for instruction, answer in pairs]
+    status = _status_of(answers)
+    if status is HTTPStatus.ACCEPTED:
+        body = {"message_id": initiation.message_id, "payments": results}
+        return RepeatableResponse(body, status_code=status)
     first = {name: results[0][name] for name in ("code", "reason", "detail")}
     return answer_refusal({**first, "payments": results})

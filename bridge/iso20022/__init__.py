@@ -14,6 +14,8 @@
     layouts_*            the messages themselves
     catalogue            every layout by its name
     parse, format        bytes to messages, messages to bytes
+    envelope             a message with its business application header
+    checking             what a file is, in a few lines
     commitment           the hash that binds a sealed message to the chain
 
 The subset is narrow on purpose: an element that the bridge would ignore is refused instead, so

@@ -7,6 +7,7 @@
     booking       the journal entries
     notices       the ISO 20022 messages that tell people about it
     description   what a customer is told of a payment through the API
+    customer_report  the same of all payments of one message, as a pain.002
 
 Two rules hold everywhere: whatever leaves the process was first recorded with its cause in one
 database transaction, and money moves on facts read in final blocks, never on a time-out.

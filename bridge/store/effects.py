@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    update,
+)
 
 from bridge.errors import EffectNotDead, RecordConflict
 from bridge.store import tables
@@ -91,26 +102,22 @@ class Effects:
 
         Raises `RecordConflict` when the key stands for another effect.
         """
-        payload = json.dumps(dict(effect.payload), sort_keys=True)
+        row = {
+            "kind": effect.kind,
+            "key": effect.key,
+            "payload": json.dumps(dict(effect.payload), sort_keys=True),
+            "payment_id": effect.payment_id,
+            "state": EffectState.WAITING.value,
+            "due_at": effect.due_at,
+        }
+        if self._connection.execute(_ADD_UNLESS_KNOWN, row).rowcount:
+            self.has_added = True
+            return
         kept = tables.effects.c
         query = select(kept.kind, kept.payload, kept.payment_id).where(kept.key == effect.key)
-        found = self._connection.execute(query).one_or_none()
-        if found is not None:
-            if tuple(found) != (effect.kind, payload, effect.payment_id):
-                raise RecordConflict("effect", effect.key)
-            return
-        self._connection.execute(
-            insert(tables.effects).values(
-                kind=effect.kind,
-                key=effect.key,
-                payload=payload,
-                payment_id=effect.payment_id,
-                state=EffectState.WAITING.value,
-                due_at=effect.due_at,
-                attempts=0,
-            )
-        )
-        self.has_added = True
+        found = tuple(self._connection.execute(query).one())
+        if found != (row["kind"], row["payload"], row["payment_id"]):
+            raise RecordConflict("effect", effect.key)
 
     def has(self, key: str) -> bool:
         """Whether an effect was ever recorded under this key."""
@@ -240,6 +247,26 @@ class Effects:
 
 
 _UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
+
+_ADD_UNLESS_KNOWN = insert(tables.effects).from_select(
+    ["kind", "key", "payload", "payment_id", "state", "due_at", "attempts"],
+    select(
+        bindparam("kind", type_=Text),
+        bindparam("key", type_=Text),
+        bindparam("payload", type_=Text),
+        bindparam("payment_id", type_=Text),
+        bindparam("state", type_=Text),
+        bindparam("due_at", type_=BigInteger),
+        literal(0),
+    ).where(
+        not_(
+            select(tables.effects.c.effect_id)
+            .where(tables.effects.c.key == bindparam("key", type_=Text))
+            .exists()
+        )
+    ),
+)
+"""One statement that adds an effect unless its key is known: the row count tells which."""
 
 _COLUMNS = (
     tables.effects.c.effect_id,

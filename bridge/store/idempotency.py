@@ -6,6 +6,7 @@ The answer is written in the unit of work of its effect and never expires.
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
@@ -41,14 +42,17 @@ class Idempotency:
 
     def remember(self, client: str, key: str, answer: Remembered) -> None:
         """Keep an answer; raises `RecordConflict` when the key has one already."""
-        if self.find(client, key) is not None:
-            raise RecordConflict("idempotency key", key)
-        self._connection.execute(
-            insert(tables.idempotency).values(
-                client=client,
-                key=key,
-                fingerprint=answer.fingerprint,
-                status=answer.status,
-                body=answer.body,
-            )
-        )
+        row = {
+            "client": client,
+            "key": key,
+            "fingerprint": answer.fingerprint,
+            "status": answer.status,
+            "body": answer.body,
+        }
+        try:
+            self._connection.execute(_ADD, row)
+        except IntegrityError as error:
+            raise RecordConflict("idempotency key", key) from error
+
+
+_ADD = insert(tables.idempotency)

@@ -8,7 +8,7 @@ follow from the one before. The balance of an account is its newest posting.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -34,12 +34,12 @@ from bridge.store.ledger_rows import (
     ADD_POSTINGS,
     ADD_RESOLUTIONS,
     NEWEST,
-    NEWEST_OF,
     POSTINGS_OF,
     RESOLUTIONS_OF,
     balance_of,
     booked_of,
     entry_row,
+    newest_of,
     posting_row,
 )
 from bridge.store.page import PAGE_DEFAULT, Page, read_page
@@ -298,11 +298,9 @@ class LedgerBook:
         return found
 
     def _find_balances(self, account_ids: set[str]) -> dict[str, Balance]:
-        ordered = sorted(account_ids)
         found = {}
-        for start in range(0, len(ordered), _IDS_MAX):
-            chunk = ordered[start : start + _IDS_MAX]
-            for row in self._connection.execute(NEWEST_OF, {"account_ids": chunk}):
+        for statement, given in newest_of(account_ids):
+            for row in self._connection.execute(statement, given):
                 found[row.account_id] = balance_of(row)
         return found
 
@@ -310,7 +308,3 @@ class LedgerBook:
         given = {"entry_id": row.entry_id}
         lines = self._connection.execute(POSTINGS_OF, given).all()
         return booked_of(row, lines, self._connection.execute(RESOLUTIONS_OF, given).all())
-
-
-_IDS_MAX: Final = 500
-"""Most account ids asked for in one statement."""

@@ -70,6 +70,9 @@ _POSTINGS = (
 )
 
 
+_NO_MORE: Final[tuple[str, tuple[ResolutionRecord, ...]]] = ("", ())
+
+
 class LedgerRecord:
     """The rows of the ledger, by account and by entry."""
 
@@ -100,22 +103,35 @@ class LedgerRecord:
         query = _POSTINGS.add_columns(
             entries.entry_id.label("name"), entries.pending, entries.link_id
         ).order_by(entries.link_id, entries.sequence, kept.step, kept.position)
+        resolutions = self._resolutions()
+        resolved, ends = next(resolutions, _NO_MORE)
         for name, group in groupby(self._read(query), key=lambda row: str(row.name)):
             rows = list(group)
             postings = tuple(self._posting(row) for row in rows if row.entry_id is not None)
-            resolutions = self._resolutions(name) if rows[0].pending else ()
-            yield EntryRecord(name, rows[0].pending, rows[0].link_id, postings, resolutions)
+            own = ends if resolved == name else ()
+            yield EntryRecord(name, rows[0].pending, rows[0].link_id, postings, own)
+            if resolved == name:
+                resolved, ends = next(resolutions, _NO_MORE)
 
     def _read(self, query: Select[Any]) -> Iterator[Row[Any]]:
         yield from self._connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
 
-    def _resolutions(self, entry_id: str) -> tuple[ResolutionRecord, ...]:
-        kept = tables.entry_resolutions.c
-        query = select(kept.step, kept.resolution, kept.is_final).where(kept.entry_id == entry_id)
-        return tuple(
-            ResolutionRecord(row.step, Resolution(row.resolution), row.is_final)
-            for row in self._connection.execute(query.order_by(kept.step))
+    def _resolutions(self) -> Iterator[tuple[str, tuple[ResolutionRecord, ...]]]:
+        """What resolved each entry that was, in the order of `by_entry`."""
+        entries, kept = tables.entries.c, tables.entry_resolutions.c
+        query = (
+            select(kept.entry_id, kept.step, kept.resolution, kept.is_final)
+            .join(tables.entries)
+            .order_by(entries.link_id, entries.sequence, kept.step)
         )
+        for name, group in groupby(self._read(query), key=lambda row: str(row.entry_id)):
+            yield (
+                name,
+                tuple(
+                    ResolutionRecord(row.step, Resolution(row.resolution), row.is_final)
+                    for row in group
+                ),
+            )
 
     def _posting(self, row: Row[Any]) -> PostingRecord:
         currency = self.accounts()[row.account_id].currency

@@ -1,10 +1,10 @@
 """Rows of the ledger's tables: what is asked of them, and their way from and to the ledger's values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, select
+from sqlalchemy import Row, Select, bindparam, func, insert, select
 
 from bridge.ledger import (
     Account,
@@ -62,7 +62,26 @@ NEWEST = (
         ),
     )
 )
-NEWEST_OF = NEWEST.where(tables.accounts.c.account_id.in_(bindparam("account_ids", expanding=True)))
+_IDS_AT_ONCE: Final = (4, 32, 500)
+"""For how many account ids a statement stands ready: preparing one for each number costs more."""
+
+_NEWEST_OF: Final = {
+    size: NEWEST.where(
+        tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
+    )
+    for size in _IDS_AT_ONCE
+}
+
+
+def newest_of(account_ids: set[str]) -> Iterator[tuple[Select[Any], dict[str, str]]]:
+    """The statements that ask for the balances of some accounts; the last id fills what is left."""
+    ordered = sorted(account_ids)
+    for start in range(0, len(ordered), _IDS_AT_ONCE[-1]):
+        chunk = ordered[start : start + _IDS_AT_ONCE[-1]]
+        size = next(size for size in _IDS_AT_ONCE if size >= len(chunk))
+        filled = chunk + chunk[-1:] * (size - len(chunk))
+        yield _NEWEST_OF[size], {f"id_{number}": each for number, each in enumerate(filled)}
+
 
 RESOLUTIONS_OF = (
     select(tables.entry_resolutions)

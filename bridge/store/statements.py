@@ -55,12 +55,18 @@ class Statements:
 
     def version_at(self, account_id: str, second: int) -> int:
         """How many movements the account had seen at the end of a UTC second."""
-        kept = tables.postings.c
-        query = select(func.max(kept.version)).where(
-            kept.account_id == account_id, kept.at <= second
+        newest = select(func.max(tables.postings.c.version)).where(
+            tables.postings.c.account_id == account_id
         )
-        found: int | None = self._connection.execute(query).scalar()
-        return found or 0
+        earlier, later = 0, (self._connection.execute(newest).scalar() or 0) + 1
+        while later - earlier > 1:  # times never go back, so that halving finds it without an index
+            middle = (earlier + later) // 2
+            given = {"account_id": account_id, "version": middle}
+            if self._connection.execute(_POSTING_AT, given).one().at <= second:
+                earlier = middle
+            else:
+                later = middle
+        return earlier
 
     def balance_at(self, account_id: str, second: int) -> Balance:
         """The balance at the end of a UTC second; raises `AccountUnknown`."""

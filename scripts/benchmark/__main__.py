@@ -1,4 +1,4 @@
-"""`scripts/bench node`, `... consensus` and `... settlement`: take every figure and print one JSON object."""
+"""`scripts/bench node`, `consensus`, `settlement` and `bridge`: take every figure and print one JSON object."""
 
 import argparse
 import datetime as dt
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.bridge import BridgeSize, measure_bridge
 from benchmark.consensus import SENDERS, VALIDATORS, ConsensusSize, measure_consensus
 from benchmark.intake import measure_intake
 from benchmark.machine import describe, load_average, probe
@@ -51,6 +52,8 @@ QUICK_SETTLEMENT: Final = SettlementSize(
     gridlock_banks=4,
     exchanges=3,
 )
+FULL_BRIDGE: Final = BridgeSize(accounts=1_000, entries=10_000, writers=8)
+QUICK_BRIDGE: Final = BridgeSize(accounts=10, entries=200, writers=2)
 
 
 def main() -> int:
@@ -62,6 +65,10 @@ def main() -> int:
     if options.what == "settlement":
         size = QUICK_SETTLEMENT if options.quick else FULL_SETTLEMENT
         figures = _measure(lambda folder: measure_settlement(size, folder), asdict(size), cache)
+    elif options.what == "bridge":
+        books = QUICK_BRIDGE if options.quick else FULL_BRIDGE
+        figures = _measure(lambda folder: measure_bridge(books, folder), asdict(books), cache)
+        wrong_balances = figures["ledger"]["wrong_balances"]
     elif options.what == "consensus":
         figures = _measure_network(QUICK_NETWORK if options.quick else FULL_NETWORK, cache)
         wrong_balances = figures["wrong_balances"]
@@ -160,9 +167,9 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="Measure a node, a network, or settlement."
+        prog="scripts/bench", description="Measure a node, a network, settlement, or a bridge."
     )
-    parser.add_argument("what", choices=("node", "consensus", "settlement"))
+    parser.add_argument("what", choices=("node", "consensus", "settlement", "bridge"))
     parser.add_argument("--checkout", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="small: does it work?")
     parser.add_argument("--accounts", type=int, help="token holders (10,000 of them send)")

@@ -7,6 +7,7 @@ from pathlib import Path
 from bridge.iso20022 import codes
 from bridge.iso20022.catalogue import STRUCTURES
 from bridge.iso20022.codes import MessageName
+from bridge.iso20022.envelope import ENVELOPE_NAMESPACE, HEADER_NAME, HEADER_STRUCTURE
 from bridge.iso20022.structure import Element
 from reference_pages.table import first_line, table
 
@@ -104,7 +105,7 @@ def page() -> str:
     )
     sections = [_message(name) for name in MessageName]
     lists = [_codes(*each) for each in _code_lists()]
-    return "\n".join([OPENING, overview, "", *sections, "## Codes", "", *lists])
+    return "\n".join([OPENING, overview, "", *sections, _header(), "## Codes", "", *lists])
 
 
 def outline(element: Element, depth: int = 0) -> list[str]:
@@ -120,6 +121,15 @@ def _message(name: MessageName) -> str:
     shown = "\n".join(outline(STRUCTURES[name]))
     note = f"{NOTES[name][2]}\n\n" if NOTES[name][2] else ""
     return f"## {name}\n\n{note}```text\n{shown}\n```\n"
+
+
+def _header() -> str:
+    shown = "\n".join(outline(HEADER_STRUCTURE))
+    return (
+        f"## {HEADER_NAME}\n\nThe business application header under which any message may travel: in `Hdr` of an\n"
+        f"envelope `BizMsgEnvlp` (`{ENVELOPE_NAMESPACE}`), whose `Doc` holds the message.\n\n"
+        f"```text\n{shown}\n```\n"
+    )
 
 
 def _codes(name: str, meaning: str, rows: list[list[str]]) -> str:

@@ -91,3 +91,20 @@ def test_a_quick_run_over_settlement_takes_every_figure(tmp_path: Path) -> None:
     assert set(figures["exchanges"]["milliseconds_by_stage"]) == {
         *("propose", "verify", "execute", "commit"),
     }
+
+
+def test_a_quick_run_over_a_bridge_takes_every_figure(tmp_path: Path) -> None:
+    ledger = run("bridge", tmp_path)["ledger"]
+    assert ledger.pop("wrong_balances") == 0
+    assert set(ledger) == {
+        "single_entries_per_second",
+        "single_entries_per_second_of_2_writers",
+        "single_entries_per_second_on_one_account",
+        "grouped_entries_per_second",
+        "reservations_posted_per_second",
+        "entries_verified_per_second",
+        "milliseconds_of_a_balance",
+        "milliseconds_of_a_balance_in_the_past",
+        "milliseconds_of_a_page_of_a_statement",
+    }
+    assert all(figure > 0 for figure in ledger.values())

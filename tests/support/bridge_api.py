@@ -15,7 +15,9 @@ from bridge.api import Readiness, Services, create_api
 from bridge.centralbank.issuing import Issuing
 from bridge.chain import Attestation, ChainClient, Directory, Submitter
 from bridge.config import Settings
+from bridge.credit_lines import SET_CREDIT_LIMIT, set_credit_limit
 from bridge.fx import QuoteDesk, Terminal
+from bridge.holds import TAKE_FROM_HOLD, take_from_hold
 from bridge.institution import Institution
 from bridge.interbank import Heading, Interbank, Kind
 from bridge.interbank.kinds import DEFINITION_BY_KIND
@@ -38,6 +40,13 @@ ALICE_IBAN: Final = "DE72500999990123456789"
 CAROL_IBAN: Final = "DE89370400440532013000"
 SECRET: Final = b"\x07" * 32
 GENESIS_HASH: Final = b"\x11" * 32
+
+
+ACTIONS: Final = {
+    REVIVE_EFFECT: revive_effect,
+    SET_CREDIT_LIMIT: set_credit_limit,
+    TAKE_FROM_HOLD: take_from_hold,
+}
 
 
 def make_network() -> dict[str, Keys]:
@@ -268,7 +277,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
             institution=institution,
             readiness=lambda: bridge.readiness,
             metrics=BridgeMetrics(store, lambda: bridge.readiness.is_ready, lambda: NOW),
-            four_eyes=FourEyes(store, {REVIVE_EFFECT: revive_effect}, lambda: NOW),
+            four_eyes=FourEyes(store, ACTIONS, lambda: NOW),
             desk=_desk(network, chain, store) if role == "fx_provider" else None,
             issuing=Issuing(institution, submitter) if role == "central_bank" else None,
             receivers=receivers(institution) if role == "bank" else {},

@@ -62,9 +62,21 @@ entries = Table(
     Column("link_position", Integer),
     CheckConstraint("expires_at is null or pending"),
     CheckConstraint("(link_id is null) = (link_position is null)"),
-    UniqueConstraint("link_id", "link_position"),
-    Index("entries_by_expiry", "expires_at"),
     sqlite_autoincrement=True,
+)
+Index(
+    "entries_by_expiry",
+    entries.c.expires_at,
+    sqlite_where=entries.c.expires_at.is_not(None),
+    postgresql_where=entries.c.expires_at.is_not(None),
+)
+Index(
+    "entries_by_link",
+    entries.c.link_id,
+    entries.c.link_position,
+    unique=True,
+    sqlite_where=entries.c.link_id.is_not(None),
+    postgresql_where=entries.c.link_id.is_not(None),
 )
 
 postings = Table(
@@ -88,7 +100,6 @@ postings = Table(
     CheckConstraint("(step = 0) = (change in ('reserved', 'posted'))"),
     UniqueConstraint("entry_id", "step", "position"),
     UniqueConstraint("account_id", "version", name="postings_version"),
-    Index("postings_by_time", "account_id", "at", "version"),
     sqlite_autoincrement=True,
 )
 

@@ -1,6 +1,6 @@
 """pain.001 in: refused whole when it cannot be read, otherwise one result per instruction.
 
-Cites docs/spec/api.md: API-10, 11, 21, 24, 30, 43.
+Cites docs/spec/api.md: API-10, 11, 21, 24, 30, 31, 43.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ import pytest
 from bridge.api.assembly import BODY_BYTES_MAX
 from bridge.iso20022.format import format_initiation
 from bridge.iso20022.messages import CustomerCreditTransferInitiation, PaymentInstruction
-from bridge.iso20022.parse import parse_initiation
+from bridge.iso20022.parse import parse_customer_status_report, parse_initiation
 from bridge.money import Amount
 from support.bridge_api import ALICE, CAROL, NOW, Bridge, bank, bank_without_provider
 from support.messages import EXAMPLE_PATH
@@ -27,12 +27,14 @@ def alices(tmp_path: Path) -> Bridge:
     return bank(tmp_path)
 
 
-def send(bridge: Bridge, document: bytes = EXAMPLE, *, token: str = ALICE) -> Any:
+def send(
+    bridge: Bridge, document: bytes = EXAMPLE, *, token: str = ALICE, accept: str = "*/*"
+) -> Any:
     return bridge.request(
         "POST",
         "/v1/messages",
         token=token,
-        headers={"content-type": "application/xml; charset=utf-8"},
+        headers={"content-type": "application/xml; charset=utf-8", "accept": accept},
         content=document,
     )
 
@@ -114,6 +116,46 @@ def test_api_30_when_all_are_refused_the_problem_names_the_first_refusal(alices:
     again = send(alices, document)
     assert again.content == answer.content
     assert again.headers["Idempotency-Replayed"] == "true"
+
+
+XML = "application/xml"
+
+
+def test_api_31_whoever_accepts_xml_is_answered_with_a_pain_002(alices: Bridge) -> None:
+    document = message(instruction("E-1", "100.00"), instruction("E-2", "1000000.00"))
+    told = send(alices, document)
+    answer = send(alices, document, accept=f"text/html, {XML};q=0.9")
+    assert (answer.status_code, answer.headers["content-type"]) == (202, XML)
+    assert answer.headers["Idempotency-Replayed"] == "true"
+    report = parse_customer_status_report(answer.content)
+    assert (report.original_message_id, report.status) == ("MSG-1", "PART")
+    (group,) = report.groups
+    taken, refused = group.payments
+    assert (taken.end_to_end_id, taken.status, taken.reason) == ("E-1", "ACTC", None)
+    assert taken.uetr == told.json()["payments"][0]["uetr"]
+    assert (refused.status, refused.reason, refused.reason_text) == (
+        "RJCT",
+        "AM04",
+        "insufficient_funds",
+    )
+    assert send(alices, document, accept=XML).content == answer.content
+
+
+def test_api_31_the_report_on_refusals_alone_has_the_status_of_the_problem(alices: Bridge) -> None:
+    document = message(instruction("E-1", "1000000.00"))
+    answer = send(alices, document, accept=XML)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, XML)
+    assert parse_customer_status_report(answer.content).status == "RJCT"
+
+
+def test_api_31_json_is_preferred_where_both_are_accepted(alices: Bridge) -> None:
+    answer = send(alices, accept=f"{XML}, application/json")
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_api_31_an_unreadable_message_is_a_problem_to_everybody(alices: Bridge) -> None:
+    answer = send(alices, b"<x/>", accept=XML)
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_api_23_a_message_met_while_the_provider_is_silent_may_be_sent_again(

@@ -210,6 +210,14 @@ def test_api_61_an_account_that_was_frozen_stays_frozen_over_a_start(tmp_path: P
         )
     ]
     + [
+        ({"customers": [{**bank_document()["customers"][0], **_change}]}, "customers.alice")
+        for _change in (
+            {"name": "Jörg"},
+            {"address": {"town": "T" * 36, "country": "DE"}},
+            {"address": {"town": "Bonn", "country": "DE", "street": "Große Straße"}},
+        )
+    ]
+    + [
         ({"openings": [{**bank_document()["openings"][0], **_change}]}, "openings.alice")
         for _change in (
             {"amount": "1.001"},

@@ -1,4 +1,7 @@
-"""Identifiers and texts: each kind of fault is refused by its own name."""
+"""Identifiers and texts: each kind of fault is refused by its own name.
+
+Cites docs/spec/messages.md: MSG-9, 10, 11.
+"""
 
 import pytest
 

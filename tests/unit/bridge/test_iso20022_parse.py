@@ -1,6 +1,8 @@
 """Strict intake: a table of faults, each refused by name, place and ISO reason.
 
 Every fault is made by one replacement in a message that is accepted as it stands.
+
+Cites docs/spec/messages.md: MSG-1, 4, 5, 8.
 """
 
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """The usage rules of the messages: each is kept, and each refusal says where.
 
-Cites docs/spec/messages.md: MSG-6, 7, 11 to 21.
+Cites docs/spec/messages.md: MSG-6, 7, 10 to 21.
 """
 
 from collections.abc import Callable

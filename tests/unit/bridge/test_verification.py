@@ -80,6 +80,8 @@ ATTACKS = {
     "a void into a post": """UPDATE entry_resolutions SET resolution = 'posted'
         WHERE entry_id = 'voided'""",
     "a resolution taken out": "DELETE FROM entry_resolutions WHERE entry_id = 'posted'",
+    "an end without movements": """INSERT INTO entry_resolutions
+        VALUES ('open', 1, 'voided', 1, 1)""",
     "an end undone": "UPDATE entry_resolutions SET is_final = 0 WHERE entry_id = 'posted'",
     "an end before it is over": "UPDATE entry_resolutions SET is_final = 1 WHERE entry_id = 'parts'",
     "a pending entry into a posted one": "UPDATE entries SET pending = 0 WHERE entry_id = 'open'",

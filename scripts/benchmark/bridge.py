@@ -1,0 +1,190 @@
+"""What a bridge's books carry: journal entries per second, durable, and what reading an account's past takes.
+
+Each part is a function that is given a folder of its own and answers with its figures, so that a part can be added
+beside the ledger's without touching it.
+"""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bridge import chart
+from bridge.ledger import JournalEntry, credit, debit
+from bridge.money import Amount, parse_currency
+from bridge.store import NewEffect, Remembered, Store, UnitOfWork
+from bridge.verification import verify_books
+
+EUR: Final = parse_currency("EUR")
+OPENING: Final = Amount(EUR, 10**9)
+PAID: Final = Amount(EUR, 1)
+START: Final = 1_800_000_000
+GROUP: Final = 50
+PASTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeSize:
+    """How much is measured."""
+
+    accounts: int
+    entries: int
+    writers: int
+
+
+def measure_bridge(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON object
+    """Every figure of a bridge."""
+    return {"ledger": measure_ledger(size, folder / "ledger")}
+
+
+def measure_ledger(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON object
+    """Entries per second by how they are booked, and milliseconds of reading the past of a busy account."""
+    with _opened(folder, size.accounts) as store:
+        books = _Books(store, size)
+        figures = {
+            "single_entries_per_second": books.rate(books.book_single, writers=1),
+            f"single_entries_per_second_of_{size.writers}_writers": books.rate(
+                books.book_single, writers=size.writers
+            ),
+            "single_entries_per_second_on_one_account": books.rate(books.book_on_one, writers=1),
+            "grouped_entries_per_second": books.rate(books.book_group, writers=1, at_once=GROUP),
+            "reservations_posted_per_second": books.rate(books.reserve_and_post, writers=1),
+            "milliseconds_of_a_balance": books.milliseconds(
+                lambda work, _: work.ledger.balance(chart.in_transit(EUR))
+            ),
+            "milliseconds_of_a_balance_in_the_past": books.milliseconds(
+                lambda work, number: work.statements.balance_at(
+                    chart.in_transit(EUR), START + number
+                )
+            ),
+            "milliseconds_of_a_page_of_a_statement": books.milliseconds(
+                lambda work, number: work.statements.statement(chart.in_transit(EUR), after=number)
+            ),
+        }
+        started = time.perf_counter()
+        wrong = len(verify_books(store))
+        return {
+            **figures,
+            "entries_verified_per_second": round(books.booked / (time.perf_counter() - started)),
+            "wrong_balances": wrong,
+        }
+
+
+@contextmanager
+def _opened(folder: Path, accounts: int) -> Iterator[Store]:
+    """The books of a bank with that many customers, each with money."""
+    store = Store.open(folder / "bridge.sqlite")
+    with store.unit_of_work() as work:
+        for account in chart.institution_accounts(EUR):
+            work.ledger.open_account(account)
+        for number in range(accounts):
+            account = chart.deposit_account(str(number), EUR, f"customer-{number}")
+            work.ledger.open_account(account)
+        work.ledger.book_many([_opening(number) for number in range(accounts)])
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _opening(number: int) -> JournalEntry:
+    return JournalEntry(
+        entry_id=f"opening:{number}",
+        kind="opening",
+        description="opening balance",
+        postings=(
+            debit(chart.reserves(EUR), OPENING),
+            credit(chart.deposit(str(number)), OPENING),
+        ),
+        booked_at=START,
+    )
+
+
+class _Books:
+    """Ways to book, each entry with a number that no other has."""
+
+    def __init__(self, store: Store, size: BridgeSize) -> None:
+        self._store = store
+        self._size = size
+        self.booked = 0
+
+    def rate(self, book: Callable[[range], None], *, writers: int, at_once: int = 1) -> float:
+        """Entries per second until the last is on disk, by that many threads."""
+        share = self._size.entries // writers // at_once * at_once
+        starts = [self.booked + share * writer for writer in range(writers)]
+        self.booked += share * writers
+
+        def write(start: int) -> None:
+            for first in range(start, start + share, at_once):
+                book(range(first, first + at_once))
+
+        threads = [threading.Thread(target=write, args=(start,)) for start in starts]
+        started = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return round(share * writers / (time.perf_counter() - started), 1)
+
+    def book_single(self, numbers: range) -> None:
+        """One entry with its answer and an effect, in a unit of work of its own."""
+        with self._store.unit_of_work() as work:
+            work.ledger.book(self._entry(numbers.start))
+            _remember(work, numbers.start)
+
+    def book_on_one(self, numbers: range) -> None:
+        """The same, always from one account to one other."""
+        with self._store.unit_of_work() as work:
+            work.ledger.book(self._entry(numbers.start, account=0))
+            _remember(work, numbers.start)
+
+    def book_group(self, numbers: range) -> None:
+        """A group of entries in one unit of work, with one answer and one effect."""
+        with self._store.unit_of_work() as work:
+            work.ledger.book_many([self._entry(number) for number in numbers])
+            _remember(work, numbers.start)
+
+    def reserve_and_post(self, numbers: range) -> None:
+        """A pending entry and, in another unit of work, its post."""
+        entry = self._entry(numbers.start, pending=True)
+        with self._store.unit_of_work() as work:
+            work.ledger.book(entry)
+        with self._store.unit_of_work() as work:
+            work.ledger.post(entry.entry_id, entry.booked_at)
+
+    def milliseconds(self, read: Callable[[UnitOfWork, int], object]) -> float:
+        """The median of reading something for one moment after another."""
+        taken = []
+        for number in range(PASTS):
+            started = time.perf_counter()
+            with self._store.reading() as work:
+                read(work, number * self.booked // PASTS)
+            taken.append(time.perf_counter() - started)
+        return round(1_000 * statistics.median(taken), 3)
+
+    def _entry(
+        self, number: int, *, account: int | None = None, pending: bool = False
+    ) -> JournalEntry:
+        account = number % self._size.accounts if account is None else account
+        return JournalEntry(
+            entry_id=f"entry:{number}",
+            kind="payment",
+            description="a payment",
+            postings=(
+                debit(chart.deposit(str(account)), PAID),
+                credit(chart.in_transit(EUR), PAID),
+            ),
+            booked_at=START + number,
+            pending=pending,
+            payment_id=f"pay_{number}",
+        )
+
+
+def _remember(work: UnitOfWork, number: int) -> None:
+    key = f"key-{number}"
+    work.idempotency.remember("client", key, Remembered(bytes(32), 202, '{"id": "pay_1"}'))
+    work.effects.add(NewEffect("instruct", key, {}, START, f"pay_{number}"))
