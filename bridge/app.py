@@ -50,6 +50,8 @@ from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.serving import STOP_SECONDS_MAX, Face, listen, serve_faces
 from bridge.settlement import acceptance, submission
 from bridge.settlement.observation import Observer
+from bridge.settlement.occurrences import DueDates
+from bridge.settlement.scheduling import EXECUTE
 from bridge.settlement.submission import Submission
 from bridge.store import Store
 from bridge.store.effects import EVERYTHING, Lane
@@ -84,7 +86,7 @@ ASKING_WORKERS: Final = 2
 COURIERS: Final = 4
 """Threads that deliver messages; an institution that does not answer holds up one of them."""
 
-PEER_EFFECTS: Final = frozenset({funding.REQUEST})
+PEER_EFFECTS: Final = frozenset({funding.REQUEST, EXECUTE})
 """Kinds of effects that wait for the answer of another institution."""
 
 SECRET_BYTES: Final = 32
@@ -235,9 +237,12 @@ class Runtime:
         }
         match self._settings.role:
             case Role.BANK:
-                holds = Holds(self.store, self._clock)
-                payments = Submission(self.institution, self._submitter).handlers()
-                return {**payments, **orders, EXPIRE_HOLD: holds.expire}
+                return {
+                    **Submission(self.institution, self._submitter).handlers(),
+                    **DueDates(self.institution).handlers(),
+                    **orders,
+                    EXPIRE_HOLD: Holds(self.store, self._clock).expire,
+                }
             case Role.FX_PROVIDER:
                 return orders
             case Role.CENTRAL_BANK:

@@ -5,12 +5,15 @@ file are relative to the file. Secrets stand in files of their own, never in the
 """
 
 import json
+from datetime import date, time
 from enum import Enum, unique
 from pathlib import Path
-from typing import Annotated, Final, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bridge.business_days import NO_HOLIDAYS, Calendar, packaged_holidays, with_dates
 from bridge.errors import SettingsInvalid
 
 ACCEPT_SECONDS_MAX: Final = 86_400
@@ -21,6 +24,11 @@ AUDIT_ANCHOR_SECONDS_MAX: Final = 86_400
 
 DELIVERY_DAYS_MAX: Final = 90
 """Longest time, in days, for which a message to another institution may be tried."""
+
+CATCH_UP_DAYS_MAX: Final = 31
+"""Most days after which a standing order's payment may still be made up for."""
+
+DAYS_OF_A_WEEK: Final = 7
 
 MARGIN_BASIS_POINTS_MAX: Final = 1_000
 """Largest FX margin a bank may take over its provider's quote."""
@@ -60,6 +68,8 @@ _Loaded = TypeVar("_Loaded", bound=_Section)
 Text = Annotated[str, Field(min_length=1, max_length=140)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 DecimalText = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,10})?$")]
+ClockText = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Weekday = Annotated[int, Field(ge=0, le=6)]
 
 
 class AddressSettings(_Section):
@@ -132,6 +142,46 @@ class InterbankTlsSettings(_Section):
     trust_anchors: Path
 
 
+class CalendarSettings(_Section):
+    """When a currency is settled, in the local time of `zone` (an IANA time zone).
+
+    `holidays` names a set that comes with the bridge (`target`, `singapore-example`); `dates` are
+    further closed days. `weekend` counts Monday as 0. Without `cut_off` a day ends at midnight.
+    """
+
+    zone: Text
+    weekend: tuple[Weekday, ...] = (5, 6)
+    holidays: Text | None = None
+    dates: tuple[date, ...] = ()
+    opens: ClockText = "00:00"
+    cut_off: ClockText | None = None
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"'{self.zone}' is not a time zone known here") from error
+        if self.holidays is not None and self.holidays not in packaged_holidays():
+            raise ValueError(f"there are no holidays named '{self.holidays}'")
+        if len(set(self.weekend)) == DAYS_OF_A_WEEK:
+            raise ValueError("a week without a business day")
+        if self.cut_off is not None and self.cut_off <= self.opens:
+            raise ValueError("cut_off is not after opens")
+        return self
+
+    def read(self) -> Calendar:
+        """The calendar that these settings describe."""
+        named = NO_HOLIDAYS if self.holidays is None else packaged_holidays()[self.holidays]
+        return Calendar(
+            zone=ZoneInfo(self.zone),
+            weekend=frozenset(self.weekend),
+            holidays=with_dates(named, self.dates),
+            opens=time.fromisoformat(self.opens),
+            cut_off=None if self.cut_off is None else time.fromisoformat(self.cut_off),
+        )
+
+
 class Settings(_Section):
     """Everything one bridge is told at its start."""
 
@@ -156,7 +206,13 @@ class Settings(_Section):
     operators: Annotated[tuple[OperatorSettings, ...], Field(min_length=1)]
     fx_provider_lei: str | None = None
     fee: dict[CurrencyCode, DecimalText] = {}
+    published_charges: dict[CurrencyCode, DecimalText] = {}
     margin_basis_points: Annotated[int, Field(ge=0, le=MARGIN_BASIS_POINTS_MAX)] = 0
+    quotation_seconds: Annotated[int, Field(gt=0, le=3_600)] = 60
+    calendars: dict[CurrencyCode, CalendarSettings] = {}
+    after_cut_off: Literal["next_day", "refuse"] = "next_day"
+    standing_order_retry_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
+    standing_order_catch_up_days: Annotated[int, Field(ge=0, le=CATCH_UP_DAYS_MAX)] = 5
     rates: tuple[RateSettings, ...] = ()
     quote_seconds: Annotated[int, Field(gt=0, le=3_600)] = 60
     accept_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 60

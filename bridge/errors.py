@@ -747,11 +747,11 @@ class WrongAgent(Rejected):
 
 @dataclass(eq=False)
 class AgentUnknown(Rejected):
-    """The creditor's bank is not another bank of this network."""
+    """The creditor's bank is no bank of this network."""
 
     code = "agent_unknown"
     reason = "RC01"
-    message = "'{bic}' is no other bank of this network"
+    message = "'{bic}' is no bank of this network"
     bic: str
 
 
@@ -777,23 +777,169 @@ class CustomerAccountBlocked(Rejected):
 
 
 @dataclass(eq=False)
+class CreditorAccountUnknown(Rejected):
+    """The creditor's account should be kept at this bank and is not."""
+
+    code = "creditor_account_unknown"
+    reason = "AC01"
+    message = "no account '{identification}' is kept here to be credited"
+    identification: str
+
+
+@dataclass(eq=False)
+class CreditorAccountBlocked(Rejected):
+    """The creditor's account at this bank is closed or frozen."""
+
+    code = "creditor_account_blocked"
+    reason = "AC04"
+    message = "account '{identification}' to be credited is {status}"
+    identification: str
+    status: str
+
+
+@dataclass(eq=False)
+class CreditorIsDebtor(Rejected):
+    """The account to be debited is the one to be credited."""
+
+    code = "creditor_is_debtor"
+    reason = "AG01"
+    message = "account '{identification}' cannot pay itself"
+    identification: str
+
+
+@dataclass(eq=False)
+class OnUsExchangeUnsupported(Rejected):
+    """A payment between two accounts of this bank would change currency."""
+
+    code = "on_us_exchange_unsupported"
+    reason = "AM03"
+    message = "from {source} to {target} inside this bank is not exchanged"
+    source: str
+    target: str
+
+
+@dataclass(eq=False)
 class ChargeBearerUnsupported(Rejected):
-    """The charge bearer is none that this version books."""
+    """The charge bearer is not booked here, or its charge has no price in this currency."""
 
     code = "charge_bearer_unsupported"
     reason = "FF01"
-    message = "charge bearer '{text}' is not offered, only SHAR"
+    message = "charge bearer '{text}' is not offered for this payment"
     text: str
 
 
 @dataclass(eq=False)
 class ExecutionDateUnsupported(Rejected):
-    """The requested execution date is not today (UTC)."""
+    """The requested execution date is past, too far ahead, or not today where it has to be."""
 
     code = "execution_date_unsupported"
     reason = "DT01"
-    message = "execution on {day} is not possible, only today"
+    message = "execution on {day} is not possible: {rule}"
     day: str
+    rule: str
+
+
+@dataclass(eq=False)
+class CutOffPassed(Rejected):
+    """The currency takes nothing more today, and this bank moves nothing to the next day."""
+
+    code = "cut_off_passed"
+    reason = "TM01"
+    message = "nothing more is taken for {day}; the next business day is {next_day}"
+    day: str
+    next_day: str
+
+
+@dataclass(eq=False)
+class CalendarYearUnknown(Rejected):
+    """A calendar lists no closed days for the year, so that nothing can be said of it."""
+
+    code = "calendar_year_unknown"
+    reason = "DT01"
+    message = "the calendar '{name}' does not know the year {year}"
+    name: str
+    year: int
+
+
+@dataclass(eq=False)
+class ChargesExceedAmount(Rejected):
+    """What the creditor bears would leave nothing of the amount."""
+
+    code = "charges_exceed_amount"
+    reason = "AM09"
+    message = "nothing is left of {instructed} after charges of {charges}"
+    instructed: str
+    charges: str
+
+
+@dataclass(eq=False)
+class ChargeNotQuoted(Rejected):
+    """What the creditor's bank answered is not the charge that was asked for."""
+
+    code = "charge_not_quoted"
+    reason = "AM09"
+    message = "the creditor agent's charge cannot be used: {rule}"
+    rule: str
+
+
+@dataclass(eq=False)
+class QuotationNeeded(Rejected):
+    """The creditor agent's charge was not shown to the debtor, who would have to pay it."""
+
+    code = "quotation_needed"
+    reason = "AM09"
+    message = "a charge of {charge} needs the debtor's consent: instruct on a quotation"
+    charge: str
+
+
+@dataclass(eq=False)
+class QuotationUnknown(Rejected):
+    """The customer has no quotation with this id."""
+
+    code = "quotation_unknown"
+    reason = "AM09"
+    message = "there is no quotation '{quotation_id}'"
+    quotation_id: str
+
+
+@dataclass(eq=False)
+class QuotationExpired(Rejected):
+    """The quotation has run out."""
+
+    code = "quotation_expired"
+    reason = "AM09"
+    message = "quotation '{quotation_id}' was valid until {valid_until}"
+    quotation_id: str
+    valid_until: int
+
+
+@dataclass(eq=False)
+class QuotationUsed(Rejected):
+    """A payment was made on the quotation already."""
+
+    code = "quotation_used"
+    reason = "AM05"
+    message = "quotation '{quotation_id}' was used before"
+    quotation_id: str
+
+
+@dataclass(eq=False)
+class QuotationMismatch(Rejected):
+    """The instruction is not the one that was quoted."""
+
+    code = "quotation_mismatch"
+    reason = "AM09"
+    message = "quotation '{quotation_id}' was given for another instruction"
+    quotation_id: str
+
+
+@dataclass(eq=False)
+class QuotationsExhausted(Rejected):
+    """A customer has as many open quotations as one may have."""
+
+    code = "quotations_exhausted"
+    message = "{limit} quotations are open already; they run out by themselves"
+    limit: int
 
 
 @dataclass(eq=False)
@@ -833,6 +979,47 @@ class PaymentIncomplete(InvariantBroken):
     message = "{payment_id} has no {what}"
     payment_id: str
     what: str
+
+
+@dataclass(eq=False)
+class ScheduleInvalid(Rejected):
+    """The schedule of a standing order contradicts itself or never falls due."""
+
+    code = "schedule_invalid"
+    reason = "DT01"
+    message = "the schedule cannot be kept: {rule}"
+    rule: str
+
+
+@dataclass(eq=False)
+class StandingOrderEnded(Rejected):
+    """The standing order is over: cancelled, or its last payment was made."""
+
+    code = "standing_order_ended"
+    reason = "CUST"
+    message = "standing order '{order_id}' is {state}"
+    order_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class StandingOrderOverdue(Rejected):
+    """A due date passed so long ago that its payment is not made up for."""
+
+    code = "standing_order_overdue"
+    reason = "TM01"
+    message = "the payment due on {due_date} is not made up for after {days} days"
+    due_date: str
+    days: int
+
+
+@dataclass(eq=False)
+class StandingOrdersExhausted(Rejected):
+    """A customer has as many active standing orders as one may have."""
+
+    code = "standing_orders_exhausted"
+    message = "{limit} standing orders are active already"
+    limit: int
 
 
 # FX

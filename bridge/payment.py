@@ -162,7 +162,8 @@ class Payment:
     `account_id` is the own customer's ledger account; unknown on the incoming side until the message
     is matched. `settlement_amount` is what the creditor agent receives. `salt` opens the message
     commitment. `reason` is an ISO 20022 status reason code. `transaction_hash` and `block_number`
-    name the chain transaction of the latest final fact.
+    name the chain transaction of the latest final fact. `creditor_charge` is what the creditor agent
+    takes of the settlement amount, where it is known.
     """
 
     payment_id: PaymentId
@@ -183,6 +184,14 @@ class Payment:
     reason: str | None = None
     transaction_hash: bytes | None = None
     block_number: int | None = None
+    creditor_charge: Amount | None = None
+
+    @property
+    def credited(self) -> Amount:
+        """What the creditor agent credits: the settlement amount less its charge."""
+        if self.creditor_charge is None:
+            return self.settlement_amount
+        return self.settlement_amount - self.creditor_charge
 
     @property
     def is_terminal(self) -> bool:

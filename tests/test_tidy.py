@@ -43,7 +43,12 @@ INTEGER_ONLY_MODULES = (
     "bridge/money.py",
     "bridge/ledger.py",
     "bridge/payment.py",
+    "bridge/business_days.py",
+    "bridge/charges.py",
     "bridge/fx.py",
+    "bridge/quotation.py",
+    "bridge/standing_order.py",
+    "bridge/tariff.py",
     "bridge/liquidity",
     "bridge/iso20022",
 )

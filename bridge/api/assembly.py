@@ -27,6 +27,8 @@ from bridge.api import (
     operations,
     payments,
     proposals,
+    quotations,
+    standing_orders,
 )
 from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
@@ -91,7 +93,7 @@ def _interbank_routers(role: Role) -> Sequence[APIRouter]:
     everywhere = (interbank.messages, interbank.fetches)
     match role:
         case Role.BANK:
-            return everywhere
+            return (*everywhere, interbank.charges)
         case Role.FX_PROVIDER:
             return (*everywhere, interbank.quotes)
         case Role.CENTRAL_BANK:
@@ -111,7 +113,14 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
     )
     match role:
         case Role.BANK:
-            customers = (payments.router, messages.router, accounts.router, ledger.owning)
+            customers = (
+                payments.router,
+                quotations.router,
+                standing_orders.router,
+                messages.router,
+                accounts.router,
+                ledger.owning,
+            )
             return (*everywhere, *customers, holds.router, issuances.ordering)
         case Role.FX_PROVIDER:
             return (*everywhere, issuances.ordering)

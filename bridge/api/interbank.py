@@ -13,6 +13,7 @@ from bridge.api.authentication import check_content_type
 from bridge.api.services import ServicesNeeded
 from bridge.errors import ResourceUnknown, SenderNotCertified
 from bridge.interbank import CONTENT_TYPE, Received, fetching, take
+from bridge.tariff import answer_charge
 
 messages = APIRouter(prefix="/v1/interbank/messages", tags=["interbank"])
 """Where every institution takes what is delivered."""
@@ -22,6 +23,9 @@ fetches = APIRouter(prefix=fetching.PATH, tags=["interbank"])
 
 quotes = APIRouter(prefix="/v1/interbank/quotes", tags=["interbank"])
 """Routes of an fx provider."""
+
+charges = APIRouter(prefix="/v1/interbank/charges", tags=["interbank"])
+"""Routes of a bank that is asked what it takes."""
 
 issuances = APIRouter(prefix="/v1/interbank/issuances", tags=["interbank"])
 """Routes of a central bank."""
@@ -89,6 +93,14 @@ def offer_quote(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
     if services.desk is None:
         raise ResourceUnknown("desk", "quotes")
     return _answer(services, received, services.desk.offer(received))
+
+
+@charges.post("", response_class=Response, openapi_extra=_SEALED)
+def tell_charge(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
+    """Answer another bank what this bank takes for crediting a payment in a currency."""
+    institution = services.institution
+    body = answer_charge(institution.settings, received, now=institution.clock())
+    return _answer(services, received, body)
 
 
 @issuances.post("", response_class=Response, openapi_extra=_SEALED)

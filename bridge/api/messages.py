@@ -20,7 +20,8 @@ from bridge.iso20022.format import format_customer_status_report
 from bridge.iso20022.messages import CustomerCreditTransferInitiation, PaymentInstruction
 from bridge.iso20022.parse import parse_initiation
 from bridge.settlement.customer_report import report_to_customer
-from bridge.settlement.initiation import Answer, Order, Result, initiate
+from bridge.settlement.initiation import initiate
+from bridge.settlement.order import Answer, Order, Result
 from bridge.store import Customer
 
 XML_CONTENT_TYPE = "application/xml"

@@ -1,19 +1,27 @@
 """A customer's payments, as JSON: instruct, list, look, and read the messages behind one."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from bridge.api.authentication import CustomerNeeded, CustomersJsonNeeded, IdempotencyKey
 from bridge.api.problems import RepeatableResponse, answer_refusal
-from bridge.api.schemas import MessageList, PageQuery, PaymentOrder, PaymentPage, PaymentView
+from bridge.api.schemas import (
+    MessageList,
+    PageQuery,
+    PaymentOrder,
+    PaymentPage,
+    PaymentView,
+    ScheduledPaymentView,
+)
 from bridge.api.services import ServicesNeeded
 from bridge.errors import ResourceUnknown
 from bridge.payment import Payment
 from bridge.settlement.description import describe
-from bridge.settlement.initiation import Answer, Order, Result, initiate
+from bridge.settlement.initiation import initiate
+from bridge.settlement.order import Answer, Order, Result
 from bridge.settlement.withdrawal import ask_withdrawal
 from bridge.store import Customer, StoredMessage, UnitOfWork
 
@@ -26,19 +34,18 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"])
     "",
     status_code=HTTPStatus.ACCEPTED,
     dependencies=CustomersJsonNeeded,
-    response_model=PaymentView,
+    response_model=PaymentView | ScheduledPaymentView,
 )
 def create_payment(
     customer: CustomerNeeded, key: IdempotencyKey, order: PaymentOrder, services: ServicesNeeded
 ) -> Response:
-    """Instruct a payment. Accepted: it is reserved and on its way. Refused: nothing was booked."""
+    """Instruct a payment. Accepted: it is on its way, settled where both accounts are kept here, or
+    scheduled for a later day. Refused: nothing was booked.
+    """
     institution = services.institution
     instruction = order.instruction(customer, institution.agent, key=key, now=institution.clock())
-    answer = initiate(institution, Order(customer, f"payments|{key}", instruction))
-    response = _respond(answer)
-    if answer.replayed:
-        response.headers[REPLAYED_HEADER] = "true"
-    return response
+    ordered = Order(customer, f"payments|{key}", instruction, quotation_id=order.quotation_id)
+    return answer_order(initiate(institution, ordered))
 
 
 @router.get("", response_model=PaymentPage)
@@ -98,12 +105,19 @@ def get_payment_message(
     raise ResourceUnknown("message", message_id)
 
 
-def _respond(answer: Answer) -> JSONResponse:
+def answer_order(answer: Answer) -> JSONResponse:
+    """The response to an order, marked where it repeats an earlier one."""
     match answer.result:
         case Result.ACCEPTED:
-            return RepeatableResponse(dict(answer.body), status_code=HTTPStatus.ACCEPTED)
+            body = dict(answer.body)
+            response: JSONResponse = RepeatableResponse(body, status_code=HTTPStatus.ACCEPTED)
         case Result.REFUSED:
-            return answer_refusal(answer.body)
+            response = answer_refusal(answer.body)
+        case _:
+            assert_never(answer.result)
+    if answer.replayed:
+        response.headers[REPLAYED_HEADER] = "true"
+    return response
 
 
 def _own(work: UnitOfWork, customer: Customer, payment_id: str) -> Payment:

@@ -7,6 +7,7 @@ that the two ways to instruct a payment accept the same.
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal, TypeVar
 
@@ -162,37 +163,36 @@ class AgentBody(_Request):
     bic: Annotated[str, Field(max_length=11)]
 
 
-class PaymentOrder(_Request):
-    """A payment that a customer asks for. The amount is what the creditor's bank shall receive."""
+class TransferBody(_Request):
+    """What every payment says, whenever it is to be made. `amount` is what is instructed; what the
+    creditor's bank receives differs from it by the charge bearer (DEBT more, CRED less).
+    """
 
     end_to_end_id: Annotated[str, Field(max_length=REFERENCE_CHARACTERS_MAX)]
-    requested_execution_date: date
     debtor_account: AccountBody
     creditor: PartyBody
     creditor_account: AccountBody
     creditor_agent: AgentBody
     amount: AmountBody
     charge_bearer: ChargeBearer = ChargeBearer.SHAR
-    uetr: Annotated[str, Field(max_length=36)] | None = None
     remittance_information: Annotated[str, Field(max_length=REMITTANCE_CHARACTERS_MAX)] | None = (
         None
     )
 
-    def instruction(
-        self, customer: Customer, debtor_agent: Agent, *, key: str, now: int
+    def read(
+        self, customer: Customer, debtor_agent: Agent, *, key: str, now: int, day: date
     ) -> PaymentInstruction:
-        """The order as the instruction that a pain.001 would hold; raises the parsers' errors."""
+        """The instruction that a pain.001 would hold, for a day; raises the parsers' errors."""
         reference = hashlib.sha256(key.encode()).hexdigest()[:REFERENCE_CHARACTERS_MAX]
         bic = _at("creditor_agent.bic", parse_bic, self.creditor_agent.bic)
-        uetr = None if self.uetr is None else _at("uetr", parse_uetr, self.uetr)
         return PaymentInstruction(
             message_id=reference,
             created_at=datetime.fromtimestamp(now, UTC),
             payment_information_id=reference,
             instruction_id=None,
             end_to_end_id=_at("end_to_end_id", parse_reference, self.end_to_end_id),
-            uetr=uetr,
-            requested_execution_date=self.requested_execution_date,
+            uetr=None,
+            requested_execution_date=day,
             debtor=Party(name=customer.name, address=customer.address),
             debtor_account=self.debtor_account.read("debtor_account"),
             debtor_agent=debtor_agent,
@@ -205,6 +205,27 @@ class PaymentOrder(_Request):
                 "remittance_information", self.remittance_information, REMITTANCE_CHARACTERS_MAX
             ),
         )
+
+
+class QuotationOrder(TransferBody):
+    """A payment whose price a customer asks for."""
+
+    requested_execution_date: date
+    uetr: Annotated[str, Field(max_length=36)] | None = None
+
+    def instruction(
+        self, customer: Customer, debtor_agent: Agent, *, key: str, now: int
+    ) -> PaymentInstruction:
+        """The order as the instruction that a pain.001 would hold; raises the parsers' errors."""
+        uetr = None if self.uetr is None else _at("uetr", parse_uetr, self.uetr)
+        day = self.requested_execution_date
+        return replace(self.read(customer, debtor_agent, key=key, now=now, day=day), uetr=uetr)
+
+
+class PaymentOrder(QuotationOrder):
+    """A payment that a customer asks for, at the price of a quotation where one is named."""
+
+    quotation_id: Annotated[str, Field(pattern=r"^quo_[0-9a-f]{32}$")] | None = None
 
 
 class IssuanceOrder(_Request):
@@ -234,12 +255,25 @@ class PaymentView(_Answer):
     debit: AmountView | None
     principal: AmountView | None
     fee: AmountView | None
+    creditor_charge: AmountView | None
     rate: str | None
     settlement_id: str
     transaction_hash: str | None
     block: int | None
     accept_by: int
     settle_by: int
+    created_at: int
+
+
+class ScheduledPaymentView(_Answer):
+    """A payment taken for a later day: its id is that of a standing order that falls due once."""
+
+    id: str
+    status: Literal["scheduled"]
+    iso_status: str
+    end_to_end_id: str
+    amount: AmountView
+    execution_date: date
     created_at: int
 
 

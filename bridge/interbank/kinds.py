@@ -31,6 +31,8 @@ class Kind(StrEnum):
     ISSUANCE_TAKEN = "issuance-taken"
     QUOTE_REQUEST = "quote-request"
     QUOTE = "quote"
+    CHARGE_REQUEST = "charge-request"
+    CHARGE = "charge"
     FETCH = "fetch"
     FETCHED = "fetched"
 
@@ -38,6 +40,7 @@ class Kind(StrEnum):
 ANSWER_KIND: Final[Mapping[Kind, Kind]] = {
     Kind.ISSUANCE_REQUEST: Kind.ISSUANCE_TAKEN,
     Kind.QUOTE_REQUEST: Kind.QUOTE,
+    Kind.CHARGE_REQUEST: Kind.CHARGE,
     Kind.FETCH: Kind.FETCHED,
 }
 """What a question is answered with."""

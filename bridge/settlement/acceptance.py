@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from bridge.chain import settlement_id
+from bridge.charges import creditor_charge, is_summed_up
 from bridge.errors import (
     CommitmentMismatch,
     EnvelopeInvalid,
@@ -24,6 +25,7 @@ from bridge.iso20022.codes import MessageName, StatusReason
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.messages import CreditTransfer
 from bridge.iso20022.parse import parse_credit_transfer, parse_status_report
+from bridge.money import Amount
 from bridge.payment import Direction, Event, Fact, Payment, PaymentState, SettlementId, Terms
 from bridge.settlement.observation import announce, follow
 from bridge.store import (
@@ -34,6 +36,7 @@ from bridge.store import (
     StoredMessage,
     UnitOfWork,
 )
+from bridge.tariff import published_charge
 
 
 def receivers(institution: Institution) -> Receivers:
@@ -139,6 +142,7 @@ def consider(institution: Institution, payment_id: str) -> None:
             end_to_end_id=transfer.end_to_end_id,
             account_id=judgement.account.account_id if judgement.account else None,
             salt=message.salt,
+            creditor_charge=_charge(institution, transfer) if judgement.account else None,
         )
         work.payments.save(known)
         work.messages.add(
@@ -177,6 +181,9 @@ def _judge(
         return Judgement(None, StatusReason.FF01)
     if transfer.interbank_settlement_amount != payment.settlement_amount:
         return Judgement(None, StatusReason.AM09)
+    published = published_charge(institution.settings, payment.settlement_amount.currency)
+    if not is_summed_up(transfer, published):
+        return Judgement(None, StatusReason.AM09)
     twin = work.payments.by_uetr(transfer.uetr, Direction.INCOMING)
     if twin is not None and twin.payment_id != payment.payment_id:
         return Judgement(None, StatusReason.AM05)
@@ -189,6 +196,12 @@ def _judge(
     if account.currency != currency or currency not in institution.settings.currencies:
         return Judgement(None, StatusReason.AM03)
     return Judgement(account, None)
+
+
+def _charge(institution: Institution, transfer: CreditTransfer) -> Amount | None:
+    """What this bank takes of the settlement amount; None for nothing."""
+    currency = transfer.interbank_settlement_amount.currency
+    return creditor_charge(transfer, published_charge(institution.settings, currency)) or None
 
 
 def _is_committed(terms: Terms, transfer: CreditTransfer, salt: bytes) -> bool:

@@ -3,7 +3,8 @@
 debtor bank      pending  Dr deposit (principal + fee)   Cr in transit (cost), fee income, fx-margin income
                  pending  Dr in transit                  Cr tokens
                  settled  both posted; otherwise both voided
-creditor bank    settled  Dr tokens                      Cr deposit
+creditor bank    settled  Dr tokens                      Cr deposit (less its charge), fee income
+one bank as both settled  Dr deposit (principal + fee)   Cr deposit (less its charge), fee income
 fx provider      settled  Dr tokens (taker's currency)   Cr fx position
                  linked   Dr fx position                 Cr tokens (maker's currency)
 
@@ -12,7 +13,7 @@ with which it discharges them. A bank never holds the second currency of an exch
 """
 
 from bridge import chart
-from bridge.ledger import JournalEntry
+from bridge.ledger import JournalEntry, Posting
 from bridge.ledger import credit as credit_posting
 from bridge.ledger import debit as debit_posting
 from bridge.money import Amount, parse_currency
@@ -59,7 +60,7 @@ def reservation(
 
 
 def credit(payment: Payment, account_id: str, booked_at: int) -> JournalEntry:
-    """The entry that credits the creditor, once settled."""
+    """The entry that credits the creditor, once settled, less this bank's charge."""
     amount = payment.settlement_amount
     return JournalEntry(
         entry_id=f"{payment.payment_id}:credit",
@@ -67,12 +68,35 @@ def credit(payment: Payment, account_id: str, booked_at: int) -> JournalEntry:
         description="incoming payment",
         postings=(
             debit_posting(chart.tokens(amount.currency), amount),
-            credit_posting(account_id, amount),
+            credit_posting(account_id, payment.credited),
+            *_income(amount - payment.credited),
         ),
         pending=False,
         payment_id=payment.payment_id,
         booked_at=booked_at,
     )
+
+
+def on_us(payment: Payment, debtor_id: str, creditor_id: str) -> JournalEntry:
+    """The one entry of a settled payment between two customers of this bank."""
+    debit = payment.settlement_amount if payment.charges is None else payment.charges.debit
+    return JournalEntry(
+        entry_id=f"{payment.payment_id}:transfer",
+        kind="payment",
+        description="payment inside this bank",
+        postings=(
+            debit_posting(debtor_id, debit),
+            credit_posting(creditor_id, payment.credited),
+            *_income(debit - payment.credited),
+        ),
+        pending=False,
+        payment_id=payment.payment_id,
+        booked_at=payment.created_at,
+    )
+
+
+def _income(charge: Amount) -> tuple[Posting, ...]:
+    return (credit_posting(chart.fee_income(charge.currency), charge),) if charge else ()
 
 
 def exchange(quote: Quote, quote_hash: bytes, booked_at: int) -> tuple[JournalEntry, JournalEntry]:

@@ -19,7 +19,7 @@ from bridge.iso20022.messages import (
     PaymentGroupStatus,
     PaymentInstruction,
 )
-from bridge.settlement.initiation import Answer, Result
+from bridge.settlement.order import Answer, Result
 
 _REASONS: Final = frozenset(StatusReason)
 

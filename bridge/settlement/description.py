@@ -49,6 +49,9 @@ def describe(payment: Payment) -> dict[str, object]:
         "debit": None if charges is None else describe_amount(charges.debit),
         "principal": None if charges is None else describe_amount(charges.principal),
         "fee": None if charges is None else describe_amount(charges.fee),
+        "creditor_charge": None
+        if payment.creditor_charge is None
+        else describe_amount(payment.creditor_charge),
         "rate": None if charges is None else charges.rate,
         "settlement_id": "0x" + payment.settlement_id.hex(),
         "transaction_hash": _hex(payment.transaction_hash),

@@ -1,197 +1,133 @@
 """A customer's instruction becomes a reserved payment, at the debtor bank.
 
-    check -> quote (when currencies differ) -> one database transaction:
+    guards -> execution date -> price -> one database transaction:
         idempotency row, pending journal entry, payment, its pacs.008, the effect that instructs the chain
 
-The quote is asked for before that transaction, since nothing on the network happens inside one; a
-quote left unused runs out by itself. A refusal is remembered under the same key as a success would
-be: a key that was once refused never succeeds later, and the same key with another instruction is
-itself refused.
+What has to be asked of others, a quote or a charge, is asked before that transaction, since nothing
+on the network happens inside one. A payment to a customer of this same bank is settled in that
+transaction and never reaches the chain; one that is due later becomes a scheduled payment.
 """
 
-import hashlib
-import hmac
-import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import Enum, unique
-from typing import Final
+from datetime import UTC, date, datetime
+from typing import TypeAlias
 
-from bridge import fx
-from bridge.chain import Participant, settlement_id
+from bridge.chain import settlement_id
 from bridge.errors import (
-    AgentUnknown,
-    ChargeBearerUnsupported,
-    CurrencyUnsupported,
-    CustomerAccountBlocked,
-    CustomerAccountUnknown,
-    DebtorMismatch,
-    ExecutionDateUnsupported,
     IdempotencyKeyReused,
     InsufficientFunds,
     LiquidityShort,
     PaymentDuplicate,
     PaymentIncomplete,
+    QuotationExpired,
+    QuotationUsed,
     Rejected,
-    WrongAgent,
 )
-from bridge.institution import Institution, is_same_bic, record
+from bridge.institution import Institution, record
 from bridge.iso20022.codes import ChargeBearer, MessageName
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_credit_transfer
-from bridge.iso20022.identifiers import Uetr, shape_uetr
-from bridge.iso20022.messages import CreditTransfer, Party, PaymentInstruction
-from bridge.money import Amount, Rate, Rounding, parse_currency
+from bridge.iso20022.identifiers import Uetr
+from bridge.iso20022.messages import Charge, CreditTransfer
 from bridge.payment import (
-    Charges,
     Direction,
     Leg,
     Payment,
     PaymentId,
     PaymentState,
     SettlementId,
-    SignedQuote,
     Terms,
 )
+from bridge.quotation import Price
+from bridge.settlement import on_us
+from bridge.settlement.admission import Route, find_route, plan_execution
 from bridge.settlement.booking import reservation
 from bridge.settlement.description import describe
 from bridge.settlement.observation import EXPIRE, EXPIRY_DELAY_SECONDS, INSTRUCT
-from bridge.store import (
-    Customer,
-    CustomerAccount,
-    CustomerAccountStatus,
-    MessageDirection,
-    Remembered,
-    StoredMessage,
-    UnitOfWork,
+from bridge.settlement.order import (
+    Answer,
+    Order,
+    Result,
+    derive_uetr,
+    recall,
+    remember,
+    remember_refusal,
+    sortable,
 )
+from bridge.settlement.pricing import Inquiry, price_of_order
+from bridge.settlement.scheduling import schedule_once
+from bridge.store import MessageDirection, StoredMessage, UnitOfWork
 
-UETR_DOMAIN: Final = b"corridor-uetr-v1"
-
-
-@unique
-class Result(Enum):
-    """Whether an answer is a payment or a refusal."""
-
-    ACCEPTED = 202
-    REFUSED = 422
+Claim: TypeAlias = Callable[[UnitOfWork, Payment], None]
+"""What else must hold in the transaction that reserves a payment; raises where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the client is told, the first time and every time it asks again with the same key."""
+class Prepared:
+    """Everything about a payment that was decided before its transaction."""
 
-    result: Result
-    body: Mapping[str, object]
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An instruction with the client it comes from and the key under which it may be repeated."""
-
-    client: Customer
-    key: str
-    instruction: PaymentInstruction
-
-    @property
-    def fingerprint(self) -> bytes:
-        """Digest of what is instructed; the message id and time of one sending do not count."""
-        instruction = self.instruction
-        parts = (
-            instruction.end_to_end_id,
-            str(instruction.uetr),
-            instruction.requested_execution_date.isoformat(),
-            repr(instruction.debtor),
-            repr(instruction.debtor_account),
-            repr(instruction.debtor_agent),
-            repr(instruction.creditor),
-            repr(instruction.creditor_account),
-            repr(instruction.creditor_agent),
-            str(instruction.instructed_amount),
-            instruction.charge_bearer.value,
-            repr(instruction.remittance_information),
-        )
-        return hashlib.sha256(json.dumps(parts).encode()).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """Where an instruction goes: from which account to which bank."""
-
-    account: CustomerAccount
-    creditor_bank: Participant
-
-
-@dataclass(frozen=True, slots=True)
-class _Price:
-    """What it costs, and the quote that fixes it."""
-
-    charges: Charges
-    rate: Rate | None
-    signed_quote: SignedQuote | None
+    payment: Payment
+    document: bytes
+    may_wait: bool
+    on_us: on_us.OnUs | None
 
 
 def initiate(institution: Institution, order: Order) -> Answer:
-    """Take a customer's instruction: a payment reserved and on its way, or a named refusal.
+    """Take a customer's instruction: a payment on its way, settled or scheduled, or a named refusal.
 
     Answers a repeated order with the first answer. Raises `IdempotencyKeyReused` when the key was
-    used for another instruction, and an `Unavailable` when the chain or the fx provider cannot be
-    asked now (nothing is remembered: the same order may be sent again).
+    used for another instruction, and an `Unavailable` when the chain, the fx provider or the creditor
+    agent cannot be asked now (nothing is remembered: the same order may be sent again).
     """
     with institution.store.reading() as work:
-        earlier = _recall(work, order)
+        earlier = recall(work, order)
     if earlier is not None:
         return earlier
     try:
-        payment, transfer = _prepare(institution, order)
-        with institution.store.unit_of_work() as work:
-            return _recall(work, order) or _reserve(
-                work, order, (payment, transfer), may_wait=_may_wait(institution, payment)
-            )
+        return _take(institution, order)
+    except IdempotencyKeyReused:
+        raise
     except Rejected as refusal:
-        return _remember_refusal(institution, order, refusal)
+        return remember_refusal(institution, order, refusal)
 
 
-def _recall(work: UnitOfWork, order: Order) -> Answer | None:
-    remembered = work.idempotency.find(order.client.customer_id, order.key)
-    if remembered is None:
-        return None
-    if remembered.fingerprint != order.fingerprint:
-        raise IdempotencyKeyReused(order.key)
-    body = json.loads(remembered.body)
-    return Answer(result=Result(remembered.status), body=body, replayed=True)
-
-
-def _remember(work: UnitOfWork, order: Order, answer: Answer) -> Answer:
-    work.idempotency.remember(
-        order.client.customer_id,
-        order.key,
-        Remembered(
-            fingerprint=order.fingerprint,
-            status=answer.result.value,
-            body=json.dumps(answer.body, sort_keys=True),
-        ),
-    )
-    return answer
-
-
-def _remember_refusal(institution: Institution, order: Order, refusal: Rejected) -> Answer:
-    if isinstance(refusal, IdempotencyKeyReused):
-        raise refusal
-    body = {"code": refusal.code, "reason": refusal.reason, "detail": str(refusal)}
-    with institution.store.unit_of_work() as work:
-        return _recall(work, order) or _remember(work, order, Answer(Result.REFUSED, body))
-
-
-def _prepare(institution: Institution, order: Order) -> tuple[Payment, CreditTransfer]:
-    route = _check(institution, order)
+def _take(institution: Institution, order: Order) -> Answer:
+    route = find_route(institution, order.client, order.instruction)
     now = institution.clock()
-    uetr = order.instruction.uetr or _derive_uetr(institution.secret, order)
-    price = _price(institution, route, order.instruction.instructed_amount, now)
-    payment_id = PaymentId(f"pay_{_sortable(now, institution.salt())}")
-    transfer = _transfer(institution, order, (payment_id, uetr), now)
+    execution = plan_execution(institution.settings, route, order.instruction, now=now)
+    if execution.opens_at <= now:
+        return execute(institution, order, execution.value_date, _nothing_more)
+    if order.quotation_id is not None:
+        raise QuotationExpired(order.quotation_id, execution.opens_at)
+    return schedule_once(institution, order, execution)
+
+
+def execute(institution: Institution, order: Order, value_date: date, claim: Claim) -> Answer:
+    """Reserve the payment of an order now, whatever day it was requested for.
+
+    `claim` runs in the transaction and may refuse. Nothing of a refusal is kept: it is raised.
+    """
+    prepared = _prepare(institution, order, value_date)
+    with institution.store.unit_of_work() as work:
+        earlier = recall(work, order)
+        if earlier is not None:
+            return earlier
+        claim(work, prepared.payment)
+        return _reserve(work, order, prepared)
+
+
+def _nothing_more(_: UnitOfWork, __: Payment) -> None:
+    """The claim of an order that stands by itself."""
+
+
+def _prepare(institution: Institution, order: Order, value_date: date) -> Prepared:
+    route = find_route(institution, order.client, order.instruction)
+    now = institution.clock()
+    price = price_of_order(institution, order, Inquiry(route, order.instruction, now))
+    uetr = order.instruction.uetr or derive_uetr(institution.secret, order)
+    payment_id = PaymentId(f"pay_{sortable(now, institution.salt())}")
+    transfer = _transfer(institution, order, (payment_id, uetr), (price, value_date), now)
     salt = institution.salt()
     terms = _terms(
         institution, route, price, now, commitment=commit(canonical_content(transfer), salt)
@@ -205,73 +141,26 @@ def _prepare(institution: Institution, order: Order) -> tuple[Payment, CreditTra
         end_to_end_id=order.instruction.end_to_end_id,
         settlement_id=SettlementId(settlement_id(institution.lei, uetr)),
         counterparty_lei=route.creditor_bank.lei,
-        settlement_amount=order.instruction.instructed_amount,
+        settlement_amount=price.settlement_amount,
         terms=terms,
         created_at=now,
         account_id=route.account.account_id,
         charges=price.charges,
         salt=salt,
         signed_quote=price.signed_quote,
+        creditor_charge=price.prepaid or None,
     )
-    return payment, transfer
-
-
-def _check(institution: Institution, order: Order) -> _Route:
-    """The guards, in their order of precedence: agents, account, terms of service, currency."""
-    instruction = order.instruction
-    if not is_same_bic(instruction.debtor_agent.bic, institution.settings.bic):
-        raise WrongAgent(instruction.debtor_agent.bic)
-    creditor_bank = institution.directory().find_bank(instruction.creditor_agent.bic)
-    if creditor_bank is None or creditor_bank.lei == institution.lei:
-        raise AgentUnknown(instruction.creditor_agent.bic)
-    with institution.store.reading() as work:
-        account = work.customers.by_identification(instruction.debtor_account.text)
-    if account is None or account.customer_id != order.client.customer_id:
-        raise CustomerAccountUnknown(instruction.debtor_account.text)
-    if instruction.debtor != _debtor(order.client):
-        raise DebtorMismatch
-    if account.status is not CustomerAccountStatus.OPEN:
-        raise CustomerAccountBlocked(account.identification, account.status.value)
-    if instruction.charge_bearer is not ChargeBearer.SHAR:
-        raise ChargeBearerUnsupported(instruction.charge_bearer.value)
-    today = datetime.fromtimestamp(institution.clock(), UTC).date()
-    if instruction.requested_execution_date != today:
-        raise ExecutionDateUnsupported(instruction.requested_execution_date.isoformat())
-    if instruction.instructed_amount.currency.code not in institution.chain.currencies():
-        raise CurrencyUnsupported(instruction.instructed_amount.currency.code)
-    return _Route(account=account, creditor_bank=creditor_bank)
-
-
-def _price(institution: Institution, route: _Route, amount: Amount, now: int) -> _Price:
-    settings = institution.settings
-    source = parse_currency(route.account.currency)
-    fee = Amount.parse(settings.fee.get(source.code, "0"), source)
-    if source == amount.currency:
-        charges = Charges(principal=amount, cost=amount, fee=fee, rate=None)
-        return _Price(charges=charges, rate=None, signed_quote=None)
-    if settings.fx_provider_lei is None or source.code not in settings.currencies:
-        raise CurrencyUnsupported(amount.currency.code)
-    priced = fx.request_quote(
-        institution.interbank,
-        institution.directory(),
-        fx.QuoteRequest(
-            taker=institution.lei, maker=settings.fx_provider_lei, source=source, amount=amount
-        ),
-        chain_id=settings.chain_id,
-        now=now,
-    )
-    rate = priced.rate.with_margin(settings.margin_basis_points, Rounding.FLOOR)
-    charges = Charges(
-        principal=rate.divide(amount, source, Rounding.CEIL),
-        cost=Amount(source, priced.signed.quote.taker_amount),
-        fee=fee,
-        rate=rate.format(),
-    )
-    return _Price(charges=charges, rate=rate, signed_quote=priced.signed)
+    document = format_credit_transfer(transfer)
+    inside = None
+    if route.creditor_account is not None:
+        inside = on_us.prepare(
+            institution, payment, transfer, document=document, creditor=route.creditor_account
+        )
+    return Prepared(payment, document, _may_wait(institution, payment), inside)
 
 
 def _terms(
-    institution: Institution, route: _Route, price: _Price, now: int, *, commitment: bytes
+    institution: Institution, route: Route, price: Price, now: int, *, commitment: bytes
 ) -> Terms:
     own = institution.directory().by_lei(institution.lei).settlement_reference
     theirs = route.creditor_bank.settlement_reference
@@ -299,10 +188,15 @@ def _terms(
 
 
 def _transfer(
-    institution: Institution, order: Order, ids: tuple[str, Uetr], now: int
+    institution: Institution,
+    order: Order,
+    ids: tuple[str, Uetr],
+    agreed: tuple[Price, date],
+    now: int,
 ) -> CreditTransfer:
     instruction = order.instruction
     payment_id, uetr = ids
+    price, value_date = agreed
     return CreditTransfer(
         message_id=payment_id.removeprefix("pay_"),
         created_at=datetime.fromtimestamp(now, UTC),
@@ -310,12 +204,12 @@ def _transfer(
         end_to_end_id=instruction.end_to_end_id,
         transaction_id=payment_id.removeprefix("pay_"),
         uetr=uetr,
-        interbank_settlement_amount=instruction.instructed_amount,
-        interbank_settlement_date=datetime.fromtimestamp(now, UTC).date(),
+        interbank_settlement_amount=price.settlement_amount,
+        interbank_settlement_date=value_date,
         instructed_amount=instruction.instructed_amount,
         exchange_rate=None,
         charge_bearer=instruction.charge_bearer,
-        charges=(),
+        charges=_told_charges(institution, order, price),
         instructing_agent=institution.agent,
         instructed_agent=instruction.creditor_agent,
         debtor=instruction.debtor,
@@ -328,6 +222,17 @@ def _transfer(
     )
 
 
+def _told_charges(institution: Institution, order: Order, price: Price) -> tuple[Charge, ...]:
+    """What stands between instructed and settled amount, by the agent that takes it (ChrgsInf)."""
+    match order.instruction.charge_bearer:
+        case ChargeBearer.DEBT if price.prepaid:
+            return (Charge(price.prepaid, order.instruction.creditor_agent),)
+        case ChargeBearer.CRED:
+            return (Charge(price.deducted, institution.agent),)
+        case _:
+            return ()
+
+
 def _may_wait(institution: Institution, payment: Payment) -> bool:
     """Whether a payment may be instructed beyond the bank's tokens, to wait on the chain for money
     that comes in. One on a quote may not: the chain sets the taker's money aside or ends it.
@@ -335,20 +240,25 @@ def _may_wait(institution: Institution, payment: Payment) -> bool:
     return institution.settings.queues_beyond_tokens and payment.signed_quote is None
 
 
-def _reserve(
-    work: UnitOfWork, order: Order, prepared: tuple[Payment, CreditTransfer], *, may_wait: bool
-) -> Answer:
-    payment, transfer = prepared
+def _reserve(work: UnitOfWork, order: Order, prepared: Prepared) -> Answer:
+    payment = prepared.payment
     if work.payments.by_uetr(payment.uetr, Direction.OUTGOING) is not None:
         raise PaymentDuplicate(payment.uetr)
-    _set_aside(work, payment, may_wait=may_wait)
+    if order.quotation_id is not None and not work.quotations.use(
+        order.quotation_id, payment.payment_id
+    ):
+        raise QuotationUsed(order.quotation_id)
+    if prepared.on_us is not None:
+        payment = on_us.settle(work, prepared.on_us)
+        return remember(work, order, Answer(Result.ACCEPTED, describe(payment)))
+    _set_aside(work, payment, may_wait=prepared.may_wait)
     work.payments.add(payment)
     work.messages.add(
         StoredMessage(
             message_id=f"{payment.payment_id}:pacs.008",
             direction=MessageDirection.OUT,
             name=MessageName.CREDIT_TRANSFER.value,
-            document=format_credit_transfer(transfer),
+            document=prepared.document,
             payment_id=payment.payment_id,
             peer=payment.counterparty_lei,
             created_at=payment.created_at,
@@ -357,7 +267,7 @@ def _reserve(
     )
     record(work, payment, INSTRUCT, payment.created_at)
     record(work, payment, EXPIRE, payment.terms.accept_by + EXPIRY_DELAY_SECONDS)
-    return _remember(work, order, Answer(Result.ACCEPTED, describe(payment)))
+    return remember(work, order, Answer(Result.ACCEPTED, describe(payment)))
 
 
 def _set_aside(work: UnitOfWork, payment: Payment, *, may_wait: bool) -> None:
@@ -379,19 +289,3 @@ def _set_aside(work: UnitOfWork, payment: Payment, *, may_wait: bool) -> None:
         work.ledger.book(set_aside, is_fact=may_wait)
     except InsufficientFunds as error:
         raise LiquidityShort from error
-
-
-def _debtor(client: Customer) -> Party:
-    """The customer as the bank vouches for them in messages."""
-    return Party(name=client.name, address=client.address)
-
-
-def _derive_uetr(secret: bytes, order: Order) -> Uetr:
-    """A UETR that a retry after a restore meets again: an HMAC of client and key."""
-    scope = json.dumps([order.client.customer_id, order.key]).encode()
-    return shape_uetr(hmac.new(secret, UETR_DOMAIN + scope, hashlib.sha256).digest())
-
-
-def _sortable(now: int, salt: bytes) -> str:
-    """32 hex digits that sort by time: seconds first, then randomness."""
-    return f"{now:010x}{salt.hex()[:22]}"

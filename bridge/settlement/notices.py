@@ -10,7 +10,13 @@ from typing import Final
 
 from bridge.errors import PaymentIncomplete
 from bridge.institution import Institution
-from bridge.iso20022.codes import CreditDebit, MessageName, StatusReason, TransactionStatus
+from bridge.iso20022.codes import (
+    ChargeBearer,
+    CreditDebit,
+    MessageName,
+    StatusReason,
+    TransactionStatus,
+)
 from bridge.iso20022.format import format_account_notification, format_status_report
 from bridge.iso20022.messages import (
     AccountNotification,
@@ -36,18 +42,27 @@ def notify(institution: Institution, work: UnitOfWork, payment: Payment, at: int
     """
     if work.messages.find(f"{payment.payment_id}:pacs.008") is None:
         return
+    for message in notices_of(institution, payment, transfer_of(work, payment), at):
+        work.messages.add(message)
+
+
+def notices_of(
+    institution: Institution, payment: Payment, transfer: CreditTransfer, at: int
+) -> tuple[StoredMessage, ...]:
+    """What `notify` stores of a payment whose pacs.008 is `transfer`."""
     state = payment.state.value
-    document = report(institution, work, payment, at)
-    _store(work, payment, (MessageName.STATUS_REPORT, state), document, at)
+    document = _report(institution, payment, transfer, at)
+    made = [_message(payment, (MessageName.STATUS_REPORT, state), document, at)]
     if payment.state is PaymentState.SETTLED:
-        document = _notification(institution, payment, transfer_of(work, payment), at)
-        _store(work, payment, (MessageName.ACCOUNT_NOTIFICATION, state), document, at)
+        document = _notification(institution, payment, transfer, at)
+        made.append(_message(payment, (MessageName.ACCOUNT_NOTIFICATION, state), document, at))
+    return tuple(made)
 
 
 def keep_answer(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
     """Store the creditor bank's answer to the debtor bank, so that every sending has its bytes."""
     document = report(institution, work, payment, at)
-    _store(work, payment, (MessageName.STATUS_REPORT, ANSWER), document, at)
+    work.messages.add(_message(payment, (MessageName.STATUS_REPORT, ANSWER), document, at))
 
 
 def answer_id(payment: Payment) -> str:
@@ -57,7 +72,15 @@ def answer_id(payment: Payment) -> str:
 
 def report(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> bytes:
     """A pacs.002 on the payment as it stands at the UTC second `at`, from this institution."""
-    transfer = transfer_of(work, payment)
+    return _report(institution, payment, transfer_of(work, payment), at)
+
+
+def transfer_of(work: UnitOfWork, payment: Payment) -> CreditTransfer:
+    """The pacs.008 of a payment, as it was sent or received."""
+    return parse_credit_transfer(work.messages.get(f"{payment.payment_id}:pacs.008").document)
+
+
+def _report(institution: Institution, payment: Payment, transfer: CreditTransfer, at: int) -> bytes:
     status = iso_status(payment)
     reason = None
     if status in {TransactionStatus.RJCT, TransactionStatus.CANC}:
@@ -83,11 +106,6 @@ def report(institution: Institution, work: UnitOfWork, payment: Payment, at: int
     )
 
 
-def transfer_of(work: UnitOfWork, payment: Payment) -> CreditTransfer:
-    """The pacs.008 of a payment, as it was sent or received."""
-    return parse_credit_transfer(work.messages.get(f"{payment.payment_id}:pacs.008").document)
-
-
 def _notification(
     institution: Institution, payment: Payment, transfer: CreditTransfer, at: int
 ) -> bytes:
@@ -96,8 +114,7 @@ def _notification(
     charges = payment.charges
     if outgoing and charges is None:
         raise PaymentIncomplete(payment.payment_id, "charges")
-    amount = payment.settlement_amount if charges is None else charges.debit
-    fees = (Charge(charges.fee, institution.agent),) if charges and charges.fee else ()
+    amount = payment.credited if charges is None else charges.debit
     exchange = None
     if charges is not None and charges.rate is not None:
         exchange = CurrencyExchange(
@@ -128,36 +145,44 @@ def _notification(
             creditor_agent=transfer.creditor_agent,
             instruction_id=transfer.instruction_id,
             transaction_id=transfer.transaction_id,
-            instructed_amount=payment.settlement_amount if exchange else None,
+            instructed_amount=transfer.instructed_amount if exchange else None,
             exchange=exchange,
-            charges=fees,
+            charges=_charges(institution, payment, transfer),
             remittance_information=transfer.remittance_information,
         )
     )
 
 
+def _charges(
+    institution: Institution, payment: Payment, transfer: CreditTransfer
+) -> tuple[Charge, ...]:
+    """The charges inside the booked amount: this bank's own, and one paid for the creditor agent."""
+    paid_ahead = transfer.charge_bearer is ChargeBearer.DEBT
+    if payment.charges is None:
+        own, ahead = None if paid_ahead else payment.creditor_charge, None
+    else:
+        own, ahead = payment.charges.fee, payment.creditor_charge if paid_ahead else None
+    charges = ((own, institution.agent), (ahead, transfer.creditor_agent))
+    return tuple(Charge(amount, agent) for amount, agent in charges if amount)
+
+
 def _message_id(payment: Payment, kind: str) -> str:
-    """Unique per payment, kind and state, at most 35 characters (ISO 20022 Max35Text)."""
-    return f"{kind}{payment.state.value[:2].upper()}{payment.settlement_id.hex()[:30]}"
+    """Unique per side of a payment, kind and state, at most 35 characters (ISO 20022 Max35Text)."""
+    side = "I" if payment.direction is Direction.INCOMING else ""
+    return f"{kind}{payment.state.value[:2].upper()}{payment.settlement_id.hex()[:30]}{side}"
 
 
-def _store(
-    work: UnitOfWork,
-    payment: Payment,
-    label: tuple[MessageName, str],
-    document: bytes,
-    at: int,
-) -> None:
+def _message(
+    payment: Payment, label: tuple[MessageName, str], document: bytes, at: int
+) -> StoredMessage:
     name, occasion = label
-    work.messages.add(
-        StoredMessage(
-            message_id=f"{payment.payment_id}:{name.value}:{occasion}",
-            direction=MessageDirection.OUT,
-            name=name.value,
-            document=document,
-            payment_id=payment.payment_id,
-            peer=payment.counterparty_lei if occasion == ANSWER else None,
-            created_at=at,
-            salt=None,
-        )
+    return StoredMessage(
+        message_id=f"{payment.payment_id}:{name.value}:{occasion}",
+        direction=MessageDirection.OUT,
+        name=name.value,
+        document=document,
+        payment_id=payment.payment_id,
+        peer=payment.counterparty_lei if occasion == ANSWER else None,
+        created_at=at,
+        salt=None,
     )

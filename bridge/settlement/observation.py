@@ -6,6 +6,7 @@ has its effects exactly once, whatever dies, whenever.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol, assert_never
 
 from bridge import chart
@@ -293,9 +294,13 @@ def _carry_out(
 
 
 def _credit(payment: Payment, at: int) -> JournalEntry:
-    """The creditor's account, or suspense where restored books do not know it any more."""
-    account_id = payment.account_id or chart.suspense(payment.settlement_amount.currency)
-    return booking.credit(payment, account_id, at)
+    """The creditor's account less the charge; or suspense for all of it, where restored books do not
+    know the account any more.
+    """
+    if payment.account_id is not None:
+        return booking.credit(payment, payment.account_id, at)
+    account_id = chart.suspense(payment.settlement_amount.currency)
+    return booking.credit(replace(payment, creditor_charge=None), account_id, at)
 
 
 def _entries_of(payment: Payment) -> tuple[str, str]:

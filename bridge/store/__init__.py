@@ -4,7 +4,7 @@
 reads a snapshot. A unit of work has one repository per noun: `ledger`, `statements`,
 `ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
 `inbox`, `deliveries`, `receipts`, `quotes`, `issuances`, `customers`, `approvals`,
-`audit`. No SQL stands outside this package.
+`audit`, `quotations`, `standing_orders`. No SQL stands outside this package.
 """
 
 from bridge.ledger import BookedEntry

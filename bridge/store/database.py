@@ -41,8 +41,10 @@ from bridge.store.ledger_book import LedgerBook
 from bridge.store.ledger_record import LedgerRecord
 from bridge.store.messages import Inbox, Messages
 from bridge.store.payments import Payments
+from bridge.store.quotations import Quotations
 from bridge.store.quotes import Quotes
 from bridge.store.receipts import Receipts
+from bridge.store.standing_orders import StandingOrders
 from bridge.store.statements import Statements
 from bridge.store.tables import FORMAT_VERSION, METADATA, store_format
 from bridge.store.transactions import Transactions
@@ -84,6 +86,8 @@ class UnitOfWork:
         self.quotes = Quotes(connection)
         self.issuances = Issuances(connection)
         self.customers = Customers(connection)
+        self.quotations = Quotations(connection)
+        self.standing_orders = StandingOrders(connection)
         self.approvals = Approvals(connection)
         self.audit = AuditLog(connection)
 

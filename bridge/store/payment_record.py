@@ -1,4 +1,4 @@
-"""A payment, quote or address as a JSON document and back, exactly.
+"""A payment, price, quote or address as a JSON document and back, exactly.
 
 Bytes are lower-case hex, amounts are `[currency, minor units]`. Writing and reading stand side by
 side per value, so that a field added to one is missed in the other by the round-trip property only
@@ -22,6 +22,7 @@ from bridge.payment import (
     SignedQuote,
     Terms,
 )
+from bridge.quotation import Price
 
 Document: TypeAlias = dict[str, Any]  # parsed JSON: whatever the writer beside the reader wrote
 
@@ -50,6 +51,9 @@ def encode_payment(payment: Payment) -> str:
             "reason": payment.reason,
             "transaction_hash": _write_bytes(payment.transaction_hash),
             "block_number": payment.block_number,
+            "creditor_charge": None
+            if payment.creditor_charge is None
+            else _write_amount(payment.creditor_charge),
         }
     )
 
@@ -58,6 +62,7 @@ def decode_payment(text: str) -> Payment:
     """The payment in a document that `encode_payment` wrote."""
     document: Document = json.loads(text)
     charges, signed = document["charges"], document["signed_quote"]
+    creditor_charge = document.get("creditor_charge")  # payments kept before it was known have none
     return Payment(
         payment_id=PaymentId(document["payment_id"]),
         direction=Direction(document["direction"]),
@@ -77,6 +82,37 @@ def decode_payment(text: str) -> Payment:
         reason=document["reason"],
         transaction_hash=_read_bytes(document["transaction_hash"]),
         block_number=document["block_number"],
+        creditor_charge=None if creditor_charge is None else _read_amount(creditor_charge),
+    )
+
+
+def encode_price(price: Price) -> str:
+    """The JSON document of a price."""
+    return _text(
+        {
+            "settlement_amount": _write_amount(price.settlement_amount),
+            "prepaid": _write_amount(price.prepaid),
+            "deducted": _write_amount(price.deducted),
+            "charges": _write_charges(price.charges),
+            "signed_quote": None
+            if price.signed_quote is None
+            else _write_signed_quote(price.signed_quote),
+            "valid_until": price.valid_until,
+        }
+    )
+
+
+def decode_price(text: str) -> Price:
+    """The price in a document that `encode_price` wrote."""
+    document: Document = json.loads(text)
+    signed = document["signed_quote"]
+    return Price(
+        settlement_amount=_read_amount(document["settlement_amount"]),
+        prepaid=_read_amount(document["prepaid"]),
+        deducted=_read_amount(document["deducted"]),
+        charges=_read_charges(document["charges"]),
+        signed_quote=None if signed is None else _read_signed_quote(signed),
+        valid_until=document["valid_until"],
     )
 
 

@@ -105,14 +105,14 @@ REFUSALS = [
     ),
     (
         "charges",
-        lambda i: replace(i, charge_bearer=ChargeBearer.DEBT),
+        lambda i: replace(i, charge_bearer=ChargeBearer.SLEV),
         "charge_bearer_unsupported",
         "FF01",
     ),
     (
         "date",
         lambda i: replace(
-            i, requested_execution_date=i.requested_execution_date + timedelta(days=1)
+            i, requested_execution_date=i.requested_execution_date - timedelta(days=1)
         ),
         "execution_date_unsupported",
         "DT01",

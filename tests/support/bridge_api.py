@@ -27,6 +27,7 @@ from bridge.operating import FourEyes
 from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.settlement.acceptance import receivers
 from bridge.store import Store
+from bridge.tariff import CHARGES_PATH, answer_charge
 from support.participants import BANK_A, BANK_B, PROVIDER, make_institutions
 from support.participants import Institution as Keys
 
@@ -108,6 +109,20 @@ class Bridge:
     database: Path
     network: dict[str, Keys]
     readiness: Readiness = field(default_factory=lambda: Readiness(is_ready=True))
+    now: int = NOW
+    charges: dict[str, str] = field(default_factory=dict)
+    """What bank B takes for crediting a payment, by currency."""
+
+    @property
+    def institution(self) -> Institution:
+        """The institution behind the API."""
+        services: Services = self.api.state.services
+        return services.institution
+
+    def balance(self, account_id: str) -> str:
+        """What is available on an account, as decimal text."""
+        with self.store.reading() as work:
+            return work.ledger.balance(account_id).available.format()
 
     def request(
         self,
@@ -214,9 +229,10 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def bank(folder: Path) -> Bridge:
-    """Bank A, whose fx provider answers at once."""
-    return _bridge(folder, Settings.model_validate(bank_document()), answer_quotes=True)
+def bank(folder: Path, **changes: Any) -> Bridge:
+    """Bank A, whose fx provider and whose peer, bank B, answer at once."""
+    document = {**bank_document(), **changes}
+    return _bridge(folder, Settings.model_validate(document), answer_quotes=True)
 
 
 def bank_without_provider(folder: Path) -> Bridge:
@@ -251,8 +267,8 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
     database = folder / "bridge.sqlite"
     store = Store.open(database)
     open_books(store, settings, NOW)
-    desk_folder = folder / "desk"
-    peers = _provider_transport(network, chain, desk_folder) if answer_quotes else _SILENT
+    bridge = Bridge(FastAPI(), store, chain, database, network)
+    peers = _peers(bridge, folder / "desk") if answer_quotes else _SILENT
     salts = iter(range(1, 1_000_000))
     institution = Institution(
         settings=settings,
@@ -265,11 +281,10 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
             httpx.Client(transport=peers),
             GENESIS_HASH,
         ),
-        clock=lambda: NOW,
+        clock=lambda: bridge.now,
         salt=lambda: next(salts).to_bytes(32, "little"),
         secret=SECRET,
     )
-    bridge = Bridge(FastAPI(), store, chain, database, network)
     role = settings.role.value
     submitter = Submitter(store, institution.chain, network[settings.lei].quoting, lambda: NOW)
     bridge.api = create_api(
@@ -278,7 +293,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
             readiness=lambda: bridge.readiness,
             metrics=BridgeMetrics(store, lambda: bridge.readiness.is_ready, lambda: NOW),
             four_eyes=FourEyes(store, ACTIONS, lambda: NOW),
-            desk=_desk(network, chain, store) if role == "fx_provider" else None,
+            desk=_desk(bridge, store) if role == "fx_provider" else None,
             issuing=Issuing(institution, submitter) if role == "central_bank" else None,
             receivers=receivers(institution) if role == "bank" else {},
         )
@@ -293,7 +308,7 @@ def _fail(request: httpx.Request) -> httpx.Response:
 _SILENT = httpx.MockTransport(_fail)
 
 
-def _desk(network: dict[str, Keys], chain: StandingChain, store: Store) -> QuoteDesk:
+def _desk(bridge: Bridge, store: Store) -> QuoteDesk:
     document = settings_document(PROVIDER, "fx_provider", ["EUR", "SGD"])
     document["rates"] = [{"source": "EUR", "target": "SGD", "rate": "1.4520"}]
     terminal = Terminal(
@@ -302,25 +317,34 @@ def _desk(network: dict[str, Keys], chain: StandingChain, store: Store) -> Quote
         rates=Settings.model_validate(document).rates,
         quote_seconds=60,
         settle_seconds=120,
-        signer=network[PROVIDER].quoting,
+        signer=bridge.network[PROVIDER].quoting,
     )
     salts = iter(range(1, 1_000_000))
     return QuoteDesk(
-        terminal, store, chain.directory, lambda: NOW, lambda: next(salts).to_bytes(32, "big")
+        terminal,
+        store,
+        bridge.chain.directory,
+        lambda: bridge.now,
+        lambda: next(salts).to_bytes(32, "big"),
     )
 
 
-def _provider_transport(
-    network: dict[str, Keys], chain: StandingChain, folder: Path
-) -> httpx.MockTransport:
-    """The fx provider behind the wire: opens what it is sent, answers sealed."""
-    desk = _desk(network, chain, Store.open(folder / "provider.sqlite"))
-    keys = network[PROVIDER].keys
-    channel = Interbank(PROVIDER, keys, chain.directory, httpx.Client(), GENESIS_HASH)
+def _peers(bridge: Bridge, folder: Path) -> httpx.MockTransport:
+    """The fx provider and bank B behind the wire: open what they are sent, answer sealed."""
+    desk = _desk(bridge, Store.open(folder / "provider.sqlite"))
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked = channel.open(request.content)
-        return httpx.Response(200, content=channel.answer(asked, desk.offer(asked)))
+        if request.url.path == CHARGES_PATH:
+            channel = bridge.channel(BANK_B)
+            asked = channel.open(request.content)
+            document = settings_document(BANK_B, "bank", ["SGD"])
+            settings = Settings.model_validate({**document, "published_charges": bridge.charges})
+            body = answer_charge(settings, asked, now=bridge.now)
+        else:
+            channel = bridge.channel(PROVIDER)
+            asked = channel.open(request.content)
+            body = desk.offer(asked)
+        return httpx.Response(200, content=channel.answer(asked, body))
 
     return httpx.MockTransport(answer)
 

@@ -5,6 +5,7 @@
     outbox      idempotency: answers given, with the request's fingerprint; effects: what must still be done outside
     chain       transactions, kept before they are sent; checkpoint and chain_events, which never change
     audit       audit_records: what was decided and what the books held, each bound to the one before
+    orders      quotations; standing_orders and their occurrences
     approvals   proposals of operators, and how they were decided
     messages    messages: documents; inbox: sealed messages ahead of their event
     deliveries  messages to other institutions until they are taken; receipts: which of theirs were taken
@@ -28,6 +29,7 @@ from bridge.store.tables.ledger import (
     postings,
 )
 from bridge.store.tables.messages import inbox, messages
+from bridge.store.tables.orders import occurrences, quotations, standing_orders
 from bridge.store.tables.outbox import effects, idempotency
 
 __all__ = [
@@ -48,11 +50,14 @@ __all__ = [
     "inbox",
     "issuances",
     "messages",
+    "occurrences",
     "payments",
     "postings",
     "proposals",
+    "quotations",
     "quotes",
     "receipts",
+    "standing_orders",
     "store_format",
     "transactions",
 ]

@@ -27,8 +27,9 @@ from support.messages import ALICE, BOB, DAY, MOMENT, SGD, UETR
 from support.messages import BANK_B as BANK_B_AGENT
 from support.participants import BANK_A, BANK_B, PROVIDER
 
-MESSAGES, QUOTES, ISSUANCES = (
+MESSAGES, CHARGES, QUOTES, ISSUANCES = (
     "/v1/interbank/messages",
+    "/v1/interbank/charges",
     "/v1/interbank/quotes",
     "/v1/interbank/issuances",
 )
@@ -100,6 +101,7 @@ def test_api_3_a_quote_is_sealed_to_whoever_asked(tmp_path: Path) -> None:
     [
         (fx_provider, QUOTES, PROVIDER, Kind.ISSUANCE_REQUEST),
         (fx_provider, QUOTES, PROVIDER, Kind.QUOTE),
+        (bank, CHARGES, BANK_A, Kind.QUOTE_REQUEST),
         (central_bank, ISSUANCES, CENTRAL_BANK, Kind.QUOTE_REQUEST),
     ],
 )
@@ -108,9 +110,20 @@ def test_a_message_of_another_kind_is_no_question_for_this_route(
 ) -> None:
     bridge = make(tmp_path)
     rows = bridge.rows()
-    answer = post(bridge, path, bridge.sealed_by(BANK_A, kind, {**WISH, **REQUEST}, to=asked))
+    answer = post(bridge, path, bridge.sealed_by(BANK_B, kind, {**WISH, **REQUEST}, to=asked))
     assert (answer.status_code, answer.json()["code"]) == (400, "envelope_invalid")
     assert bridge.rows() == rows
+
+
+def test_chg_2_a_bank_tells_another_what_it_takes(tmp_path: Path) -> None:
+    bridge = bank(tmp_path, published_charges={"EUR": "2.00"})
+    question = bridge.sealed_by(BANK_B, Kind.CHARGE_REQUEST, {"currency": "EUR"}, to=BANK_A)
+    answer = post(bridge, CHARGES, question)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, CONTENT_TYPE)
+    opened = bridge.channel(BANK_B).open(answer.content)
+    assert (opened.sender_lei, opened.kind) == (BANK_A, Kind.CHARGE)
+    assert opened.answers == hashlib.sha256(question).digest()
+    assert opened.body["amount"] == "2.00"
 
 
 def test_a_taker_that_holds_its_quotes_is_asked_for_patience(tmp_path: Path) -> None:

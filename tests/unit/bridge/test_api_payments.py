@@ -241,9 +241,9 @@ def test_api_12_13_14_a_malformed_order_is_refused_by_its_field_and_leaves_nothi
     [
         ("debtor_account.iban", CAROL_IBAN, "customer_account_unknown", "AC01"),
         ("creditor_agent.bic", "NOBADEFFXXX", "agent_unknown", "RC01"),
-        ("creditor_agent.bic", "AURODEF0XXX", "agent_unknown", "RC01"),
-        ("charge_bearer", "DEBT", "charge_bearer_unsupported", "FF01"),
-        ("requested_execution_date", "2026-11-24", "execution_date_unsupported", "DT01"),
+        ("creditor_agent.bic", "AURODEF0XXX", "creditor_account_unknown", "AC01"),
+        ("charge_bearer", "SLEV", "charge_bearer_unsupported", "FF01"),
+        ("requested_execution_date", "2026-11-22", "execution_date_unsupported", "DT01"),
         ("amount.currency", "USD", "currency_unsupported", "AM03"),
         ("amount.value", "1000000.00", "insufficient_funds", "AM04"),
     ],

@@ -101,6 +101,14 @@ def test_a_liquidity_services_settings_that_break_a_rule_are_refused_by_place(
         ),
         ({"margin_basis_points": 1_001}, "margin_basis_points"),
         ({"fee": {"EUR": "five"}}, "fee"),
+        ({"published_charges": {"EUR": "-1"}}, "published_charges"),
+        ({"calendars": {"EUR": {"zone": "Europe/Atlantis"}}}, "calendars"),
+        ({"calendars": {"EUR": {"zone": "UTC", "holidays": "lunar"}}}, "calendars"),
+        ({"calendars": {"EUR": {"zone": "UTC", "weekend": [0, 1, 2, 3, 4, 5, 6]}}}, "calendars"),
+        (
+            {"calendars": {"EUR": {"zone": "UTC", "opens": "18:00", "cut_off": "07:00"}}},
+            "calendars",
+        ),
         ({"settle_seconds": 10, "accept_seconds": 20}, "settle_seconds"),
         ({"customers": [{"customer_id": "Alice"}]}, "customers.0.customer_id"),
         ({"openings": [{"debit": "a"}]}, "openings.0"),
@@ -308,4 +316,4 @@ def test_two_workers_never_wait_for_another_institution(keyed: Settings) -> None
     by_lane = Counter(worker._lane for worker in runtime._workers.values())
     runtime.close()
     assert by_lane == {Lane(leaves=PEER_EFFECTS): 2, Lane(): 2}
-    assert {"request_issuance"} == PEER_EFFECTS
+    assert {"execute_standing_order", "request_issuance"} == PEER_EFFECTS

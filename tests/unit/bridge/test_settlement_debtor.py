@@ -17,8 +17,9 @@ from bridge.iso20022.messages import Party, PostalAddress
 from bridge.iso20022.parse import parse_initiation, parse_status_report
 from bridge.money import Amount, parse_currency
 from bridge.payment import Payment, PaymentState
-from bridge.settlement.initiation import Order, Result, initiate
+from bridge.settlement.initiation import initiate
 from bridge.settlement.observation import EXPIRE, INSTRUCT
+from bridge.settlement.order import Order, Result
 from bridge.store import Customer
 from support.bridge_api import NOW
 from support.messages import credit_transfer
