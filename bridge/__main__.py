@@ -7,6 +7,7 @@
     python -m bridge verify-audit-log FILE   whether an exported log holds together, offline; with --node
                                              also against the institution's anchor on the chain
     python -m bridge verify-books --settings FILE   whether the books are what their postings add up to
+    python -m bridge migrate --settings FILE  bring the databases of the settings to this version's tables
     python -m bridge participant --output DIR --lei LEI --bic BIC ...   new keys of an institution
     python -m bridge message check FILE   whether a file is an ISO 20022 message that is taken
 
@@ -31,7 +32,15 @@ import httpx
 
 from bridge import failpoint
 from bridge.config import ROLE_NAMES, load_liquidity_settings, load_settings
-from bridge.errors import AuditLogInvalid, BridgeError, ChainWrong, KeyUnusable, Rejected
+from bridge.errors import (
+    AuditLogInvalid,
+    BridgeError,
+    ChainWrong,
+    DatabaseUnsafe,
+    KeyUnusable,
+    Rejected,
+    StoreFormatUnknown,
+)
 from bridge.telemetry import LEVELS, configure_logs
 
 EXIT_OK: Final = 0
@@ -78,9 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _verify_books(given)
             case "message":
                 return _check_message(given)
+            case "migrate":
+                return _migrate(given)
             case _:
                 return _participant(given)
-    except (Rejected, KeyUnusable, ChainWrong) as error:
+    except (Rejected, KeyUnusable, ChainWrong, DatabaseUnsafe, StoreFormatUnknown) as error:
         print(f"bridge: {error}", file=sys.stderr)
         return EXIT_UNUSABLE
     except BridgeError as error:
@@ -98,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         ("attest", "attest reserves"),
         ("liquidity", "settle what waits for liquidity"),
         ("verify-books", "compute the books anew from their postings"),
+        ("migrate", "bring the database to this version's tables"),
     ):
         running = commands.add_parser(name, help=purpose)
         running.add_argument("--settings", type=Path, required=True)
@@ -258,6 +270,19 @@ def _check_message(given: argparse.Namespace) -> int:
         return EXIT_FAILED
     for line in described:
         print(line)
+    return EXIT_OK
+
+
+def _migrate(given: argparse.Namespace) -> int:
+    from bridge.store.engines import shown
+    from bridge.store.migration import migrate
+
+    settings = load_settings(given.settings)
+    configure_logs(process=f"migration-{settings.bic}", level=given.log_level)
+    for place in (settings.database, settings.attesting_database):
+        if place is not None:
+            before, after = migrate(place)
+            print(f"{shown(place)}: from {before} to {after}", flush=True)
     return EXIT_OK
 
 

@@ -48,12 +48,13 @@ from bridge.operating import Action, FourEyes
 from bridge.resolving import Resolver
 from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.serving import STOP_SECONDS_MAX, Face, listen, serve_faces
-from bridge.settlement import acceptance, submission
+from bridge.settlement import acceptance, submission, supervision
 from bridge.settlement.observation import Observer
 from bridge.settlement.occurrences import DueDates
 from bridge.settlement.scheduling import EXECUTE
 from bridge.settlement.submission import Submission
-from bridge.store import Store
+from bridge.shredding import SHRED_MESSAGES, shred_messages
+from bridge.store import MasterKey, Store
 from bridge.store.effects import EVERYTHING, Lane
 from bridge.telemetry import get_logger
 from bridge.worker import Handler, Worker
@@ -115,7 +116,12 @@ class Runtime:
     ) -> None:
         self.stop = stop
         self.failure: Exception | None = None
-        self.store = Store.open(settings.database)
+        secret = _read_secret(settings.secret_file)
+        self.store = Store.open(
+            settings.database,
+            migrates=settings.migrates_at_start,
+            master=_master_key(settings, secret),
+        )
         self._settings = settings
         self._clock = clock
         tls = settings.interbank_tls
@@ -137,7 +143,7 @@ class Runtime:
             ),
             clock=clock,
             salt=lambda: os.urandom(SECRET_BYTES),
-            secret=_read_secret(settings.secret_file),
+            secret=secret,
         )
         signer = _load_signer(settings.operating_keystore, settings)
         self._submitter = Submitter(self.store, chain, signer, clock)
@@ -254,6 +260,8 @@ class Runtime:
         """How this institution takes each kind of message that is delivered to it."""
         if self._settings.role is Role.BANK:
             return acceptance.receivers(self.institution)
+        if self._settings.role is Role.CENTRAL_BANK:
+            return supervision.receivers(self.institution)
         return {}
 
     def _courses(self) -> Courses:
@@ -265,6 +273,7 @@ class Runtime:
             REVIVE_EFFECT: revive_effect,
             SET_CREDIT_LIMIT: set_credit_limit,
             TAKE_FROM_HOLD: take_from_hold,
+            SHRED_MESSAGES: shred_messages(self.institution),
         }
 
     def _desk(self) -> QuoteDesk | None:
@@ -465,11 +474,19 @@ def _load_signer(keystore: Path, settings: Settings | LiquiditySettings) -> Keys
     return KeystoreSigner.load(keystore, passphrase)
 
 
-def _read_secret(path: Path) -> bytes:
+def _read_secret(path: Path, name: str = "secret_file") -> bytes:
+    """The 32 bytes that stand in a file as hexadecimal; raises `SettingsInvalid`."""
     try:
         secret = bytes.fromhex(path.read_text("utf-8").strip())
     except (OSError, ValueError) as error:
-        raise SettingsInvalid("settings", f"secret_file: {error}") from error
+        raise SettingsInvalid("settings", f"{name}: {error}") from error
     if len(secret) != SECRET_BYTES:
-        raise SettingsInvalid("settings", f"secret_file: {SECRET_BYTES} bytes are expected")
+        raise SettingsInvalid("settings", f"{name}: {SECRET_BYTES} bytes are expected")
     return secret
+
+
+def _master_key(settings: Settings, secret: bytes) -> MasterKey:
+    """The key over the keys of messages: from its own file, or derived from the secret."""
+    if settings.master_key_file is None:
+        return MasterKey.derive(secret)
+    return MasterKey(_read_secret(settings.master_key_file, "master_key_file"))

@@ -8,10 +8,18 @@ import json
 from datetime import date, time
 from enum import Enum, unique
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, NewType, Self, TypeAlias, TypeVar
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from bridge.business_days import NO_HOLIDAYS, Calendar, packaged_holidays, with_dates
 from bridge.errors import SettingsInvalid
@@ -21,6 +29,9 @@ ACCEPT_SECONDS_MAX: Final = 86_400
 
 AUDIT_ANCHOR_SECONDS_MAX: Final = 86_400
 """Longest time between two anchors of the audit log: a day."""
+
+RETENTION_DAYS_MAX: Final = 36_525
+"""Longest time, in days, for which messages may have to be kept."""
 
 DELIVERY_DAYS_MAX: Final = 90
 """Longest time, in days, for which a message to another institution may be tried."""
@@ -65,6 +76,26 @@ class _Section(BaseModel):
 
 _Loaded = TypeVar("_Loaded", bound=_Section)
 
+PostgresUrl = NewType("PostgresUrl", str)
+"""`postgresql://USER@HOST:PORT/DATABASE?NAME=VALUE`, with libpq's parameters and no password."""
+
+DatabasePlace: TypeAlias = Path | PostgresUrl
+"""Where a database is: the path of a SQLite file, or a PostgreSQL server."""
+
+
+def _parse_database_place(value: object) -> object:
+    """A path unless it is a PostgreSQL URL; a password is refused, for it has a file of its own."""
+    if not isinstance(value, str) or "://" not in value:
+        return Path(value) if isinstance(value, str) else value
+    parts = urlsplit(value)
+    if parts.scheme != "postgresql" or not parts.path.strip("/"):
+        raise ValueError("a path, or postgresql://USER@HOST:PORT/DATABASE")
+    if parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True):
+        raise ValueError("the password stands in a file that PGPASSFILE or passfile= names")
+    return PostgresUrl(value)
+
+
+Database = Annotated[DatabasePlace, BeforeValidator(_parse_database_place)]
 Text = Annotated[str, Field(min_length=1, max_length=140)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 DecimalText = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,10})?$")]
@@ -189,7 +220,8 @@ class Settings(_Section):
     lei: Annotated[str, Field(pattern=r"^[A-Z0-9]{18}[0-9]{2}$")]
     bic: Annotated[str, Field(pattern=r"^[A-Z0-9]{8}([A-Z0-9]{3})?$")]
     name: Text
-    database: Path
+    database: Database
+    migrates_at_start: bool = False
     port: Annotated[int, Field(ge=0, le=65_535)]
     node_url: Text
     chain_id: Annotated[int, Field(gt=0)]
@@ -198,7 +230,7 @@ class Settings(_Section):
     operating_keystore: Path
     quoting_keystore: Path | None = None
     attesting_keystore: Path | None = None
-    attesting_database: Path | None = None
+    attesting_database: Database | None = None
     passphrase_file: Path
     message_keys: Path
     secret_file: Path
@@ -220,6 +252,9 @@ class Settings(_Section):
     queues_beyond_tokens: bool = False
     quotes_may_queue: bool = False
     interbank_tls: InterbankTlsSettings | None = None
+    requires_supervisor_copy: bool = False
+    master_key_file: Path | None = None
+    retention_days: Annotated[int, Field(ge=0, le=RETENTION_DAYS_MAX)] = 1_826
     delivery_days: Annotated[int, Field(ge=1, le=DELIVERY_DAYS_MAX)] = 7
     attestation_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
     audit_anchor_seconds: Annotated[int, Field(gt=0, le=AUDIT_ANCHOR_SECONDS_MAX)] = 86_400
@@ -265,7 +300,7 @@ class LiquiditySettings(_Section):
     """What a liquidity service is told at its start: a chain, a key, and a database of its own."""
 
     lei: Annotated[str, Field(pattern=r"^[A-Z0-9]{18}[0-9]{2}$")]
-    database: Path
+    database: Database
     node_url: Text
     chain_id: Annotated[int, Field(gt=0)]
     genesis_hash: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]

@@ -555,11 +555,29 @@ class StoreBusy(Unavailable):
 
 @dataclass(eq=False)
 class StoreFormatUnknown(InvariantBroken):
-    """The database was written by a version that this one does not know."""
+    """The database has the tables of another version; an older one is brought here by `migrate`."""
 
-    message = "the database has format {found}, this version knows {known}"
+    message = "the database has revision {found}, this version needs {known}"
     found: str
-    known: int
+    known: str
+
+
+@dataclass(eq=False)
+class DatabaseUnsafe(InvariantBroken):
+    """The database server is set to confirm what it could lose, or to keep other text than ours."""
+
+    message = "the database server has {setting} = {value}"
+    setting: str
+    value: str
+
+
+@dataclass(eq=False)
+class LeaseLost(Unavailable):
+    """Another process has taken over what this one did; nothing more is written under the old lease."""
+
+    message = "the lease {name} of epoch {epoch} was taken by another process"
+    name: str
+    epoch: int
 
 
 @dataclass(eq=False)
@@ -1085,6 +1103,79 @@ class MessageIdReused(Rejected):
     message = "the message id '{message_id}' of {lei} stands for another message"
     lei: str
     message_id: str
+
+
+@dataclass(eq=False)
+class CopyUnreadable(Rejected):
+    """A copy for central banks and supervisors cannot be opened here."""
+
+    code = "copy_unreadable"
+    message = "the copy cannot be read: {rule}"
+    rule: str
+
+
+@dataclass(eq=False)
+class CopyMismatch(Rejected):
+    """A copy is not the one that the chain names for its payment."""
+
+    code = "copy_mismatch"
+    message = "the copy is not the one named in {settlement_id}"
+    settlement_id: str
+
+
+@dataclass(eq=False)
+class CopyNotAnnounced(Unavailable):
+    """A copy came before its payment was seen on the chain."""
+
+    code = "copy_not_announced"
+    message = "no payment {settlement_id} was seen on the chain yet"
+    settlement_id: str
+
+
+@dataclass(eq=False)
+class MessageShredded(Rejected):
+    """The key of a payment's messages was destroyed: nobody can read them any more."""
+
+    code = "message_shredded"
+    message = "the messages of {payment_id} were made unreadable for ever"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class MessageUnreadable(InvariantBroken):
+    """A kept message does not open with the institution's master key, or was changed."""
+
+    message = "a message of {payment_id} cannot be opened"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class PaymentOpen(Rejected):
+    """A payment that has not ended still needs its messages."""
+
+    code = "payment_open"
+    message = "payment {payment_id} is {state}"
+    payment_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class DeliveryUnfinished(Rejected):
+    """Something of a payment is still on its way to another institution."""
+
+    code = "delivery_unfinished"
+    message = "messages of {payment_id} are still on their way"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class RetentionNotOver(Rejected):
+    """Records have to be kept for longer; `until` is a UTC second."""
+
+    code = "retention_not_over"
+    message = "the messages of {payment_id} have to be kept until {until}"
+    payment_id: str
+    until: int
 
 
 @dataclass(eq=False)

@@ -199,6 +199,16 @@ class Payment:
         return self.state in TERMINAL
 
 
+def incoming_payment_id(settlement_id: bytes) -> PaymentId:
+    """The id of a payment that another bank instructed: the same whenever it is met."""
+    return PaymentId(f"pay_in_{settlement_id.hex()[:32]}")
+
+
+def without_salt(payment: Payment) -> Payment:
+    """The payment without what opens its commitment."""
+    return replace(payment, salt=None)
+
+
 @unique
 class Fact(Enum):
     """What happened: read in a final block, or decided by this bank."""

@@ -7,11 +7,15 @@ and prints the blob that replays a failure.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from support.databases import Databases, PostgresServer, running_server
 
 TESTS = Path(__file__).parent
 MARKER_BY_FOLDER = {"integration": "integration", "end_to_end": "end_to_end"}
@@ -34,3 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(TESTS).parts[0]
         if folder in MARKER_BY_FOLDER:
             item.add_marker(MARKER_BY_FOLDER[folder])
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test run's own."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databases]:
+    """Databases of one kind; a test that asks for them runs once on each."""
+    server = None if request.param == "sqlite" else request.getfixturevalue("postgresql")
+    with contextlib.ExitStack() as opened:
+        yield Databases(tmp_path, server, opened)

@@ -14,6 +14,7 @@
     operations      the operator's view: payments, ledger, reconciliation, health
     deliveries      the operator's view of messages to other institutions, and their replay
     proposals       what operators do by four eyes
+    supervision     copies of payment messages at a central bank
     interbank       sealed messages from other institutions
 
 A route parses, asks one step to do the work and answers; it decides nothing. Handlers are plain

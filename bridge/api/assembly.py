@@ -29,6 +29,7 @@ from bridge.api import (
     proposals,
     quotations,
     standing_orders,
+    supervision,
 )
 from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
@@ -125,7 +126,7 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
         case Role.FX_PROVIDER:
             return (*everywhere, issuances.ordering)
         case Role.CENTRAL_BANK:
-            return everywhere
+            return (*everywhere, supervision.router)
         case _:
             assert_never(role)
 

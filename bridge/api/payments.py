@@ -22,8 +22,9 @@ from bridge.payment import Payment
 from bridge.settlement.description import describe
 from bridge.settlement.initiation import initiate
 from bridge.settlement.order import Answer, Order, Result
+from bridge.settlement.supervision import COPY_NAME
 from bridge.settlement.withdrawal import ask_withdrawal
-from bridge.store import Customer, StoredMessage, UnitOfWork
+from bridge.store import Customer, MessageHeading, UnitOfWork
 
 REPLAYED_HEADER = "Idempotency-Replayed"
 
@@ -87,22 +88,24 @@ def list_payment_messages(
     """The ISO 20022 messages of a payment, in the order they were kept."""
     with services.institution.store.reading() as work:
         payment = _own(work, customer, payment_id)
-        messages = work.messages.of_payment(payment.payment_id)
-    return {"items": [_describe_message(message) for message in messages]}
+        headings = work.messages.headings(payment.payment_id)
+    shown = [heading for heading in headings if heading.name != COPY_NAME]
+    return {"items": [_describe_message(heading) for heading in shown]}
 
 
 @router.get("/{payment_id}/messages/{message_id:path}", response_class=Response)
 def get_payment_message(
     customer: CustomerNeeded, payment_id: str, message_id: str, services: ServicesNeeded
 ) -> Response:
-    """One message as it was sent or received, in XML."""
+    """One message as it was sent or received, in XML; gone once its key was destroyed."""
     with services.institution.store.reading() as work:
         payment = _own(work, customer, payment_id)
-        messages = work.messages.of_payment(payment.payment_id)
-    for message in messages:
-        if message.message_id == message_id:
-            return Response(message.document, media_type="application/xml")
-    raise ResourceUnknown("message", message_id)
+        headings = work.messages.headings(payment.payment_id)
+        known = {heading.message_id for heading in headings if heading.name != COPY_NAME}
+        if message_id not in known:
+            raise ResourceUnknown("message", message_id)
+        document = work.messages.get(message_id).document
+    return Response(document, media_type="application/xml")
 
 
 def answer_order(answer: Answer) -> JSONResponse:
@@ -131,7 +134,7 @@ def _own(work: UnitOfWork, customer: Customer, payment_id: str) -> Payment:
     return payment
 
 
-def _describe_message(message: StoredMessage) -> dict[str, object]:
+def _describe_message(message: MessageHeading) -> dict[str, object]:
     """What is told of a message; its salt never leaves."""
     return {
         "id": message.message_id,

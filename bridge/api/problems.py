@@ -55,6 +55,7 @@ STATUS_BY_ERROR: Final[Mapping[type[BridgeError], HTTPStatus]] = {
     errors.ContentTypeUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.IdempotencyKeyInvalid: HTTPStatus.BAD_REQUEST,
     errors.IdempotencyKeyMissing: HTTPStatus.BAD_REQUEST,
+    errors.MessageShredded: HTTPStatus.GONE,
     errors.MessageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ResourceUnknown: HTTPStatus.NOT_FOUND,
     errors.SenderNotCertified: HTTPStatus.FORBIDDEN,

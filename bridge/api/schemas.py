@@ -396,6 +396,25 @@ class DeliveryPage(_Answer):
     next: str | None
 
 
+class CopyView(_Answer):
+    """A payment's copy for central banks and supervisors: `none`, `awaited` or `received`."""
+
+    settlement_id: str
+    debtor_agent: str
+    state: str
+    copy_hash: str
+    announced_at: int
+    received_at: int | None
+    finding: str | None
+
+
+class CopyPage(_Answer):
+    """Copies, newest first."""
+
+    items: tuple[CopyView, ...]
+    next: str | None
+
+
 class IssuanceView(_Answer):
     """An issuance or redemption as it stands."""
 

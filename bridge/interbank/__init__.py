@@ -2,6 +2,7 @@
 
     kinds      what is sent, and the heading of what is delivered
     channel    signed and sealed, sent once, opened and checked
+    copies     payment messages sealed for central banks and supervisors
     tls        who may connect, and how a certificate names its institution
     delivery   recorded with its cause, sent by couriers until it is taken
     receiving  taken once, by the receiver of its kind

@@ -15,7 +15,6 @@ Nothing another institution registers, answers or leaves unanswered holds a send
 `PEER_SECONDS_MAX`, costs it more than `SEALED_BYTES_MAX`, or is more to it than `Unavailable`.
 """
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -28,7 +27,6 @@ from typing import Any, Final
 import httpx
 from joserfc import jwe, jws
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 
 from bridge.chain import Directory
 from bridge.errors import (
@@ -44,6 +42,8 @@ from bridge.errors import (
     PeerUnavailable,
     Rejected,
 )
+from bridge.interbank.copies import Copyist
+from bridge.interbank.jose import SIGNING, is_signed_by, public_key
 from bridge.interbank.kinds import ANSWER_KIND, Heading, Kind
 from bridge.interbank.tls import lei_of_certificate
 from bridge.keys import MessageKeys
@@ -59,7 +59,6 @@ PEER_SECONDS_MAX: Final = 15
 
 CONTENT_TYPE: Final = "application/jose"
 
-_SIGNING: Final = "Ed25519"
 _SEALING: Final = ("ECDH-ES", "A256GCM")
 
 
@@ -111,6 +110,11 @@ class Interbank:
         """The LEI of the institution whose end this is."""
         return self._lei
 
+    @property
+    def copyist(self) -> Copyist:
+        """The institution's hand in copies for central banks and supervisors."""
+        return Copyist(self._lei, self._keys, self._network)
+
     def seal(
         self, to_lei: str, kind: Kind, body: Mapping[str, str], heading: Heading | None = None
     ) -> bytes:
@@ -140,19 +144,19 @@ class Interbank:
             "body": dict(body),
             **more,
         }
-        header = {"alg": _SIGNING, "kid": self._lei}
+        header = {"alg": SIGNING, "kid": self._lei}
         signed = jws.serialize_compact(
             header,
             json.dumps(content, sort_keys=True).encode(),
             self._keys.signing,
-            algorithms=[_SIGNING],
+            algorithms=[SIGNING],
         )
         protected = {"alg": _SEALING[0], "enc": _SEALING[1], "cty": "JOSE"}
         try:
             sealed = jwe.encrypt_compact(
                 protected,
                 signed,
-                _public_key("X25519", receiver.sealing_key),
+                public_key("X25519", receiver.sealing_key),
                 algorithms=list(_SEALING),
             ).encode()
         except (JoseError, ValueError) as error:
@@ -180,7 +184,7 @@ class Interbank:
         sender = self._directory().by_lei(sender_lei)
         if not sender.is_admitted:
             raise ParticipantUnknown(sender_lei)
-        if not _is_signed_by(signed, sender.signing_key):
+        if not is_signed_by(signed, sender.signing_key):
             raise EnvelopeSignatureInvalid(sender_lei)
         return self._read(sender_lei, signed.payload, hashlib.sha256(sealed).digest())
 
@@ -274,20 +278,6 @@ def _content_digest(content: Mapping[str, Any]) -> bytes:  # JSON
     heading = {**(content.get("heading") or {}), "possible_duplicate": False}
     plain = json.dumps({**content, "heading": heading}, sort_keys=True)
     return hashlib.sha256(plain.encode()).digest()
-
-
-def _is_signed_by(signed: jws.CompactSignature, public_key: bytes) -> bool:
-    try:
-        return jws.validate_compact(
-            signed, _public_key("Ed25519", public_key), algorithms=[_SIGNING]
-        )
-    except (JoseError, ValueError):
-        return False
-
-
-def _public_key(curve: str, public_key: bytes) -> OKPKey:
-    text = base64.urlsafe_b64encode(public_key).rstrip(b"=").decode()
-    return OKPKey.import_key({"kty": "OKP", "crv": curve, "x": text})
 
 
 _HEADERS: Final = {

@@ -153,14 +153,14 @@ class Courier:
 
     def _attempt(self, delivery: Delivery) -> None:
         course = self._courses.get(Kind(delivery.kind), _PLAIN)
-        with self._store.reading() as work:
-            is_wanted = course.is_wanted(work, delivery)
-            body = work.deliveries.body(delivery) if is_wanted else None
-        if body is None:
-            self._finish(delivery, DeliveryState.NEEDLESS)
-            return
-        visit(Failpoint.DELIVERING)
         try:
+            with self._store.reading() as work:
+                is_wanted = course.is_wanted(work, delivery)
+                body = work.deliveries.body(delivery) if is_wanted else None
+            if body is None:
+                self._finish(delivery, DeliveryState.NEEDLESS)
+                return
+            visit(Failpoint.DELIVERING)
             self._interbank.send(delivery.peer_lei, Kind(delivery.kind), body, _heading(delivery))
         except PeerRefused as refusal:
             self._refused(delivery, course, refusal)

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     CANCELLATION_REQUEST = "camt.056"
     INVESTIGATION_RESOLUTION = "camt.029"
     STATEMENT = "camt.053"
+    SUPERVISOR_COPY = "supervisor-copy"
     ISSUANCE_REQUEST = "issuance-request"
     ISSUANCE_TAKEN = "issuance-taken"
     QUOTE_REQUEST = "quote-request"
@@ -54,8 +55,9 @@ DEFINITION_BY_KIND: Final[Mapping[Kind, str]] = {
     Kind.CANCELLATION_REQUEST: "camt.056.001.08",
     Kind.INVESTIGATION_RESOLUTION: "camt.029.001.09",
     Kind.STATEMENT: "camt.053.001.08",
+    Kind.SUPERVISOR_COPY: "corridor.supervisor-copy.1",
 }
-"""The definition of what is delivered; questions and answers are none of ISO 20022's."""
+"""The definition of what is delivered; one that is none of ISO 20022's is named after the project."""
 
 
 @dataclass(frozen=True, slots=True)

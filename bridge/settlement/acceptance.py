@@ -28,6 +28,7 @@ from bridge.iso20022.parse import parse_credit_transfer, parse_status_report
 from bridge.money import Amount
 from bridge.payment import Direction, Event, Fact, Payment, PaymentState, SettlementId, Terms
 from bridge.settlement.observation import announce, follow
+from bridge.settlement.supervision import is_rightly_copied, issuers_of
 from bridge.store import (
     CustomerAccount,
     CustomerAccountStatus,
@@ -67,13 +68,14 @@ def _receive_transfer(institution: Institution, received: Received) -> Taking:
         document=document,
         salt=salt,
         received_at=institution.clock(),
+        copy=received.body["copy"].encode() if "copy" in received.body else None,
     )
 
     def taking(work: UnitOfWork) -> None:
         payment = work.payments.by_settlement_id(key, Direction.INCOMING)
         if payment is not None and not _is_committed(payment.terms, transfer, salt):
             raise CommitmentMismatch(key.hex())
-        is_early = payment is None and work.inbox.get(key) is None
+        is_early = payment is None and not work.inbox.has(key)
         if is_early and work.inbox.waiting_count(received.sender_lei) >= INBOX_WAITING_MAX:
             raise InboxFull(received.sender_lei)
         work.inbox.put(message)
@@ -129,6 +131,9 @@ class Judgement:
 def consider(institution: Institution, payment_id: str) -> None:
     """Decide on an announced payment and record the decision with its effects, in one transaction."""
     now = institution.clock()
+    with institution.store.reading() as work:
+        terms = work.payments.get(payment_id).terms
+    issuers = issuers_of(institution, terms)
     with institution.store.unit_of_work() as work:
         payment = work.payments.get(payment_id)
         message = work.inbox.take(payment.settlement_id)
@@ -136,6 +141,8 @@ def consider(institution: Institution, payment_id: str) -> None:
             return
         transfer = parse_credit_transfer(message.document)
         judgement = _judge(institution, work, payment, (message, transfer))
+        if not is_rightly_copied(institution, terms, message.copy, issuers):
+            judgement = Judgement(None, StatusReason.FF01)
         known = replace(
             payment,
             uetr=transfer.uetr if judgement.account else payment.uetr,

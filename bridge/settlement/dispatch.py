@@ -13,25 +13,30 @@ from bridge.institution import Institution
 from bridge.interbank import Kind, Outgoing, deliver
 from bridge.payment import Effect, Payment
 from bridge.settlement import notices
+from bridge.settlement.supervision import copy_id, dispatch_copies
 from bridge.store import UnitOfWork
 
 
 def dispatch_transfer(
     institution: Institution, work: UnitOfWork, payment: Payment, at: int
 ) -> None:
-    """Record the sealed pacs.008 for the creditor bank."""
+    """Record the sealed pacs.008 for the creditor bank, and its copies for supervision."""
     if payment.salt is None:
         raise PaymentIncomplete(payment.payment_id, "salt")
     document = work.messages.get(f"{payment.payment_id}:pacs.008").document
-    _dispatch(institution, work, payment, (Kind.CREDIT_TRANSFER, document, payment.salt), at)
+    copy = work.messages.find(copy_id(payment))
+    shown = {} if copy is None else {"copy": copy.document.decode()}
+    body = {**_body(payment, document, payment.salt), **shown}
+    _dispatch(institution, work, payment, (Kind.CREDIT_TRANSFER, body), at)
+    dispatch_copies(institution, work, payment, at)
 
 
 def dispatch_answer(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
     """Keep and record the sealed pacs.002 that tells the debtor bank how this bank decided."""
     notices.keep_answer(institution, work, payment, at)
     document = work.messages.get(notices.answer_id(payment)).document
-    salt = reason_salt(institution, payment)
-    _dispatch(institution, work, payment, (Kind.STATUS_REPORT, document, salt), at)
+    body = _body(payment, document, reason_salt(institution, payment))
+    _dispatch(institution, work, payment, (Kind.STATUS_REPORT, body), at)
 
 
 DISPATCH_BY_EFFECT: Final[
@@ -49,23 +54,27 @@ def reason_salt(institution: Institution, payment: Payment) -> bytes:
     return hmac.new(secret, b"reason:" + payment.settlement_id, hashlib.sha256).digest()
 
 
+def _body(payment: Payment, document: bytes, salt: bytes) -> dict[str, str]:
+    return {
+        "settlement_id": payment.settlement_id.hex(),
+        "salt": salt.hex(),
+        "document": document.decode(),
+    }
+
+
 def _dispatch(
     institution: Institution,
     work: UnitOfWork,
     payment: Payment,
-    content: tuple[Kind, bytes, bytes],
+    content: tuple[Kind, Mapping[str, str]],
     at: int,
 ) -> None:
-    kind, document, salt = content
+    kind, body = content
     message = Outgoing(
         key=f"{payment.payment_id}:{kind.value}",
         to_lei=payment.counterparty_lei,
         kind=kind,
-        body={
-            "settlement_id": payment.settlement_id.hex(),
-            "salt": salt.hex(),
-            "document": document.decode(),
-        },
+        body=body,
         payment_id=payment.payment_id,
     )
     deliver(work, message, at=at, days=institution.settings.delivery_days)

@@ -9,7 +9,7 @@ transaction and never reaches the chain; one that is due later becomes a schedul
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ from bridge.errors import (
     Rejected,
 )
 from bridge.institution import Institution, record
+from bridge.interbank.copies import copy_hash
 from bridge.iso20022.codes import ChargeBearer, MessageName
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_credit_transfer
@@ -57,6 +58,7 @@ from bridge.settlement.order import (
 )
 from bridge.settlement.pricing import Inquiry, price_of_order
 from bridge.settlement.scheduling import schedule_once
+from bridge.settlement.supervision import keep_copy, seal_copy
 from bridge.store import MessageDirection, StoredMessage, UnitOfWork
 
 Claim: TypeAlias = Callable[[UnitOfWork, Payment], None]
@@ -65,10 +67,14 @@ Claim: TypeAlias = Callable[[UnitOfWork, Payment], None]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything about a payment that was decided before its transaction."""
+    """Everything about a payment that was decided before its transaction.
+
+    `document` is its pacs.008, `copy` what of that is sealed for supervisors; one inside the bank has none.
+    """
 
     payment: Payment
     document: bytes
+    copy: bytes
     may_wait: bool
     on_us: on_us.OnUs | None
 
@@ -151,12 +157,15 @@ def _prepare(institution: Institution, order: Order, value_date: date) -> Prepar
         creditor_charge=price.prepaid or None,
     )
     document = format_credit_transfer(transfer)
-    inside = None
+    inside, copy = None, b""
     if route.creditor_account is not None:
         inside = on_us.prepare(
             institution, payment, transfer, document=document, creditor=route.creditor_account
         )
-    return Prepared(payment, document, _may_wait(institution, payment), inside)
+    else:
+        copy = seal_copy(institution, payment, document)
+        payment = replace(payment, terms=replace(terms, supervisor_copy_hash=copy_hash(copy)))
+    return Prepared(payment, document, copy, _may_wait(institution, payment), inside)
 
 
 def _terms(
@@ -225,7 +234,7 @@ def _transfer(
 def _told_charges(institution: Institution, order: Order, price: Price) -> tuple[Charge, ...]:
     """What stands between instructed and settled amount, by the agent that takes it (ChrgsInf)."""
     match order.instruction.charge_bearer:
-        case ChargeBearer.DEBT if price.prepaid:
+        case ChargeBearer.DEBT:
             return (Charge(price.prepaid, order.instruction.creditor_agent),)
         case ChargeBearer.CRED:
             return (Charge(price.deducted, institution.agent),)
@@ -265,6 +274,7 @@ def _reserve(work: UnitOfWork, order: Order, prepared: Prepared) -> Answer:
             salt=payment.salt,
         )
     )
+    keep_copy(work, payment, prepared.copy)
     record(work, payment, INSTRUCT, payment.created_at)
     record(work, payment, EXPIRE, payment.terms.accept_by + EXPIRY_DELAY_SECONDS)
     return remember(work, order, Answer(Result.ACCEPTED, describe(payment)))

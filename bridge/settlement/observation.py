@@ -27,14 +27,15 @@ from bridge.payment import (
     Event,
     Fact,
     Payment,
-    PaymentId,
     PaymentState,
     SettlementId,
     Terms,
+    incoming_payment_id,
     transition,
 )
 from bridge.settlement import booking, notices
 from bridge.settlement.dispatch import DISPATCH_BY_EFFECT
+from bridge.settlement.supervision import expect_copy
 from bridge.store import EventRow, QuoteState, UnitOfWork
 
 INSTRUCT: Final = "submit_instruct"
@@ -135,6 +136,7 @@ class Observer:
             self._follow(work, outgoing, (event, Fact.INSTRUCTED), at)
         if work.quotes.get(terms.quote_hash) is not None:
             work.quotes.consume(terms.quote_hash, key)
+        expect_copy(self._institution, work, event, terms, at)
         directory = self._institution.directory()
         payee = directory.owner_of(terms.legs[-1].to_reference)
         instructing = directory.by_lei(event.arguments["participant"].decode())
@@ -159,7 +161,7 @@ class Observer:
         if currency is None or leg.amount > AMOUNT_MAX:
             return None
         return Payment(
-            payment_id=PaymentId(f"pay_in_{key.hex()[:32]}"),
+            payment_id=incoming_payment_id(key),
             direction=Direction.INCOMING,
             state=PaymentState.ANNOUNCED,
             client=sender_lei,
@@ -253,7 +255,7 @@ class Observer:
 
 def announce(work: UnitOfWork, payment: Payment, now: int) -> None:
     """Record that a payment may now be decidable; deciding twice is harmless."""
-    if work.inbox.get(payment.settlement_id) is not None:
+    if work.inbox.has(payment.settlement_id):
         record(work, payment, CONSIDER, now)
 
 

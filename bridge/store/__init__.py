@@ -3,8 +3,8 @@
 `Store.open(path)` gives the store; `with store.unit_of_work() as work:` writes, `store.reading()`
 reads a snapshot. A unit of work has one repository per noun: `ledger`, `statements`,
 `ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
-`inbox`, `deliveries`, `receipts`, `quotes`, `issuances`, `customers`, `approvals`,
-`audit`, `quotations`, `standing_orders`. No SQL stands outside this package.
+`inbox`, `deliveries`, `receipts`, `supervisor_copies`, `vault`, `quotes`, `issuances`, `customers`,
+`approvals`, `audit`, `quotations`, `standing_orders`. No SQL stands outside this package.
 """
 
 from bridge.ledger import BookedEntry
@@ -19,11 +19,13 @@ from bridge.store.database import Store, UnitOfWork
 from bridge.store.deliveries import Delivery, DeliveryState, NewDelivery
 from bridge.store.effects import DeadEffect, EffectRow, EffectState, NewEffect, Payload
 from bridge.store.idempotency import Remembered
-from bridge.store.messages import InboxMessage, MessageDirection, StoredMessage
+from bridge.store.messages import InboxMessage, MessageDirection, MessageHeading, StoredMessage
 from bridge.store.page import PAGE_DEFAULT, PAGE_MAX, Page
 from bridge.store.quotes import QuoteRecord, QuoteState
 from bridge.store.statements import Statement, StatementItem
+from bridge.store.supervision import SupervisorCopy
 from bridge.store.transactions import OutgoingTransaction, TransactionState
+from bridge.store.vault import MasterKey
 
 __all__ = [
     "PAGE_DEFAULT",
@@ -41,7 +43,9 @@ __all__ = [
     "EffectState",
     "EventRow",
     "InboxMessage",
+    "MasterKey",
     "MessageDirection",
+    "MessageHeading",
     "NewDelivery",
     "NewEffect",
     "OutgoingTransaction",
@@ -54,6 +58,7 @@ __all__ = [
     "StatementItem",
     "Store",
     "StoredMessage",
+    "SupervisorCopy",
     "TransactionState",
     "UnitOfWork",
 ]

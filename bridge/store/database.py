@@ -1,42 +1,40 @@
 """The database of one bridge: opened and checked once, then used in units of work.
 
-SQLite in WAL mode with synchronous FULL: a commit is on disk when it returns. There is one writer
-at a time, in the process by a lock and between processes by BEGIN IMMEDIATE; readers see a snapshot
-and never wait for it. Everything that belongs together (a payment, its entries, its effects, the
-idempotent answer, the checkpoint) is written in one unit of work: all of it is committed or none.
-Nothing slow, no network and no signing device may happen inside one.
+Everything that belongs together (a payment, its entries, its effects, the idempotent answer, the
+checkpoint) is written in one unit of work: all of it is committed or none. One writes at a time,
+whichever thread or process it is of; readers see a snapshot and never wait. Nothing slow, no network
+and no signing device may happen inside a unit of work.
 """
 
-import os
-import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, Engine
 
-from bridge.errors import (
-    BridgeError,
-    StatementRefused,
-    StoreBusy,
-    StoreFormatUnknown,
-    UnitOfWorkNested,
-)
+from bridge.config import DatabasePlace
+from bridge.errors import StoreBusy
 from bridge.failpoint import Failpoint, visit
+from bridge.store import migration
 from bridge.store.approvals import Approvals
 from bridge.store.audit_log import AuditLog
 from bridge.store.chain_log import ChainLog
 from bridge.store.customers import Customers
 from bridge.store.deliveries import Deliveries
 from bridge.store.effects import Effects
+from bridge.store.engines import (
+    BUSY_SECONDS_MAX,
+    kept_if_usable,
+    make_private,
+    open_readers,
+    open_writer,
+    shown,
+    translated,
+)
 from bridge.store.idempotency import Idempotency
 from bridge.store.issuances import Issuances
+from bridge.store.leases import Leases
 from bridge.store.ledger_book import LedgerBook
 from bridge.store.ledger_record import LedgerRecord
 from bridge.store.messages import Inbox, Messages
@@ -46,31 +44,17 @@ from bridge.store.quotes import Quotes
 from bridge.store.receipts import Receipts
 from bridge.store.standing_orders import StandingOrders
 from bridge.store.statements import Statements
-from bridge.store.tables import FORMAT_VERSION, METADATA, store_format
+from bridge.store.supervision import SupervisorCopies
 from bridge.store.transactions import Transactions
-
-BUSY_SECONDS_MAX: Final = 10
-"""How long a statement waits for another process, and a reader for a free connection."""
-
-READERS_MAX: Final = 48
-"""Most connections that read at the same time."""
-
-_PASSING_FAULTS: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
-_PRIMARY_CODE: Final = 0xFF
+from bridge.store.vault import MasterKey, Vault
+from bridge.store.writer import Writer
 
 
 class UnitOfWork:
     """The repositories of one database transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, master: MasterKey | None) -> None:
+        self.vault = Vault(connection, master)
         self.ledger = LedgerBook(connection)
         self.ledger_record = LedgerRecord(connection)
         self.statements = Statements(connection)
@@ -79,15 +63,17 @@ class UnitOfWork:
         self.effects = Effects(connection)
         self.transactions = Transactions(connection)
         self.chain_log = ChainLog(connection)
-        self.messages = Messages(connection)
-        self.inbox = Inbox(connection)
-        self.deliveries = Deliveries(connection)
+        self.messages = Messages(connection, self.vault)
+        self.inbox = Inbox(connection, self.vault)
+        self.deliveries = Deliveries(connection, self.vault)
+        self.supervisor_copies = SupervisorCopies(connection, self.vault)
         self.receipts = Receipts(connection)
         self.quotes = Quotes(connection)
         self.issuances = Issuances(connection)
         self.customers = Customers(connection)
         self.quotations = Quotations(connection)
         self.standing_orders = StandingOrders(connection)
+        self.leases = Leases(connection)
         self.approvals = Approvals(connection)
         self.audit = AuditLog(connection)
 
@@ -95,74 +81,87 @@ class UnitOfWork:
 class Store:
     """One bridge's database; safe to share between threads."""
 
-    def __init__(self, writer: Engine, readers: Engine) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Engine,
+        master: MasterKey | None = None,
+        check: Callable[[UnitOfWork], None] = lambda _: None,
+    ) -> None:
         self._writer = writer
         self._readers = readers
-        self._lock = threading.Lock()
-        self._writing_thread: int | None = None
+        self._master = master
+        self._check = check
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
-    def open(cls, path: Path, *, busy_seconds: int = BUSY_SECONDS_MAX) -> Self:
-        """The store in the file at `path`, made with all its tables if it is not there yet.
+    def open(
+        cls,
+        place: DatabasePlace,
+        *,
+        busy_seconds: int = BUSY_SECONDS_MAX,
+        migrates: bool = False,
+        master: MasterKey | None = None,
+    ) -> Self:
+        """The store at a path or PostgreSQL URL; an empty database is given all its tables.
 
-        `busy_seconds` is how long a statement waits for a lock of another process.
-        Raises `StoreFormatUnknown` for a database of another format.
+        `master` wraps the keys of what is kept of messages; without one they are kept in clear.
+        `busy_seconds` is how long a statement waits for a lock of another process. Raises
+        `StoreFormatUnknown` for a database of another revision, unless it `migrates`, and
+        `DatabaseUnsafe` for a server that would lose what it confirmed.
         """
-        _make_private(path)
-        with _translated():
-            writer = _engine(path, connections=1, read_only=False, busy_seconds=busy_seconds)
-            with writer.begin() as connection:
-                if not inspect(connection).get_table_names():
-                    _create(connection)
-                _check_format(connection)
-            readers = _engine(
-                path, connections=READERS_MAX, read_only=True, busy_seconds=busy_seconds
-            )
-            return cls(writer, readers)
+        if isinstance(place, Path):
+            make_private(place)
+        if migrates:
+            migration.migrate(place)
+        engine = open_writer(place, busy_seconds=busy_seconds)
+        with kept_if_usable(engine) as connection:
+            migration.make_or_check(connection)
+        return cls(Writer(engine), open_readers(place), master)
 
     @classmethod
-    def open_read_only(cls, path: Path) -> Self:
+    def open_read_only(cls, place: DatabasePlace) -> Self:
         """The store in a database that another process writes; a unit of work in it is refused.
 
-        Raises `StoreBusy` while there is none, `StoreFormatUnknown` for one of another format.
+        Raises `StoreBusy` while there is none, `StoreFormatUnknown` for one of another revision.
         """
-        if not path.is_file():
-            raise StoreBusy(f"there is no database {path.name} yet")
-        with _translated():
-            readers = _engine(
-                path, connections=READERS_MAX, read_only=True, busy_seconds=BUSY_SECONDS_MAX
-            )
-            with readers.begin() as connection:
-                if not inspect(connection).get_table_names():
-                    raise StoreBusy(f"the database {path.name} is still being made")
-                _check_format(connection)
-        return cls(readers, readers)
+        if isinstance(place, Path) and not place.is_file():
+            raise StoreBusy(f"there is no database {shown(place)} yet")
+        readers = open_readers(place)
+        with kept_if_usable(readers) as connection:
+            if migration.is_empty(connection):
+                raise StoreBusy(f"the database {shown(place)} is still being made")
+            migration.check(connection)
+        return cls(Writer(readers), readers)
 
     def close(self) -> None:
         """Give every connection back to the system."""
         self._readers.dispose()
-        self._writer.dispose()
+        self._writer.close()
+
+    def under(self, check: Callable[[UnitOfWork], None]) -> Self:
+        """The same store for somebody whose every unit of work begins with `check`.
+
+        What `check` raises undoes the unit of work. Used to fence off a process that led once.
+        """
+        store = type(self)(self._writer, self._readers, self._master, check)
+        store._listeners = self._listeners  # noqa: SLF001 - of the same class
+        return store
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
         """Everything done inside is committed at the end, or nothing of it if an error leaves it.
 
-        Waits for the unit of work of another thread; raises `UnitOfWorkNested` inside one's own,
-        and `StoreBusy` when another process holds the database too long.
+        Waits for the units of work of others and may share a commit with them; returns, or raises,
+        when that commit is on disk. Raises `UnitOfWorkNested` inside one's own, and `StoreBusy` when
+        another process holds the database too long or the commit could not be made sure of.
         """
-        if self._writing_thread == threading.get_ident():
-            raise UnitOfWorkNested
-        with self._lock:
-            self._writing_thread = threading.get_ident()
-            try:
-                with _translated(), self._writer.begin() as connection:
-                    work = UnitOfWork(connection)
-                    yield work
-                    visit(Failpoint.COMMITTING)
-                visit(Failpoint.COMMITTED)
-            finally:
-                self._writing_thread = None
+        with translated(), self._writer.unit() as connection:
+            work = UnitOfWork(connection, self._master)
+            self._check(work)
+            yield work
+            visit(Failpoint.COMMITTING)
+        visit(Failpoint.COMMITTED)
         if work.effects.has_added or work.deliveries.has_added:
             for listener in self._listeners:
                 listener()
@@ -170,72 +169,9 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[UnitOfWork]:
         """The repositories over one snapshot; the database refuses to write in it."""
-        with _translated(), self._readers.begin() as connection:
-            yield UnitOfWork(connection)
+        with translated(), self._readers.begin() as connection:
+            yield UnitOfWork(connection, self._master)
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each commit that added effects or deliveries, in that thread."""
         self._listeners.append(listener)
-
-
-def _make_private(path: Path) -> None:
-    """Make the file and its directory, for their owner alone; what is there stays as it is.
-
-    SQLite gives the files it puts beside a database the mode of the database.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-
-
-def _engine(path: Path, *, connections: int, read_only: bool, busy_seconds: int) -> Engine:
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": busy_seconds},
-        pool_size=min(connections, 4),
-        max_overflow=max(connections - 4, 0),
-        pool_timeout=BUSY_SECONDS_MAX,
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # transactions begin below, not where the driver guesses
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _create(connection: Connection) -> None:
-    METADATA.create_all(connection)
-    connection.execute(insert(store_format).values(one=1, version=FORMAT_VERSION))
-
-
-def _check_format(connection: Connection) -> None:
-    found = None
-    if inspect(connection).has_table(store_format.name):
-        found = connection.execute(select(store_format.c.version)).scalar()
-    if found != FORMAT_VERSION:
-        raise StoreFormatUnknown(str(found), FORMAT_VERSION)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the database's errors into ours; ours pass."""
-    try:
-        yield
-    except BridgeError:
-        raise
-    except PoolTimeout as error:
-        raise StoreBusy("too many readers") from error
-    except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY_CODE
-        if code in _PASSING_FAULTS:
-            raise StoreBusy(str(error.orig)) from error
-        raise StatementRefused(str(error.orig)) from error

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from bridge.errors import RecordConflict
 from bridge.store import tables
 from bridge.store.page import Page, read_page
+from bridge.store.vault import Vault
 
 
 @unique
@@ -85,8 +86,9 @@ _UNFINISHED: Final = (DeliveryState.WAITING.value, DeliveryState.CLAIMED.value)
 class Deliveries:
     """Deliveries by message id, by institution and by the time they fall due."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
         self._connection = connection
+        self._vault = vault
         self.has_added = False
 
     def add(self, delivery: NewDelivery) -> None:
@@ -100,6 +102,8 @@ class Deliveries:
             if kept != (delivery.peer_lei, delivery.kind, delivery.payment_id, dict(delivery.body)):
                 raise RecordConflict("delivery", delivery.message_id)
             return
+        body = json.dumps(dict(delivery.body), sort_keys=True).encode()
+        scope = _scope(delivery.payment_id, delivery.message_id)
         self._connection.execute(
             insert(tables.deliveries).values(
                 message_id=delivery.message_id,
@@ -108,7 +112,7 @@ class Deliveries:
                 position=self._last_position(delivery.peer_lei, delivery.stream) + 1,
                 kind=delivery.kind,
                 payment_id=delivery.payment_id,
-                body=json.dumps(dict(delivery.body), sort_keys=True).encode(),
+                body=self._vault.seal(scope, delivery.message_id, body),
                 state=DeliveryState.WAITING.value,
                 created_at=delivery.created_at,
                 due_at=delivery.created_at,
@@ -126,11 +130,21 @@ class Deliveries:
         return None if row is None else _delivery(row)
 
     def body(self, delivery: Delivery) -> dict[str, str]:
-        """What the message says."""
+        """What the message says; raises `MessageShredded`."""
         kept = tables.deliveries.c
         query = select(kept.body).where(kept.sequence == delivery.sequence)
-        body: dict[str, str] = json.loads(self._connection.execute(query).scalar_one())
+        sealed = self._connection.execute(query).scalar_one()
+        scope = _scope(delivery.payment_id, delivery.message_id)
+        body: dict[str, str] = json.loads(self._vault.open(scope, delivery.message_id, sealed))
         return body
+
+    def has_unfinished(self, payment_id: str) -> bool:
+        """Whether something of a payment is still on its way."""
+        kept = tables.deliveries.c
+        query = select(kept.sequence).where(
+            kept.payment_id == payment_id, kept.state.in_(_UNFINISHED)
+        )
+        return self._connection.execute(query).first() is not None
 
     def claim(self, *, now: int, owner: str, lease_seconds: int) -> Delivery | None:
         """Take the delivery that is due first, or whose lease has run out, for `lease_seconds`."""
@@ -275,6 +289,11 @@ class Deliveries:
             kept.attempts == claimed.attempts,
         )
         return self._connection.execute(change.values(owner=None, **values)).rowcount == 1
+
+
+def _scope(payment_id: str | None, message_id: str) -> str:
+    """Whose key a body is under: its payment's, or its own."""
+    return payment_id or f"message:{message_id}"
 
 
 _COLUMNS = tuple(column for column in tables.deliveries.c if column.name not in {"body", "owner"})

@@ -110,7 +110,7 @@ class Effects:
             "state": EffectState.WAITING.value,
             "due_at": effect.due_at,
         }
-        if self._connection.execute(_ADD_UNLESS_KNOWN, row).rowcount:
+        if self._connection.execute(_ADD_UNLESS_KNOWN, row).rowcount == 1:
             self.has_added = True
             return
         kept = tables.effects.c
@@ -248,23 +248,27 @@ class Effects:
 
 _UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
 
-_ADD_UNLESS_KNOWN = insert(tables.effects).from_select(
-    ["kind", "key", "payload", "payment_id", "state", "due_at", "attempts"],
-    select(
-        bindparam("kind", type_=Text),
-        bindparam("key", type_=Text),
-        bindparam("payload", type_=Text),
-        bindparam("payment_id", type_=Text),
-        bindparam("state", type_=Text),
-        bindparam("due_at", type_=BigInteger),
-        literal(0),
-    ).where(
-        not_(
-            select(tables.effects.c.effect_id)
-            .where(tables.effects.c.key == bindparam("key", type_=Text))
-            .exists()
-        )
-    ),
+_ADD_UNLESS_KNOWN = (
+    insert(tables.effects)
+    .from_select(
+        ["kind", "key", "payload", "payment_id", "state", "due_at", "attempts"],
+        select(
+            bindparam("kind", type_=Text),
+            bindparam("key", type_=Text),
+            bindparam("payload", type_=Text),
+            bindparam("payment_id", type_=Text),
+            bindparam("state", type_=Text),
+            bindparam("due_at", type_=BigInteger),
+            literal(0),
+        ).where(
+            not_(
+                select(tables.effects.c.effect_id)
+                .where(tables.effects.c.key == bindparam("key", type_=Text))
+                .exists()
+            )
+        ),
+    )
+    .execution_options(preserve_rowcount=True)
 )
 """One statement that adds an effect unless its key is known: the row count tells which."""
 

@@ -5,8 +5,7 @@ The answer is written in the unit of work of its effect and never expires.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, bindparam, insert, not_, select
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
@@ -49,10 +48,28 @@ class Idempotency:
             "status": answer.status,
             "body": answer.body,
         }
-        try:
-            self._connection.execute(_ADD, row)
-        except IntegrityError as error:
-            raise RecordConflict("idempotency key", key) from error
+        if self._connection.execute(_ADD_UNLESS_KNOWN, row).rowcount != 1:
+            raise RecordConflict("idempotency key", key)
 
 
-_ADD = insert(tables.idempotency)
+_KEPT = tables.idempotency.c
+_COLUMNS = (_KEPT.client, _KEPT.key, _KEPT.fingerprint, _KEPT.status, _KEPT.body)
+
+_ADD_UNLESS_KNOWN = (
+    insert(tables.idempotency)
+    .from_select(
+        [column.name for column in _COLUMNS],
+        select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS)).where(
+            not_(
+                select(_KEPT.key)
+                .where(
+                    _KEPT.client == bindparam("client", type_=_KEPT.client.type),
+                    _KEPT.key == bindparam("key", type_=_KEPT.key.type),
+                )
+                .exists()
+            )
+        ),
+    )
+    .execution_options(preserve_rowcount=True)
+)
+"""One statement that adds an answer unless the key has one: the row count tells which."""

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from bridge.errors import InboxConflict, RecordConflict, RecordMissing
+from bridge.payment import incoming_payment_id
 from bridge.store import tables
+from bridge.store.vault import Vault
 
 
 @unique
@@ -42,41 +44,59 @@ class StoredMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageHeading:
+    """What is known of a kept document without reading it."""
+
+    message_id: str
+    direction: MessageDirection
+    name: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class InboxMessage:
-    """A sealed message's content that came from another participant."""
+    """A sealed message's content that came from another participant.
+
+    `copy` is the sealed copy for supervision that it came with.
+    """
 
     settlement_id: bytes
     sender_lei: str
     document: bytes
     salt: bytes
     received_at: int
+    copy: bytes | None = None
 
 
 class Messages:
-    """Documents by message id, by payment and by time."""
+    """Documents by message id, by payment and by time; unreadable once their key is destroyed."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
         self._connection = connection
+        self._vault = vault
 
     def add(self, message: StoredMessage) -> None:
         """Keep a document; nothing happens when the same one is kept already.
 
-        Raises `RecordConflict` when the message id stands for another document.
+        Raises `RecordConflict` when the message id stands for another document, and
+        `MessageShredded`, as every reading does, when its payment's key was destroyed.
         """
         found = self.find(message.message_id)
         if found is not None:
             if replace(found, created_at=message.created_at) != message:
                 raise RecordConflict("message", message.message_id)
             return
+        scope, place = _scope(message.payment_id, message.message_id), message.message_id
+        salt = message.salt
         self._connection.execute(
             insert(tables.messages).values(
                 message_id=message.message_id,
                 direction=message.direction.value,
                 name=message.name,
-                document=message.document,
+                document=self._vault.seal(scope, place, message.document),
                 payment_id=message.payment_id,
                 peer=message.peer,
-                salt=message.salt,
+                salt=None if salt is None else self._vault.seal(scope, f"{place}|salt", salt),
                 created_at=message.created_at,
             )
         )
@@ -92,48 +112,84 @@ class Messages:
         """The document kept under this id, if there is one."""
         query = select(tables.messages).where(tables.messages.c.message_id == message_id)
         row = self._connection.execute(query).one_or_none()
-        return None if row is None else _message(row)
+        return None if row is None else self._read(row)
 
     def of_payment(self, payment_id: str) -> tuple[StoredMessage, ...]:
         """Every document of a payment, in the order they were kept."""
         kept = tables.messages.c
         query = select(tables.messages).where(kept.payment_id == payment_id).order_by(kept.sequence)
-        return tuple(_message(row) for row in self._connection.execute(query))
+        return tuple(self._read(row) for row in self._connection.execute(query))
+
+    def headings(self, payment_id: str) -> tuple[MessageHeading, ...]:
+        """What is known of a payment's documents, in the order they were kept, read or not."""
+        kept = tables.messages.c
+        query = (
+            select(kept.message_id, kept.direction, kept.name, kept.created_at)
+            .where(kept.payment_id == payment_id)
+            .order_by(kept.sequence)
+        )
+        return tuple(
+            MessageHeading(
+                row.message_id, MessageDirection(row.direction), row.name, row.created_at
+            )
+            for row in self._connection.execute(query)
+        )
+
+    def _read(self, row: Row[Any]) -> StoredMessage:  # a row of the whole table
+        scope, place = _scope(row.payment_id, row.message_id), row.message_id
+        salt = row.salt
+        return StoredMessage(
+            message_id=row.message_id,
+            direction=MessageDirection(row.direction),
+            name=row.name,
+            document=self._vault.open(scope, place, row.document),
+            created_at=row.created_at,
+            payment_id=row.payment_id,
+            peer=row.peer,
+            salt=None if salt is None else self._vault.open(scope, f"{place}|salt", salt),
+        )
 
 
 class Inbox:
     """Messages that wait for their chain event, by settlement id."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
         self._connection = connection
+        self._vault = vault
 
     def put(self, message: InboxMessage) -> bool:
         """Keep a message; False when the very same one is here already, taken or not.
 
         Raises `InboxConflict` when another message came for this settlement id before.
         """
-        found = self._find(message.settlement_id)
+        found = self.get(message.settlement_id)
         if found is None:
+            copy = message.copy
             self._connection.execute(
                 insert(tables.inbox).values(
                     settlement_id=message.settlement_id,
                     sender_lei=message.sender_lei,
-                    document=message.document,
-                    salt=message.salt,
+                    document=self._seal(message.settlement_id, "document", message.document),
+                    salt=self._seal(message.settlement_id, "salt", message.salt),
+                    copy=None if copy is None else self._seal(message.settlement_id, "copy", copy),
                     received_at=message.received_at,
                     is_taken=False,
                 )
             )
             return True
-        content = (message.sender_lei, message.document, message.salt)
-        if (found.sender_lei, found.document, found.salt) != content:
+        content = (message.sender_lei, message.document, message.salt, message.copy)
+        if (found.sender_lei, found.document, found.salt, found.copy) != content:
             raise InboxConflict(message.settlement_id.hex())
         return False
 
     def get(self, settlement_id: bytes) -> InboxMessage | None:
         """The message for a settlement id, taken or not."""
         row = self._find(settlement_id)
-        return None if row is None else _inbox_message(row)
+        return None if row is None else self._read(row)
+
+    def has(self, settlement_id: bytes) -> bool:
+        """Whether a message came for a settlement id, taken or not."""
+        return self._find(settlement_id) is not None
 
     def waiting_count(self, sender_lei: str) -> int:
         """How many messages of one sender wait for their chain event."""
@@ -151,31 +207,28 @@ class Inbox:
             .where(tables.inbox.c.settlement_id == settlement_id)
             .values(is_taken=True)
         )
-        return _inbox_message(row)
+        return self._read(row)
+
+    def _seal(self, settlement_id: bytes, part: str, plain: bytes) -> bytes:
+        return self._vault.seal(incoming_payment_id(settlement_id), f"inbox|{part}", plain)
+
+    def _read(self, row: Row[Any]) -> InboxMessage:  # a row of the whole table
+        scope = incoming_payment_id(row.settlement_id)
+        copy = row.copy
+        return InboxMessage(
+            settlement_id=row.settlement_id,
+            sender_lei=row.sender_lei,
+            document=self._vault.open(scope, "inbox|document", row.document),
+            salt=self._vault.open(scope, "inbox|salt", row.salt),
+            received_at=row.received_at,
+            copy=None if copy is None else self._vault.open(scope, "inbox|copy", copy),
+        )
 
     def _find(self, settlement_id: bytes) -> Row[Any] | None:  # a row of the whole table
         query = select(tables.inbox).where(tables.inbox.c.settlement_id == settlement_id)
         return self._connection.execute(query).one_or_none()
 
 
-def _message(row: Row[Any]) -> StoredMessage:  # a row of the whole table
-    return StoredMessage(
-        message_id=row.message_id,
-        direction=MessageDirection(row.direction),
-        name=row.name,
-        document=row.document,
-        created_at=row.created_at,
-        payment_id=row.payment_id,
-        peer=row.peer,
-        salt=row.salt,
-    )
-
-
-def _inbox_message(row: Row[Any]) -> InboxMessage:  # a row of the whole table
-    return InboxMessage(
-        settlement_id=row.settlement_id,
-        sender_lei=row.sender_lei,
-        document=row.document,
-        salt=row.salt,
-        received_at=row.received_at,
-    )
+def _scope(payment_id: str | None, message_id: str) -> str:
+    """Whose key a document is under: its payment's, or its own."""
+    return payment_id or f"message:{message_id}"

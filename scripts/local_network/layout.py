@@ -392,6 +392,7 @@ def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dic
         case _:
             settings |= {
                 "fx_provider_lei": FX_PROVIDER_LEI,
+                "requires_supervisor_copy": True,
                 "fee": dict.fromkeys(member.currencies, CUSTOMER_FEE),
                 "margin_basis_points": MARGIN_BASIS_POINTS,
             }

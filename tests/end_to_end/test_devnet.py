@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bridge.store import Store
 from support.engine_binary import engine_binary
 from support.local_devnet import CHECKOUT, free_port_base
 
@@ -82,6 +83,18 @@ def test_a_liquidity_service_is_one_of_the_processes_and_sends_nothing_where_not
     assert twice.pids["liquidity"] > 0
     assert (twice.data / "logs" / "liquidity.out").read_text() == "resolving\n"
     assert "round_sent" not in (twice.data / "logs" / "liquidity.log").read_text()
+
+
+def test_ibk_43_both_central_banks_hold_a_copy_that_fits_what_the_chain_says(twice: Twice) -> None:
+    """Of the first run's payment at least: its copies had the second run's time to arrive."""
+    for key in ("central-bank-eur", "central-bank-sgd"):
+        store = Store.open_read_only(twice.data / key / "bridge.db")
+        with store.reading() as work:
+            copies = work.supervisor_copies.page(limit=9, cursor=None).items
+        store.close()
+        assert len(copies) == 2
+        assert copies[-1].received_at is not None
+        assert copies[-1].finding is None
 
 
 def test_the_debit_is_the_ceiling_of_the_amount_at_the_customers_rate_and_the_fee(

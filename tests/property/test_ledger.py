@@ -7,12 +7,10 @@ after a restart: debits equal credits per unit (LED-1), no unflagged account fal
 be computed anew from the postings alone (LED-11).
 """
 
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from hypothesis import assume, settings
 from hypothesis import strategies as st
@@ -22,6 +20,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from bridge.errors import (
@@ -57,9 +56,10 @@ from support.bridge_records import (
     SGD,
     entry_of,
     euros,
-    open_store,
+    open_store_at,
     transfer,
 )
+from support.databases import Databases
 from support.full_run import IS_FULL
 
 EURO_ACCOUNTS = (CASH, DEPOSIT, FEES, POSITION)
@@ -147,11 +147,10 @@ class Model:
 class LedgerMachine(RuleBasedStateMachine):
     """A bank's day in random order."""
 
-    def __init__(self) -> None:
+    def __init__(self, databases: Databases) -> None:
         super().__init__()
-        self.directory = tempfile.TemporaryDirectory()
-        self.path = Path(self.directory.name)
-        self.store: Store = open_store(self.path)
+        self.databases = databases.anew()
+        self.store: Store = open_store_at(self.databases.place())
         self.model = Model()
         self.pending: list[Pending] = []
         self.ended: list[tuple[Pending, Resolution]] = []
@@ -160,7 +159,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         assert verify_books(self.store) == ()
         self.store.close()
-        self.directory.cleanup()
+        self.databases.close()
 
     def next_id(self) -> str:
         self.count += 1
@@ -344,7 +343,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.store.close()
-        self.store = open_store(self.path)
+        self.store = open_store_at(self.databases.place())
 
     @invariant()
     def balances_are_those_of_the_model(self) -> None:
@@ -419,7 +418,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert left == (chosen.left or whole)
 
 
-LedgerMachine.TestCase.settings = settings(
-    max_examples=500 if IS_FULL else 25, stateful_step_count=60 if IS_FULL else 30
-)
-TestLedger = LedgerMachine.TestCase
+def test_the_books_are_those_of_the_model(databases: Databases) -> None:
+    class OnThese(LedgerMachine):
+        def __init__(self) -> None:
+            super().__init__(databases)
+
+    run_state_machine_as_test(
+        OnThese,
+        settings=settings(
+            max_examples=500 if IS_FULL else 25, stateful_step_count=60 if IS_FULL else 30
+        ),
+    )

@@ -14,19 +14,20 @@ from fastapi import FastAPI
 from bridge.api import Readiness, Services, create_api
 from bridge.centralbank.issuing import Issuing
 from bridge.chain import Attestation, ChainClient, Directory, Submitter
-from bridge.config import Settings
+from bridge.config import Role, Settings
 from bridge.credit_lines import SET_CREDIT_LIMIT, set_credit_limit
 from bridge.fx import QuoteDesk, Terminal
 from bridge.holds import TAKE_FROM_HOLD, take_from_hold
 from bridge.institution import Institution
-from bridge.interbank import Heading, Interbank, Kind
+from bridge.interbank import Heading, Interbank, Kind, Receivers
 from bridge.interbank.kinds import DEFINITION_BY_KIND
 from bridge.metrics import BridgeMetrics
 from bridge.opening import open_books
-from bridge.operating import FourEyes
+from bridge.operating import Action, FourEyes
 from bridge.revival import REVIVE_EFFECT, revive_effect
-from bridge.settlement.acceptance import receivers
-from bridge.store import Store
+from bridge.settlement import acceptance, supervision
+from bridge.shredding import SHRED_MESSAGES, shred_messages
+from bridge.store import MasterKey, Store
 from bridge.tariff import CHARGES_PATH, answer_charge
 from support.participants import BANK_A, BANK_B, PROVIDER, make_institutions
 from support.participants import Institution as Keys
@@ -81,7 +82,7 @@ class StandingChain:
         return frozenset({"EUR", "SGD"})
 
     def issuer_of(self, code: str) -> str:
-        assert code == "EUR"
+        assert code in self.currencies()
         return CENTRAL_BANK
 
     def token_address(self, numeric: int) -> bytes:
@@ -265,7 +266,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
     network = make_network()
     chain = StandingChain(Directory(keys.participant for keys in network.values()))
     database = folder / "bridge.sqlite"
-    store = Store.open(database)
+    store = Store.open(database, master=MasterKey.derive(SECRET))
     open_books(store, settings, NOW)
     bridge = Bridge(FastAPI(), store, chain, database, network)
     peers = _peers(bridge, folder / "desk") if answer_quotes else _SILENT
@@ -292,13 +293,47 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
             institution=institution,
             readiness=lambda: bridge.readiness,
             metrics=BridgeMetrics(store, lambda: bridge.readiness.is_ready, lambda: NOW),
-            four_eyes=FourEyes(store, ACTIONS, lambda: NOW),
+            four_eyes=FourEyes(store, _actions(institution), lambda: NOW),
             desk=_desk(bridge, store) if role == "fx_provider" else None,
             issuing=Issuing(institution, submitter) if role == "central_bank" else None,
-            receivers=receivers(institution) if role == "bank" else {},
+            receivers=_receivers(institution),
         )
     )
     return bridge
+
+
+def instruct(bridge: Bridge) -> str:
+    """A payment of Alice's; its id."""
+    body = {
+        "end_to_end_id": "E-1",
+        "requested_execution_date": "2026-11-23",
+        "debtor_account": {"iban": ALICE_IBAN},
+        "creditor": {"name": "Bob", "address": {"town": "Singapore", "country": "SG"}},
+        "creditor_account": {"other": "0720123456"},
+        "creditor_agent": {"bic": "STHBSGS0XXX"},
+        "amount": {"value": "10.00", "currency": "EUR"},
+    }
+    answer = bridge.request(
+        "POST", "/v1/payments", token=ALICE, json=body, headers={"Idempotency-Key": "k"}
+    )
+    assert answer.status_code == 202, answer.text
+    payment_id: str = answer.json()["id"]
+    return payment_id
+
+
+def _actions(institution: Institution) -> dict[str, Action]:
+    return {**ACTIONS, SHRED_MESSAGES: shred_messages(institution)}
+
+
+def _receivers(institution: Institution) -> Receivers:
+    """What the composition root gives an institution of its role."""
+    match institution.settings.role:
+        case Role.BANK:
+            return acceptance.receivers(institution)
+        case Role.CENTRAL_BANK:
+            return supervision.receivers(institution)
+        case _:
+            return {}
 
 
 def _fail(request: httpx.Request) -> httpx.Response:

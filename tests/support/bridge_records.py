@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from bridge.config import DatabasePlace
 from bridge.ledger import CENTRAL_BANK, Account, AccountType, JournalEntry, Posting, credit, debit
 from bridge.money import Amount, parse_currency
 from bridge.payment import (
@@ -65,8 +66,13 @@ def transfer(
 
 
 def open_store(directory: Path, name: str = "bridge.sqlite") -> Store:
+    """A store with the accounts above, in a file."""
+    return open_store_at(directory / name)
+
+
+def open_store_at(place: DatabasePlace) -> Store:
     """A store with the accounts above."""
-    store = Store.open(directory / name)
+    store = Store.open(place)
     with store.unit_of_work() as work:
         for account in ACCOUNTS:
             work.ledger.open_account(account)

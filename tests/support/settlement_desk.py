@@ -37,7 +37,7 @@ from bridge.opening import open_books
 from bridge.payment import Direction, Leg, Payment, SettlementId
 from bridge.settlement.acceptance import consider, receivers
 from bridge.settlement.observation import CONSIDER, Observer
-from bridge.store import Store
+from bridge.store import MasterKey, Store
 from support.bridge_api import (
     GENESIS_HASH,
     NOW,
@@ -63,7 +63,7 @@ class Desk:
 
     def __init__(self, lei: str, folder: Path, **settings_changes: object) -> None:
         chain = cast(ChainClient, StandingChain(DIRECTORY))
-        self.store = Store.open(folder / f"{lei}.sqlite")
+        self.store = Store.open(folder / f"{lei}.sqlite", master=MasterKey.derive(b"\x07" * 32))
         settings = _settings(lei).model_copy(update=settings_changes)
         open_books(self.store, settings, NOW)
         self.institution = Institution(

@@ -6,8 +6,11 @@
     chain       transactions, kept before they are sent; checkpoint and chain_events, which never change
     audit       audit_records: what was decided and what the books held, each bound to the one before
     orders      quotations; standing_orders and their occurrences
+    lease       leases: which process leads
     approvals   proposals of operators, and how they were decided
     messages    messages: documents; inbox: sealed messages ahead of their event
+    vault       message_keys: the keys of documents, wrapped, until they are destroyed
+    supervision supervisor_copies: copies of payment messages that the chain announced
     deliveries  messages to other institutions until they are taken; receipts: which of theirs were taken
 
 Amounts are integers in minor units, times are UTC seconds, hashes and keys are raw bytes. Columns
@@ -20,7 +23,8 @@ from bridge.store.tables.audit import audit_records
 from bridge.store.tables.business import customer_accounts, customers, issuances, payments, quotes
 from bridge.store.tables.chain import chain_events, checkpoint, transactions
 from bridge.store.tables.deliveries import deliveries, receipts
-from bridge.store.tables.foundation import FORMAT_VERSION, METADATA, store_format
+from bridge.store.tables.foundation import METADATA
+from bridge.store.tables.lease import leases
 from bridge.store.tables.ledger import (
     accounts,
     credit_lines,
@@ -31,9 +35,10 @@ from bridge.store.tables.ledger import (
 from bridge.store.tables.messages import inbox, messages
 from bridge.store.tables.orders import occurrences, quotations, standing_orders
 from bridge.store.tables.outbox import effects, idempotency
+from bridge.store.tables.supervision import supervisor_copies
+from bridge.store.tables.vault import message_keys
 
 __all__ = [
-    "FORMAT_VERSION",
     "METADATA",
     "accounts",
     "audit_records",
@@ -49,6 +54,8 @@ __all__ = [
     "idempotency",
     "inbox",
     "issuances",
+    "leases",
+    "message_keys",
     "messages",
     "occurrences",
     "payments",
@@ -58,6 +65,6 @@ __all__ = [
     "quotes",
     "receipts",
     "standing_orders",
-    "store_format",
+    "supervisor_copies",
     "transactions",
 ]

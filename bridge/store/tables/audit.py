@@ -1,14 +1,14 @@
 """The audit log; its records never change."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, Table, Text
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Table, Text
 
-from bridge.store.tables.foundation import METADATA, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, make_immutable
 
 audit_records = Table(
     "audit_records",
     METADATA,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),
+    Column("sequence", WHOLE, primary_key=True, autoincrement=False),
+    Column("at", WHOLE, nullable=False),
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),

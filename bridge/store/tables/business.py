@@ -6,14 +6,13 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column
 
 payments = Table(
     "payments",
@@ -27,7 +26,7 @@ payments = Table(
     Column("uetr", Text, nullable=False),
     Column("counterparty_lei", Text, nullable=False),
     Column("settlement_id", LargeBinary, nullable=False),
-    Column("lapses_after", Integer),
+    Column("lapses_after", WHOLE),
     Column("document", Text, nullable=False),
     UniqueConstraint("direction", "settlement_id"),
     Index("payments_by_client", "client", "sequence"),
@@ -41,6 +40,7 @@ Index(
     payments.c.uetr,
     unique=True,
     sqlite_where=payments.c.direction == "outgoing",
+    postgresql_where=payments.c.direction == "outgoing",
 )
 Index(
     "payments_incoming_uetr",
@@ -48,6 +48,7 @@ Index(
     payments.c.counterparty_lei,
     unique=True,
     sqlite_where=payments.c.direction == "incoming",
+    postgresql_where=payments.c.direction == "incoming",
 )
 
 issuances = Table(
@@ -58,10 +59,10 @@ issuances = Table(
     Column("participant_lei", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("amount", Integer, CheckConstraint("amount > 0"), nullable=False),
+    Column("amount", WHOLE, CheckConstraint("amount > 0"), nullable=False),
     Column("account_reference", LargeBinary, nullable=False),
     Column("account_address", LargeBinary, nullable=False),
-    Column("created_at", Integer, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
     Column("entry_id", Text),
     Column("reason", Text),
     Column("transaction_hash", LargeBinary),

@@ -4,27 +4,26 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, make_immutable
 
 transactions = Table(
     "transactions",
     METADATA,
     Column("hash", LargeBinary, primary_key=True),
     Column("sender", LargeBinary, nullable=False),
-    Column("nonce", Integer, nullable=False),
+    Column("nonce", WHOLE, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("purpose", Text, nullable=False, unique=True),
     Column("payment_id", Text),
-    Column("created_at", Integer, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
     Column("state", Text, nullable=False),
-    Column("block_number", Integer),
+    Column("block_number", WHOLE),
     UniqueConstraint("sender", "nonce"),
     Index("transactions_by_state", "state", "nonce"),
 )
@@ -32,8 +31,8 @@ transactions = Table(
 checkpoint = Table(
     "checkpoint",
     METADATA,
-    Column("one", Integer, CheckConstraint("one = 1"), primary_key=True),
-    Column("number", Integer, nullable=False),
+    Column("one", WHOLE, CheckConstraint("one = 1"), primary_key=True, autoincrement=False),
+    Column("number", WHOLE, nullable=False),
     Column("hash", LargeBinary, nullable=False),
 )
 
@@ -41,8 +40,8 @@ chain_events = Table(
     "chain_events",
     METADATA,
     Column("block_hash", LargeBinary, primary_key=True),
-    Column("log_index", Integer, primary_key=True),
-    Column("block_number", Integer, nullable=False),
+    Column("log_index", WHOLE, primary_key=True),
+    Column("block_number", WHOLE, nullable=False),
     Column("transaction_hash", LargeBinary, nullable=False),
     Column("address", LargeBinary, nullable=False),
     Column("name", Text, nullable=False),

@@ -1,18 +1,16 @@
 """Messages to other institutions until they are taken; which of theirs were taken here."""
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column
 
 deliveries = Table(
     "deliveries",
@@ -21,16 +19,16 @@ deliveries = Table(
     Column("message_id", Text, nullable=False, unique=True),
     Column("peer_lei", Text, nullable=False),
     Column("stream", Text, nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("position", WHOLE, nullable=False),
     Column("kind", Text, nullable=False),
     Column("payment_id", Text),
     Column("body", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("due_at", BigInteger, nullable=False),
-    Column("persists_until", BigInteger, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
+    Column("due_at", WHOLE, nullable=False),
+    Column("persists_until", WHOLE, nullable=False),
+    Column("attempts", WHOLE, nullable=False),
+    Column("failures", WHOLE, nullable=False),
     Column("owner", Text),
     Column("error", Text),
     CheckConstraint("state in ('waiting', 'claimed', 'taken', 'refused', 'needless', 'dead')"),
@@ -47,5 +45,5 @@ receipts = Table(
     Column("sender_lei", Text, primary_key=True),
     Column("message_id", Text, primary_key=True),
     Column("digest", LargeBinary, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
+    Column("received_at", WHOLE, nullable=False),
 )

@@ -6,19 +6,17 @@ and there is no other figure that could differ from it.
 """
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
     Index,
-    Integer,
     Table,
     Text,
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, guard_inserts, key_column, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column, make_immutable
 
 accounts = Table(
     "accounts",
@@ -27,7 +25,7 @@ accounts = Table(
     Column("name", Text, nullable=False),
     Column("account_type", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("decimals", Integer, nullable=False),
+    Column("decimals", WHOLE, nullable=False),
     Column("is_money", Boolean, nullable=False),
     Column("issuer", Text, nullable=False),
     Column("is_off_balance", Boolean, nullable=False),
@@ -42,9 +40,9 @@ credit_lines = Table(
     "credit_lines",
     METADATA,
     Column("account_id", ForeignKey("accounts.account_id"), primary_key=True),
-    Column("version", Integer, primary_key=True),
-    Column("credit_limit", BigInteger, CheckConstraint("credit_limit >= 0"), nullable=False),
-    Column("set_at", BigInteger, nullable=False),
+    Column("version", WHOLE, primary_key=True),
+    Column("credit_limit", WHOLE, CheckConstraint("credit_limit >= 0"), nullable=False),
+    Column("set_at", WHOLE, nullable=False),
 )
 
 entries = Table(
@@ -56,10 +54,10 @@ entries = Table(
     Column("description", Text, nullable=False),
     Column("pending", Boolean, nullable=False),
     Column("payment_id", Text),
-    Column("booked_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger),
+    Column("booked_at", WHOLE, nullable=False),
+    Column("expires_at", WHOLE),
     Column("link_id", Text),
-    Column("link_position", Integer),
+    Column("link_position", WHOLE),
     CheckConstraint("expires_at is null or pending"),
     CheckConstraint("(link_id is null) = (link_position is null)"),
     sqlite_autoincrement=True,
@@ -84,18 +82,18 @@ postings = Table(
     METADATA,
     key_column(),
     Column("entry_id", ForeignKey("entries.entry_id"), nullable=False),
-    Column("step", Integer, CheckConstraint("step >= 0"), nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("step", WHOLE, CheckConstraint("step >= 0"), nullable=False),
+    Column("position", WHOLE, nullable=False),
     Column("account_id", ForeignKey("accounts.account_id"), nullable=False),
     Column("side", Text, CheckConstraint("side in ('debit', 'credit')"), nullable=False),
-    Column("amount", BigInteger, CheckConstraint("amount > 0"), nullable=False),
+    Column("amount", WHOLE, CheckConstraint("amount > 0"), nullable=False),
     Column("change", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("version", BigInteger, CheckConstraint("version > 0"), nullable=False),
-    Column("pending_debits", BigInteger, CheckConstraint("pending_debits >= 0"), nullable=False),
-    Column("pending_credits", BigInteger, CheckConstraint("pending_credits >= 0"), nullable=False),
-    Column("posted_debits", BigInteger, CheckConstraint("posted_debits >= 0"), nullable=False),
-    Column("posted_credits", BigInteger, CheckConstraint("posted_credits >= 0"), nullable=False),
+    Column("at", WHOLE, nullable=False),
+    Column("version", WHOLE, CheckConstraint("version > 0"), nullable=False),
+    Column("pending_debits", WHOLE, CheckConstraint("pending_debits >= 0"), nullable=False),
+    Column("pending_credits", WHOLE, CheckConstraint("pending_credits >= 0"), nullable=False),
+    Column("posted_debits", WHOLE, CheckConstraint("posted_debits >= 0"), nullable=False),
+    Column("posted_credits", WHOLE, CheckConstraint("posted_credits >= 0"), nullable=False),
     CheckConstraint("change in ('reserved', 'posted', 'completed', 'released')"),
     CheckConstraint("(step = 0) = (change in ('reserved', 'posted'))"),
     UniqueConstraint("entry_id", "step", "position"),
@@ -107,10 +105,10 @@ entry_resolutions = Table(
     "entry_resolutions",
     METADATA,
     Column("entry_id", ForeignKey("entries.entry_id"), primary_key=True),
-    Column("step", Integer, CheckConstraint("step > 0"), primary_key=True),
+    Column("step", WHOLE, CheckConstraint("step > 0"), primary_key=True),
     Column("resolution", Text, nullable=False),
     Column("is_final", Boolean, nullable=False),
-    Column("resolved_at", BigInteger, nullable=False),
+    Column("resolved_at", WHOLE, nullable=False),
     CheckConstraint("resolution in ('posted', 'voided', 'expired')"),
     CheckConstraint("is_final or resolution = 'posted'"),
 )
@@ -141,13 +139,17 @@ _ADDS_UP: str = """EXISTS (
 )"""
 """The balances after a posting are those before it and its amount; its time is no earlier."""
 
+_IS_OPEN: str = """NOT EXISTS (SELECT 1 FROM entry_resolutions
+    WHERE entry_id = NEW.entry_id AND (step >= NEW.step OR is_final))"""
+"""An entry that has ended is not resolved again."""
+
 make_immutable(accounts, "account_id = NEW.account_id")
-make_immutable(credit_lines, "account_id = NEW.account_id AND version >= NEW.version")
+make_immutable(credit_lines, "account_id = NEW.account_id AND version = NEW.version")
 make_immutable(entries, "sequence = NEW.sequence OR entry_id = NEW.entry_id")
 make_immutable(
     postings,
     "sequence = NEW.sequence OR (entry_id = NEW.entry_id AND step = NEW.step AND position = NEW.position)"
     " OR (account_id = NEW.account_id AND version = NEW.version)",
+    fit=f"{_FOLLOWS} AND {_ADDS_UP}",
 )
-make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND (step >= NEW.step OR is_final)")
-guard_inserts(postings, f"{_FOLLOWS} AND {_ADDS_UP}", "postings follow one another and add up")
+make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND step = NEW.step", fit=_IS_OPEN)

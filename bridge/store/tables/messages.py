@@ -4,13 +4,12 @@ from sqlalchemy import (
     Boolean,
     Column,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
 )
 
-from bridge.store.tables.foundation import METADATA, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column
 
 messages = Table(
     "messages",
@@ -23,7 +22,7 @@ messages = Table(
     Column("payment_id", Text),
     Column("peer", Text),
     Column("salt", LargeBinary),
-    Column("created_at", Integer, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
     Index("messages_by_payment", "payment_id"),
     sqlite_autoincrement=True,
 )
@@ -35,6 +34,7 @@ inbox = Table(
     Column("sender_lei", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Column("salt", LargeBinary, nullable=False),
-    Column("received_at", Integer, nullable=False),
+    Column("copy", LargeBinary),
+    Column("received_at", WHOLE, nullable=False),
     Column("is_taken", Boolean, nullable=False),
 )

@@ -1,19 +1,17 @@
 """What customers were quoted, and what they ordered for later days."""
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     Date,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
 )
 
-from bridge.store.tables.foundation import METADATA, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column
 
 quotations = Table(
     "quotations",
@@ -21,12 +19,12 @@ quotations = Table(
     Column("quotation_id", Text, primary_key=True),
     Column("client", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
-    Column("valid_until", BigInteger, nullable=False),
+    Column("valid_until", WHOLE, nullable=False),
     Column("value_date", Date, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
     Column("price", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("creditor_charge", BigInteger, CheckConstraint("creditor_charge >= 0"), nullable=False),
+    Column("creditor_charge", WHOLE, CheckConstraint("creditor_charge >= 0"), nullable=False),
     Column("payment_id", Text, unique=True),
     Index("quotations_by_client", "client", "valid_until"),
 )
@@ -38,7 +36,7 @@ standing_orders = Table(
     Column("order_id", Text, nullable=False, unique=True),
     Column("client", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
     Column("schedule", Text, nullable=False),
     Column("instruction", LargeBinary, nullable=False),
     CheckConstraint("state in ('active', 'completed', 'cancelled')"),
@@ -51,7 +49,7 @@ occurrences = Table(
     METADATA,
     Column("order_id", ForeignKey("standing_orders.order_id"), primary_key=True),
     Column("due_date", Date, primary_key=True),
-    Column("number", Integer, nullable=False),
+    Column("number", WHOLE, nullable=False),
     Column("execution_date", Date, nullable=False),
     Column("state", Text, nullable=False),
     Column("payment_id", Text, unique=True),

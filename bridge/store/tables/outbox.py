@@ -4,13 +4,12 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
 )
 
-from bridge.store.tables.foundation import METADATA
+from bridge.store.tables.foundation import METADATA, WHOLE
 
 idempotency = Table(
     "idempotency",
@@ -18,21 +17,21 @@ idempotency = Table(
     Column("client", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),
-    Column("status", Integer, nullable=False),
+    Column("status", WHOLE, nullable=False),
     Column("body", Text, nullable=False),
 )
 
 effects = Table(
     "effects",
     METADATA,
-    Column("effect_id", Integer, primary_key=True, autoincrement=True),
+    Column("effect_id", WHOLE, primary_key=True, autoincrement=True),
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False, unique=True),
     Column("payload", Text, nullable=False),
     Column("payment_id", Text),
     Column("state", Text, nullable=False),
-    Column("due_at", Integer, nullable=False),
-    Column("attempts", Integer, nullable=False),
+    Column("due_at", WHOLE, nullable=False),
+    Column("attempts", WHOLE, nullable=False),
     Column("owner", Text),
     Column("error", Text),
     CheckConstraint("state in ('waiting', 'claimed', 'done', 'dead')"),

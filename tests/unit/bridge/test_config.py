@@ -317,3 +317,33 @@ def test_two_workers_never_wait_for_another_institution(keyed: Settings) -> None
     runtime.close()
     assert by_lane == {Lane(leaves=PEER_EFFECTS): 2, Lane(): 2}
     assert {"execute_standing_order", "request_issuance"} == PEER_EFFECTS
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://corridor@db.example:5432/bank?sslmode=verify-full",
+        "postgresql://corridor@/bank?host=/run/postgresql",
+    ],
+)
+def test_a_database_may_be_on_a_server(tmp_path: Path, url: str) -> None:
+    """STO-9."""
+    assert load_settings(written(tmp_path, {**bank_document(), "database": url})).database == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://corridor:secret@db.example/bank",
+        "postgresql://corridor@db.example/bank?password=secret",
+        "postgresql://corridor@db.example",
+        "mysql://corridor@db.example/bank",
+    ],
+)
+def test_a_database_with_a_password_in_its_url_or_of_another_kind_is_refused(
+    tmp_path: Path, url: str
+) -> None:
+    """STO-9."""
+    with pytest.raises(SettingsInvalid, match="database") as refused:
+        load_settings(written(tmp_path, {**bank_document(), "database": url}))
+    assert "secret" not in str(refused.value)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bridge.errors import (
     AccountUnknown,
     CursorInvalid,
+    DatabaseUnsafe,
     EntryResolved,
     InsufficientFunds,
     RecordConflict,
@@ -30,21 +32,17 @@ from support.bridge_records import (
     NOW,
     effect,
     euros,
-    open_store,
+    open_store_at,
     transfer,
 )
+from support.databases import Databases, PostgresServer, running_server
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path)
+def store(databases: Databases) -> Iterator[Store]:
+    opened = open_store_at(databases.place())
     yield opened
     opened.close()
-
-
-def raw(tmp_path: Path) -> sqlite3.Connection:
-    """The database file as somebody with a shell sees it."""
-    return sqlite3.connect(tmp_path / "bridge.sqlite", isolation_level=None)
 
 
 def book(store: Store, *ids: str, pending: bool = False) -> None:
@@ -85,12 +83,12 @@ def test_an_error_rolls_the_whole_unit_of_work_back(store: Store) -> None:
 
 
 def test_what_was_committed_is_there_after_the_store_is_opened_again(
-    store: Store, tmp_path: Path
+    store: Store, databases: Databases
 ) -> None:
     """STO-1."""
     book(store, "one")
     store.close()
-    again = Store.open(tmp_path / "bridge.sqlite")
+    again = Store.open(databases.place())
     assert ledger_balance(again, DEPOSIT) == 100
     again.close()
 
@@ -132,13 +130,11 @@ def test_threads_write_one_after_the_other(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_another_process_that_holds_the_database_makes_it_busy(tmp_path: Path) -> None:
-    impatient = Store.open(tmp_path / "bridge.sqlite", busy_seconds=0)
-    other = raw(tmp_path)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreBusy):
+def test_another_process_that_holds_the_database_makes_it_busy(databases: Databases) -> None:
+    impatient = Store.open(databases.place(), busy_seconds=0)
+    other = Store.open(databases.place())
+    with other.unit_of_work(), pytest.raises(StoreBusy):
         book(impatient, "one")
-    other.execute("ROLLBACK")
     book(impatient, "one")
     other.close()
     impatient.close()
@@ -158,25 +154,47 @@ def test_listeners_hear_of_commits_that_added_effects_and_of_no_others(store: St
     assert heard == ["effects"]
 
 
-# Format
+# Revisions (STO-3; the rest stands in test_store_migrations.py)
 
 
-def test_the_database_is_durable_and_checks_its_references(store: Store) -> None:
-    with store._writer.connect() as connection:
+def test_a_sqlite_database_is_durable_and_checks_its_references(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "bridge.sqlite")
+    with store._writer._engine.connect() as connection:
         found = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
-
-
-def test_a_database_of_another_format_is_refused(store: Store, tmp_path: Path) -> None:
-    """STO-3."""
     store.close()
-    with raw(tmp_path) as connection:
-        connection.execute("UPDATE store_format SET version = 99")
-    with pytest.raises(StoreFormatUnknown, match="99"):
-        Store.open(tmp_path / "bridge.sqlite")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("value", ["off", "local", "remote_write"])
+def test_a_server_that_confirms_too_early_is_refused(
+    postgresql: PostgresServer, value: str
+) -> None:
+    """STO-9."""
+    with postgresql.database() as place:
+        name = place.partition("@/")[2].partition("?")[0]
+        postgresql.execute(f"ALTER DATABASE {name} SET synchronous_commit = {value}")
+        with pytest.raises(DatabaseUnsafe, match=f"synchronous_commit = {value}"):
+            Store.open(place)
+
+
+@pytest.mark.integration
+def test_what_was_confirmed_survives_a_server_that_is_killed() -> None:
+    """STO-1, 9."""
+    with running_server() as server, server.database() as place:
+        store = open_store_at(place)
+        book(store, "one", "two")
+        server.stop("immediate")
+        with pytest.raises(StoreBusy):
+            book(store, "never")
+        server.start()
+        assert ledger_balance(store, DEPOSIT) == 200
+        book(store, "three")
+        assert ledger_balance(store, DEPOSIT) == 300
+        store.close()
 
 
 def test_a_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
@@ -194,9 +212,11 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path / "text.sqlite")
 
 
-def test_a_read_only_store_reads_what_another_process_writes(store: Store, tmp_path: Path) -> None:
+def test_a_read_only_store_reads_what_another_process_writes(
+    store: Store, databases: Databases
+) -> None:
     book(store, "one")
-    reader = Store.open_read_only(tmp_path / "bridge.sqlite")
+    reader = Store.open_read_only(databases.place())
     assert ledger_balance(reader, DEPOSIT) == 100
     with pytest.raises(StatementRefused):
         book(reader, "two")
@@ -205,7 +225,12 @@ def test_a_read_only_store_reads_what_another_process_writes(store: Store, tmp_p
     reader.close()
 
 
-def test_a_read_only_store_waits_for_its_database(tmp_path: Path) -> None:
+def test_a_read_only_store_waits_for_the_tables(databases: Databases) -> None:
+    with pytest.raises(StoreBusy):
+        Store.open_read_only(databases.empty_place())
+
+
+def test_a_read_only_store_waits_for_its_file(tmp_path: Path) -> None:
     with pytest.raises(StoreBusy):
         Store.open_read_only(tmp_path / "missing.sqlite")
 
@@ -230,14 +255,11 @@ RIGHT = {
 ATTACKS = [
     "UPDATE entries SET description = 'forged'",
     "DELETE FROM entries",
-    "INSERT OR REPLACE INTO entries SELECT * FROM entries",
-    """REPLACE INTO entries (sequence, entry_id, kind, description, pending, booked_at)
-       VALUES (99, 'one', 'test', 'forged', 0, 1)""",
     "UPDATE postings SET amount = amount * 2",
     "UPDATE postings SET posted_debits = posted_debits * 2",
     "UPDATE postings SET version = version + 10",
     "DELETE FROM postings",
-    "INSERT OR REPLACE INTO postings SELECT * FROM postings",
+    "UPDATE entry_resolutions SET resolution = 'voided'",
     NEXT_POSTING.format(**RIGHT | {"amount": 0, "balances": "100, 0, 200, 0"}),
     NEXT_POSTING.format(**RIGHT | {"side": "left"}),
     NEXT_POSTING.format(**RIGHT | {"change": "forged"}),
@@ -250,46 +272,87 @@ ATTACKS = [
     NEXT_POSTING.format(**RIGHT | {"at": NOW - 1}),
     "UPDATE entry_resolutions SET resolution = 'voided'",
     "DELETE FROM entry_resolutions",
-    "INSERT OR REPLACE INTO entry_resolutions VALUES ('held', 1, 'voided', 1, 2)",
-    "INSERT INTO entry_resolutions VALUES ('held', 2, 'voided', 1, 2)",
-    "INSERT INTO entry_resolutions VALUES ('other', 1, 'lost', 1, 2)",
-    "INSERT INTO entry_resolutions VALUES ('other', 1, 'voided', 0, 2)",
-    "UPDATE accounts SET may_overdraw = 1",
+    "INSERT INTO entry_resolutions VALUES ('held', 2, 'voided', true, 2)",
+    "INSERT INTO entry_resolutions VALUES ('other', 1, 'lost', true, 2)",
+    "INSERT INTO entry_resolutions VALUES ('other', 1, 'voided', false, 2)",
+    "UPDATE accounts SET may_overdraw = true",
     "DELETE FROM accounts WHERE account_id = 'custody:EUR'",
-    "INSERT OR REPLACE INTO accounts SELECT * FROM accounts",
     "UPDATE credit_lines SET credit_limit = 1000000",
     "DELETE FROM credit_lines",
+]
+
+SQLITE_ATTACKS = [
+    "INSERT OR REPLACE INTO entries SELECT * FROM entries",
+    """REPLACE INTO entries (sequence, entry_id, kind, description, pending, booked_at)
+       VALUES (99, 'one', 'test', 'forged', 0, 1)""",
+    "INSERT OR REPLACE INTO postings SELECT * FROM postings",
+    "INSERT OR REPLACE INTO entry_resolutions VALUES ('held', 1, 'voided', 1, 2)",
+    "INSERT OR REPLACE INTO accounts SELECT * FROM accounts",
     "INSERT OR REPLACE INTO credit_lines VALUES ('deposit:alice', 1, 1000000, 1)",
 ]
 
+POSTGRESQL_ATTACKS = [
+    "DELETE FROM chain_events",
+    "TRUNCATE entry_resolutions",
+    "TRUNCATE entries CASCADE",
+    "TRUNCATE chain_events",
+    """INSERT INTO entries (entry_id, kind, description, pending, booked_at)
+       VALUES ('one', 'test', 'forged', false, 1)
+       ON CONFLICT (entry_id) DO UPDATE SET description = 'forged'""",
+    """MERGE INTO postings USING entries ON postings.entry_id = entries.entry_id
+       WHEN MATCHED THEN DELETE""",
+    "SET session_replication_role = replica; UPDATE entries SET description = 'forged'",
+]
 
-@pytest.mark.parametrize("statement", ATTACKS)
-def test_raw_sql_cannot_change_what_was_booked(
-    store: Store, tmp_path: Path, statement: str
-) -> None:
-    """LED-10."""
+
+def check_refused(store: Store, databases: Databases, statement: str) -> None:
     book(store, "one")
     book(store, "held", "other", pending=True)
     with store.unit_of_work() as work:
         work.ledger.post("held", NOW)
         work.ledger.set_credit_limit(DEPOSIT.account_id, euros(1), NOW)
-    attacker = raw(tmp_path)
-    before = list(attacker.iterdump())
-    with pytest.raises(sqlite3.IntegrityError):
-        attacker.execute(statement)
-    assert list(attacker.iterdump()) == before
-    attacker.close()
+    before = databases.dump()
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
+        databases.execute(statement)
+    assert databases.dump() == before
 
 
-def test_the_posting_that_the_attacks_spoil_would_be_taken(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("statement", ATTACKS)
+def test_raw_sql_cannot_change_what_was_booked(
+    store: Store, databases: Databases, statement: str
+) -> None:
+    """LED-10."""
+    check_refused(store, databases, statement)
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("statement", SQLITE_ATTACKS)
+def test_what_only_sqlite_has_cannot_either(
+    store: Store, databases: Databases, statement: str
+) -> None:
+    """LED-10."""
+    check_refused(store, databases, statement)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("statement", POSTGRESQL_ATTACKS)
+def test_what_only_postgresql_has_cannot_either(
+    store: Store, databases: Databases, statement: str
+) -> None:
+    """LED-10."""
+    check_refused(store, databases, statement)
+
+
+def test_the_posting_that_the_attacks_spoil_would_be_taken(
+    store: Store, databases: Databases
+) -> None:
     """LED-10: each attack above fails for what it changes, not for anything else."""
     book(store, "one")
     book(store, "held", "other", pending=True)
     with store.unit_of_work() as work:
         work.ledger.post("held", NOW)
-    attacker = raw(tmp_path)
-    attacker.execute(NEXT_POSTING.format(**RIGHT))
-    attacker.close()
+    databases.execute(NEXT_POSTING.format(**RIGHT))
 
 
 # The ledger book

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bridge.errors import RecordConflict
 from bridge.store import EffectRow, EffectState, Store
 from bridge.store.effects import EVERYTHING, Lane
-from support.bridge_records import NOW, effect, open_store
+from support.bridge_records import NOW, effect, open_store_at
+from support.databases import Databases
 
 LEASE = 30
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path)
+def store(databases: Databases) -> Iterator[Store]:
+    opened = open_store_at(databases.place())
     yield opened
     opened.close()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -33,15 +32,16 @@ from bridge.store.payment_record import decode_payment, encode_payment
 from support.bridge_records import (
     ALPHA_LEI,
     BETA_LEI,
-    open_store,
+    open_store_at,
     payment,
     quote,
 )
+from support.databases import Databases
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Iterator[UnitOfWork]:
-    store: Store = open_store(tmp_path)
+def work(databases: Databases) -> Iterator[UnitOfWork]:
+    store: Store = open_store_at(databases.place())
     with store.unit_of_work() as opened:
         yield opened
     store.close()

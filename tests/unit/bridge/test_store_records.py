@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -41,17 +40,18 @@ from support.bridge_records import (
     EUR,
     NOW,
     euros,
-    open_store,
+    open_store_at,
     outgoing,
     signed_quote,
 )
+from support.databases import Databases
 
 SENDER = b"\x11" * 20
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Iterator[UnitOfWork]:
-    store: Store = open_store(tmp_path)
+def work(databases: Databases) -> Iterator[UnitOfWork]:
+    store: Store = open_store_at(databases.place())
     with store.unit_of_work() as opened:
         yield opened
     store.close()
@@ -98,8 +98,8 @@ def test_a_purpose_has_one_transaction_and_a_nonce_too(work: UnitOfWork) -> None
         work.transactions.add(replace(outgoing(5), purpose=outgoing(4).purpose))
 
 
-def test_two_transactions_cannot_share_a_nonce(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+def test_two_transactions_cannot_share_a_nonce(databases: Databases) -> None:
+    store = open_store_at(databases.place())
     with store.unit_of_work() as work:
         work.transactions.add(outgoing(4))
     with pytest.raises(StatementRefused), store.unit_of_work() as work:

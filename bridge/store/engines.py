@@ -1,0 +1,218 @@
+"""How the database is reached: one engine that writes, one that reads, on SQLite or PostgreSQL.
+
+                  SQLite                                  PostgreSQL
+    a commit      WAL, synchronous FULL                   synchronous_commit and fsync on, checked
+    one writer    BEGIN IMMEDIATE                         an advisory lock of the transaction
+    a reader      a deferred transaction, query_only      REPEATABLE READ, READ ONLY
+
+Either way a commit is on disk when it returns, one transaction writes at a time whichever process
+it is of, and a reader sees one snapshot and waits for nobody. A password is never part of a place:
+PostgreSQL's client takes it from the file that PGPASSFILE or the URL's `passfile` names.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from bridge.config import DatabasePlace
+from bridge.errors import BridgeError, DatabaseUnsafe, StatementRefused, StoreBusy
+
+BUSY_SECONDS_MAX: Final = 10
+"""How long a statement waits for another process, and a reader for a free connection."""
+
+READERS_MAX: Final = 48
+"""Most connections of one process that read at the same time."""
+
+CONNECT_SECONDS_MAX: Final = 5
+"""How long a database server is given to take a connection."""
+
+STALLED_SECONDS_MAX: Final = 30
+"""How long a process that stopped inside a transaction may hold a PostgreSQL database up."""
+
+WRITER_LOCK: Final = int.from_bytes(b"corridor")
+"""Key of the advisory lock under which a PostgreSQL database is written."""
+
+_PASSING_FAULTS: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+_PRIMARY_CODE: Final = 0xFF
+
+_PASSING_STATES: Final = ("08", "40", "53", "55P03", "57", "58", "25P03")
+"""SQLSTATEs, by how they begin: connections, rollbacks to be tried again, resources, a lock that was
+not to be had, a server that ends, its disk, a session that stood still (PostgreSQL, appendix A)."""
+
+_IN_ERROR: Final = psycopg.pq.TransactionStatus.INERROR
+
+_DURABLE: Final = {
+    "synchronous_commit": ("on", "remote_apply"),
+    "fsync": ("on",),
+    "full_page_writes": ("on",),
+    "server_encoding": ("UTF8",),
+}
+
+
+def open_writer(place: DatabasePlace, *, busy_seconds: int, with_references: bool = True) -> Engine:
+    """The engine that writes, of one connection.
+
+    `with_references` off leaves SQLite's foreign keys unchecked, for migrations that rebuild tables.
+    """
+    if isinstance(place, Path):
+        return _sqlite(place, busy_seconds=busy_seconds, with_references=with_references)
+    engine = create_engine(_url(place), pool_size=1, max_overflow=0, connect_args=_CONNECT)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: psycopg.Connection, _: ConnectionPoolEntry) -> None:
+        try:
+            _check_durable(connection)
+        except BaseException:
+            connection.close()  # it is in no pool yet
+            raise
+        connection.execute(f"SET lock_timeout = '{max(busy_seconds * 1_000, 1)}'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{STALLED_SECONDS_MAX}s'")
+        connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+    return engine
+
+
+def open_readers(place: DatabasePlace) -> Engine:
+    """The engine that reads snapshots; the database refuses to write through it."""
+    if isinstance(place, Path):
+        return _sqlite(place, busy_seconds=BUSY_SECONDS_MAX, read_only=True)
+    return create_engine(
+        _url(place),
+        isolation_level="REPEATABLE READ",
+        pool_size=4,
+        max_overflow=READERS_MAX - 4,
+        pool_timeout=BUSY_SECONDS_MAX,
+        connect_args={**_CONNECT, "options": "-c default_transaction_read_only=on"},
+    )
+
+
+def make_private(path: Path) -> None:
+    """Make the file and its directory, for their owner alone; what is there stays as it is.
+
+    SQLite gives the files it puts beside a database the mode of the database.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def shown(place: DatabasePlace) -> str:
+    """The place as a person is told of it: a file's name, or a database at a host."""
+    if isinstance(place, Path):
+        return place.name
+    url = make_url(place)
+    return f"{url.database} at {url.host or url.query.get('host', 'localhost')}"
+
+
+def check_intact(connection: Connection) -> None:
+    """Refuse to go on after a failed statement that somebody caught.
+
+    PostgreSQL answers the commit of such a transaction by rolling it back, and calls that no error.
+    """
+    driver: object = connection.connection.dbapi_connection
+    if isinstance(driver, psycopg.Connection) and driver.info.transaction_status is _IN_ERROR:
+        raise StatementRefused("an earlier statement of this unit of work was refused")
+
+
+@contextmanager
+def kept_if_usable(engine: Engine) -> Iterator[Connection]:
+    """A first transaction of an engine, which is given back when that fails."""
+    try:
+        with translated(), engine.begin() as connection:
+            yield connection
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the database's errors into ours; ours pass."""
+    try:
+        yield
+    except BridgeError:
+        raise
+    except PoolTimeout as error:
+        raise StoreBusy("too many readers") from error
+    except DBAPIError as error:
+        if _is_passing(error.orig):
+            raise StoreBusy(str(error.orig)) from error
+        raise StatementRefused(str(error.orig)) from error
+
+
+def _is_passing(fault: BaseException | None) -> bool:
+    match fault:
+        case sqlite3.Error():
+            code = getattr(fault, "sqlite_errorcode", 0) & _PRIMARY_CODE
+            return code in _PASSING_FAULTS
+        case psycopg.Error():
+            if fault.sqlstate is None:  # it never came to a server's answer
+                return isinstance(fault, psycopg.OperationalError | psycopg.InterfaceError)
+            return fault.sqlstate.startswith(_PASSING_STATES)
+        case _:
+            return False
+
+
+_CONNECT: Final = {"connect_timeout": CONNECT_SECONDS_MAX, "application_name": "corridor-bridge"}
+
+
+def _url(place: str) -> URL:
+    return make_url(place).set(drivername="postgresql+psycopg")
+
+
+def _check_durable(connection: psycopg.Connection) -> None:
+    """Refuse a server that says a commit is on disk before it is."""
+    for name, allowed in _DURABLE.items():
+        row = connection.execute(f"SHOW {name}").fetchone()
+        found = "" if row is None else str(row[0])
+        if found not in allowed:
+            raise DatabaseUnsafe(name, found)
+
+
+def _sqlite(
+    path: Path, *, busy_seconds: int, read_only: bool = False, with_references: bool = True
+) -> Engine:
+    connections = READERS_MAX if read_only else 1
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": busy_seconds},
+        pool_size=min(connections, 4),
+        max_overflow=max(connections - 4, 0),
+        pool_timeout=BUSY_SECONDS_MAX,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # transactions begin below, not where the driver guesses
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if with_references else 'OFF'}")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,1 @@
+"""The migrations of a bridge's database, one file per revision in `versions`."""

@@ -1,0 +1,172 @@
+"""The one writer of a database: units of work take turns, and those that wait share a commit.
+
+    unit A   |-- body --|                    waits          returns
+    unit B      waits   |-- body --|         waits          returns
+                                   COMMIT: everything of A and B is on disk
+
+Bringing a commit to disk costs far more than a unit of work. So when one unit ends while others wait, the
+transaction goes on to the next, up to `GROUP_UNITS_MAX` units or `GROUP_MILLISECONDS_MAX`; nobody returns
+before the common commit. A unit that raises is undone alone, to its savepoint, and its error too is
+given only after the commit: what it saw of the units before it is true by then. When the commit fails,
+everybody in the group gets that failure.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import NestedTransaction
+from sqlalchemy.exc import DBAPIError
+
+from bridge.errors import UnitOfWorkNested
+from bridge.store.engines import check_intact
+
+GROUP_UNITS_MAX: Final = 64
+"""Most units of work that share one commit."""
+
+GROUP_MILLISECONDS_MAX: Final = 20
+"""Age at which a group takes no further unit."""
+
+
+STRANDED_SECONDS: Final = 1
+"""How long a unit that has ended leaves the commit to those behind it, before it sees to it itself."""
+
+
+def milliseconds() -> int:
+    """A clock that only measures how much time passes."""
+    return time.monotonic_ns() // 1_000_000
+
+
+class _Group:
+    """The units of work of one database transaction."""
+
+    def __init__(self, connection: Connection, closes_at: int) -> None:
+        self.connection = connection
+        self.closes_at = closes_at
+        self.count = 0
+        self.failure: BaseException | None = None
+        self.ended = threading.Event()
+
+    def savepoint(self) -> NestedTransaction | None:
+        """Where this unit alone is undone to; the first one of a group is its whole transaction."""
+        return self.connection.begin_nested() if self.count else None
+
+
+class Writer:
+    """Runs units of work of any number of threads, one after the other."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], int] = milliseconds) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._waiting = 0
+        self._thread: int | None = None
+        self._group: _Group | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many units of work wait for their turn."""
+        return self._waiting
+
+    def close(self) -> None:
+        """Give the connection back to the system."""
+        self._engine.dispose()
+
+    @contextmanager
+    def unit(self) -> Iterator[Connection]:
+        """One unit of work; returns when it is on disk, or raises when it is undone."""
+        if self._thread == threading.get_ident():
+            raise UnitOfWorkNested
+        fault: BaseException | None = None
+        with self._take_turn():
+            group = self._group or self._begin()
+            try:
+                savepoint = group.savepoint()
+                try:
+                    yield group.connection
+                    check_intact(group.connection)
+                    if savepoint is not None:
+                        savepoint.commit()
+                except BaseException as error:  # noqa: BLE001 - raised below, when the group has ended
+                    fault = error
+                    self._undo(group, savepoint)
+                group.count += 1
+            except DBAPIError as error:  # the transaction itself is lost, with everybody's work
+                self._end(group, error)
+            if not group.ended.is_set() and not self._goes_on(group):
+                self._commit(group)
+        self._await(group)
+        if group.failure is not None:
+            raise group.failure
+        if fault is not None:
+            raise fault
+
+    @contextmanager
+    def _take_turn(self) -> Iterator[None]:
+        with self._counting:
+            self._waiting += 1
+        try:
+            self._turn.acquire()
+        finally:
+            with self._counting:
+                self._waiting -= 1
+        self._thread = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._thread = None
+            self._turn.release()
+
+    def _begin(self) -> _Group:
+        connection = self._engine.connect()
+        try:
+            connection.begin()
+        except BaseException:
+            connection.invalidate()
+            connection.close()
+            raise
+        self._group = _Group(connection, self._clock() + GROUP_MILLISECONDS_MAX)
+        return self._group
+
+    def _undo(self, group: _Group, savepoint: NestedTransaction | None) -> None:
+        """Take one unit back; without a savepoint it was the first, and the group ends with it."""
+        if savepoint is None:
+            self._end(group, None)
+        else:
+            savepoint.rollback()
+
+    def _goes_on(self, group: _Group) -> bool:
+        is_open = group.count < GROUP_UNITS_MAX and self._clock() < group.closes_at
+        return is_open and self._waiting > 0
+
+    def _commit(self, group: _Group) -> None:
+        try:
+            transaction = group.connection.get_transaction()
+            if transaction is not None:
+                transaction.commit()
+        except BaseException as error:  # noqa: BLE001 - raised by everybody in the group
+            self._end(group, error)
+        else:
+            self._end(group, None)
+
+    def _end(self, group: _Group, failure: BaseException | None) -> None:
+        """Close the group: what is not committed by now is rolled back."""
+        self._group = None
+        group.failure = failure
+        try:
+            if failure is not None:
+                group.connection.invalidate()
+            group.connection.close()
+        finally:
+            group.ended.set()
+
+    def _await(self, group: _Group) -> None:
+        """Wait for the commit; make it, should the thread that was to follow never have come."""
+        while not group.ended.wait(STRANDED_SECONDS):
+            with self._turn:
+                if self._group is group:
+                    self._commit(group)

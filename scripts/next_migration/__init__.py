@@ -1,0 +1,1 @@
+"""Writes the migration that brings the newest revision to the tables as they are declared now."""

@@ -1,0 +1,297 @@
+"""Group commit: units of work of several threads in one transaction, as if each had its own.
+
+Cites docs/spec/ledger.md: STO-1, 2, 11.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from sqlalchemy import event
+
+from bridge.errors import InsufficientFunds, StatementRefused, StoreBusy
+from bridge.store import Store, UnitOfWork
+from bridge.store.engines import BUSY_SECONDS_MAX, open_readers, open_writer
+from bridge.store.writer import GROUP_MILLISECONDS_MAX, GROUP_UNITS_MAX, Writer
+from support.bridge_records import CASH, DEPOSIT, effect, open_store_at, transfer
+from support.databases import Databases
+
+SECONDS_MAX = 30
+
+
+@dataclass
+class Bench:
+    """A store whose commits are counted and can be made to fail, on a clock that stands still."""
+
+    store: Store
+    writer: Writer
+    commits: list[str] = field(default_factory=list)
+    now: int = 0
+    fault: Exception | None = None
+
+    def committed(self, key: str) -> bool:
+        """Whether somebody who opens the database now finds an effect there."""
+        with self.store.reading() as work:
+            return work.effects.has(key)
+
+    def await_waiting(self, count: int) -> None:
+        deadline = time.monotonic() + SECONDS_MAX
+        while self.writer.waiting != count:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+
+@pytest.fixture
+def bench(databases: Databases) -> Iterator[Bench]:
+    open_store_at(databases.place()).close()
+    engine = open_writer(databases.place(), busy_seconds=BUSY_SECONDS_MAX)
+    writer = Writer(engine, lambda: made.now)
+    made = Bench(Store(writer, open_readers(databases.place())), writer)
+
+    @event.listens_for(engine, "commit")
+    def count(_: object) -> None:
+        made.commits.append("commit")
+        if made.fault is not None:
+            raise made.fault
+
+    with closing(made.store):
+        yield made
+
+
+class Caller(threading.Thread):
+    """A thread with one unit of work; `outcome` is what its caller was given."""
+
+    def __init__(self, store: Store, body: Callable[[UnitOfWork], None]) -> None:
+        super().__init__()
+        self._store = store
+        self._body = body
+        self.outcome: list[BaseException | None] = []
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with self._store.unit_of_work() as work:
+                self._body(work)
+        except BaseException as error:  # noqa: BLE001 - it is the outcome
+            self.outcome.append(error)
+        else:
+            self.outcome.append(None)
+
+    def result(self) -> BaseException | None:
+        self.join(SECONDS_MAX)
+        return self.outcome[0]
+
+
+@contextmanager
+def held(bench: Bench, body: Callable[[UnitOfWork], None]) -> Iterator[Caller]:
+    """A caller inside its unit of work until the block ends, so that others come to wait."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def wait(work: UnitOfWork) -> None:
+        body(work)
+        entered.set()
+        assert leave.wait(SECONDS_MAX)
+
+    caller = Caller(bench.store, wait)
+    assert entered.wait(SECONDS_MAX)
+    try:
+        yield caller
+    finally:
+        leave.set()
+
+
+def add(key: str) -> Callable[[UnitOfWork], None]:
+    return lambda work: work.effects.add(effect(key))
+
+
+def overdraw(work: UnitOfWork) -> None:
+    work.effects.add(effect("undone"))
+    work.ledger.book(transfer("too much", DEPOSIT, CASH, 1))
+
+
+def test_a_unit_of_work_alone_commits_at_once(bench: Bench) -> None:
+    with bench.store.unit_of_work() as work:
+        add("a")(work)
+    assert bench.commits == ["commit"]
+    assert bench.committed("a")
+
+
+def test_units_of_work_that_wait_share_one_commit(bench: Bench) -> None:
+    """STO-11."""
+    with held(bench, add("a")) as first:
+        others = [Caller(bench.store, add(key)) for key in "bcd"]
+        bench.await_waiting(3)
+        assert not bench.committed("a")
+    assert [caller.result() for caller in (first, *others)] == [None] * 4
+    assert bench.commits == ["commit"]
+    assert all(bench.committed(key) for key in "abcd")
+
+
+def test_nobody_returns_before_the_common_commit(bench: Bench) -> None:
+    """STO-11."""
+    returned_before: list[bool] = []
+    with held(bench, add("a")) as first:
+        second = Caller(
+            bench.store,
+            lambda _: returned_before.append(bool(first.outcome) or bool(bench.commits)),
+        )
+        bench.await_waiting(1)
+    assert (first.result(), second.result()) == (None, None)
+    assert returned_before == [False]
+
+
+def test_a_later_unit_sees_what_earlier_ones_of_the_group_wrote(bench: Bench) -> None:
+    seen: list[bool] = []
+    with held(bench, add("a")):
+        second = Caller(bench.store, lambda work: seen.append(work.effects.has("a")))
+        bench.await_waiting(1)
+    assert second.result() is None
+    assert seen == [True]
+
+
+def test_a_unit_that_raises_is_undone_alone(bench: Bench) -> None:
+    """STO-11."""
+    with held(bench, add("a")) as first:
+        wrong = Caller(bench.store, overdraw)
+        bench.await_waiting(1)
+        third = Caller(bench.store, add("c"))
+        bench.await_waiting(2)
+    assert first.result() is None
+    assert third.result() is None
+    assert isinstance(wrong.result(), InsufficientFunds)
+    assert bench.commits == ["commit"]
+    assert [bench.committed(key) for key in ("a", "undone", "c")] == [True, False, True]
+
+
+def test_an_error_too_is_given_only_after_the_commit_of_what_it_saw(bench: Bench) -> None:
+    """STO-11."""
+    bench.fault = OSError("the disk is gone")
+    with held(bench, add("a")) as first:
+        wrong = Caller(bench.store, overdraw)
+        bench.await_waiting(1)
+    assert (first.result(), wrong.result()) == (bench.fault, bench.fault)
+
+
+def test_a_commit_that_fails_fails_for_everybody_in_its_group(bench: Bench) -> None:
+    """STO-11."""
+    bench.fault = OSError("the disk is gone")
+    with held(bench, add("a")) as first:
+        others = [Caller(bench.store, add(key)) for key in "bc"]
+        bench.await_waiting(2)
+    assert [caller.result() for caller in (first, *others)] == [bench.fault] * 3
+    bench.fault = None
+    assert not any(bench.committed(key) for key in "abc")
+    with bench.store.unit_of_work() as work:
+        add("a")(work)
+    assert bench.committed("a")
+
+
+def test_a_first_unit_that_raises_leaves_those_behind_it_a_transaction_of_their_own(
+    bench: Bench,
+) -> None:
+    with held(bench, lambda _: None) as idle:
+        wrong = Caller(bench.store, overdraw)
+        bench.await_waiting(1)
+    assert idle.result() is None
+    assert isinstance(wrong.result(), InsufficientFunds)
+    alone = Caller(bench.store, overdraw)
+    assert isinstance(alone.result(), InsufficientFunds)
+    good = Caller(bench.store, add("b"))
+    assert good.result() is None
+    assert [bench.committed(key) for key in ("undone", "b")] == [False, True]
+
+
+def test_a_group_is_closed_by_its_age(bench: Bench) -> None:
+    """STO-11."""
+    with held(bench, add("a")) as first:
+        second = Caller(bench.store, add("b"))
+        bench.await_waiting(1)
+        bench.now += GROUP_MILLISECONDS_MAX
+    assert (first.result(), second.result()) == (None, None)
+    assert bench.commits == ["commit", "commit"]
+
+
+def test_a_group_is_closed_by_its_number(bench: Bench) -> None:
+    """STO-11."""
+    with held(bench, add("first")):
+        others = [Caller(bench.store, add(f"{number}")) for number in range(GROUP_UNITS_MAX)]
+        bench.await_waiting(GROUP_UNITS_MAX)
+    assert [caller.result() for caller in others] == [None] * GROUP_UNITS_MAX
+    assert bench.commits == ["commit", "commit"]
+
+
+def test_listeners_hear_each_unit_that_added_effects_after_its_commit(bench: Bench) -> None:
+    heard: list[tuple[str, bool]] = []
+    bench.store.subscribe(
+        lambda: heard.append((threading.current_thread().name, bool(bench.commits)))
+    )
+    with held(bench, add("a")) as first:
+        quiet = Caller(bench.store, lambda _: None)
+        wrong = Caller(bench.store, overdraw)
+        second = Caller(bench.store, add("b"))
+        bench.await_waiting(3)
+    for caller in (first, quiet, wrong, second):
+        caller.result()
+    assert sorted(heard) == sorted([(first.name, True), (second.name, True)])
+
+
+def test_a_refused_statement_that_somebody_caught_is_not_committed_over(bench: Bench) -> None:
+    """PostgreSQL would answer the commit by rolling everything back, and call that no error."""
+
+    def catch(work: UnitOfWork) -> None:
+        work.effects.add(effect("half"))
+        with pytest.raises(Exception, match=r"(?i)constraint"):
+            work.ledger._connection.exec_driver_sql(
+                "INSERT INTO credit_lines VALUES ('cash:EUR', 1, -1, 1)"
+            )
+
+    for caller in (Caller(bench.store, catch), _behind_another(bench, catch)):
+        outcome = caller.result()
+        assert outcome is None or isinstance(outcome, StatementRefused)
+        assert bench.committed("half") == (outcome is None)
+
+
+def _behind_another(bench: Bench, body: Callable[[UnitOfWork], None]) -> Caller:
+    with held(bench, add("a")):
+        caller = Caller(bench.store, body)
+        bench.await_waiting(1)
+    return caller
+
+
+def test_processes_take_turns_and_readers_wait_for_none(databases: Databases) -> None:
+    """STO-2."""
+    here, there = open_store_at(databases.place()), Store.open(databases.place())
+    bench = Bench(here, here._writer)
+    with held(bench, add("a")) as first:
+        second = Caller(there, add("b"))
+        with there.reading() as work:
+            assert not work.effects.has("a")
+        assert second.is_alive()
+    assert (first.result(), second.result()) == (None, None)
+    with here.reading() as work:
+        assert work.effects.has("b")
+    here.close()
+    there.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_a_connection_that_is_lost_fails_its_group_and_the_next_one_begins_anew(
+    databases: Databases, bench: Bench
+) -> None:
+    """STO-1."""
+    with held(bench, add("a")) as first:
+        second = Caller(bench.store, add("b"))
+        bench.await_waiting(1)
+        databases.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+        )
+    assert isinstance(first.result(), StoreBusy)
+    assert isinstance(second.result(), StoreBusy | type(None))
+    again = Caller(bench.store, add("a"))
+    assert again.result() is None
+    assert bench.committed("a")
