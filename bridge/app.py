@@ -46,6 +46,9 @@ from bridge.money import parse_currency
 from bridge.opening import open_books
 from bridge.operating import Action, FourEyes
 from bridge.resolving import Resolver
+from bridge.retail import business, register
+from bridge.retail.business import RetailBusiness
+from bridge.retail.register import Register
 from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.serving import STOP_SECONDS_MAX, Face, listen, serve_faces
 from bridge.settlement import acceptance, submission, supervision
@@ -87,7 +90,9 @@ ASKING_WORKERS: Final = 2
 COURIERS: Final = 4
 """Threads that deliver messages; an institution that does not answer holds up one of them."""
 
-PEER_EFFECTS: Final = frozenset({funding.REQUEST, EXECUTE})
+PEER_EFFECTS: Final = frozenset(
+    {funding.REQUEST, EXECUTE, register.DELIVER, *business.PEER_EFFECTS}
+)
 """Kinds of effects that wait for the answer of another institution."""
 
 SECRET_BYTES: Final = 32
@@ -157,6 +162,8 @@ class Runtime:
             anchor_seconds=settings.audit_anchor_seconds,
             clock=clock,
         )
+        self._retail = RetailBusiness.of(self.institution)
+        self._register = Register(self.institution)
         self._workers = {
             name: Worker(self.store, self._handlers(), clock, name, lane)
             for name, lane in _worker_lanes().items()
@@ -186,6 +193,8 @@ class Runtime:
             desk=self._desk(),
             issuing=self._issuing if is_central_bank else None,
             receivers=self._receivers(),
+            retail=self._retail,
+            register=self._register if is_central_bank else None,
         )
 
     def prepare(self) -> None:
@@ -200,6 +209,8 @@ class Runtime:
             work.deliveries.release_all(self._clock())
         await_chain(self.institution.chain, self._settings, self.stop)
         self._auditor.admit_loss()
+        if self._retail is not None:
+            self._retail.open()
 
     def start(self) -> None:
         """Start following the chain and working off effects."""
@@ -243,16 +254,22 @@ class Runtime:
         }
         match self._settings.role:
             case Role.BANK:
+                retail = {} if self._retail is None else self._retail.handlers()
                 return {
                     **Submission(self.institution, self._submitter).handlers(),
                     **DueDates(self.institution).handlers(),
                     **orders,
+                    **retail,
                     EXPIRE_HOLD: Holds(self.store, self._clock).expire,
                 }
             case Role.FX_PROVIDER:
                 return orders
             case Role.CENTRAL_BANK:
-                return {**everywhere, issuing.ISSUE: self._issuing.issue}
+                return {
+                    **everywhere,
+                    issuing.ISSUE: self._issuing.issue,
+                    register.DELIVER: self._register.deliver,
+                }
             case _:
                 assert_never(self._settings.role)
 

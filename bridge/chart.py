@@ -82,6 +82,51 @@ def lending(currency: Currency) -> str:
     return f"lending:{currency.code}"
 
 
+def retail_issued(lei: str) -> str:
+    """Retail CBDC in issue that one intermediary keeps for its customers and itself (liability)."""
+    return f"retail-issued:{lei}"
+
+
+def retail_cash(currency: Currency) -> str:
+    """Retail CBDC the bank holds for itself, on its balance sheet (asset); the vault mirrors it."""
+    return f"retail-cash:{currency.code}"
+
+
+def custody(currency: Currency) -> str:
+    """All retail CBDC in the bank's custody, as the central bank's register has it (asset)."""
+    return f"retail-custody:{currency.code}"
+
+
+def vault(currency: Currency) -> str:
+    """The bank's own share of what is in custody (liability)."""
+    return f"retail-vault:{currency.code}"
+
+
+def retail_transit(currency: Currency) -> str:
+    """Retail CBDC set aside for a condition or for a waiting payment (liability); never posted."""
+    return f"retail-transit:{currency.code}"
+
+
+def retail_suspense(currency: Currency) -> str:
+    """Retail CBDC received for a wallet that cannot be credited (liability)."""
+    return f"retail-suspense:{currency.code}"
+
+
+def wallet(wallet_id: str) -> str:
+    """A customer's retail CBDC (liability)."""
+    return f"wallet:{wallet_id}"
+
+
+def passage(wallet_id: str) -> str:
+    """What a payment draws through a wallet from the linked deposit; empty after each entry."""
+    return f"wallet-passage:{wallet_id}"
+
+
+def offline(device: str) -> str:
+    """Retail CBDC withdrawn to a device and not yet claimed back by its vouchers (liability)."""
+    return f"wallet-offline:{device}"
+
+
 def institution_accounts(currency: Currency) -> tuple[Account, ...]:
     """The accounts a bank or an fx provider opens for itself in one currency."""
     return (
@@ -113,6 +158,46 @@ def rtgs_account(lei: str, currency: Currency) -> Account:
     return _account(rtgs(lei), AccountType.LIABILITY, currency, owner=lei)
 
 
+def retail_issued_account(lei: str, currency: Currency) -> Account:
+    """The central bank's account of one intermediary's retail CBDC."""
+    return _account(retail_issued(lei), AccountType.LIABILITY, currency, owner=lei)
+
+
+def custody_accounts(currency: Currency, issuer: str) -> tuple[Account, ...]:
+    """The accounts of an intermediary: all but the first are off its balance sheet."""
+    return (
+        _central_bank_money(retail_cash(currency), currency),
+        _in_custody(_account(custody(currency), AccountType.ASSET, currency), issuer),
+        _in_custody(_account(vault(currency), AccountType.LIABILITY, currency), issuer),
+        _in_custody(_account(retail_transit(currency), AccountType.LIABILITY, currency), issuer),
+        _in_custody(_account(retail_suspense(currency), AccountType.LIABILITY, currency), issuer),
+    )
+
+
+def wallet_accounts(
+    wallet_id: str, currency: Currency, owner: str, issuer: str
+) -> tuple[Account, ...]:
+    """The custody accounts of one wallet."""
+    return (
+        _in_custody(
+            _account(wallet(wallet_id), AccountType.LIABILITY, currency, owner=owner), issuer
+        ),
+        replace(
+            _in_custody(
+                _account(passage(wallet_id), AccountType.LIABILITY, currency, owner=owner), issuer
+            ),
+            may_overdraw=True,
+        ),
+    )
+
+
+def offline_account(device: str, currency: Currency, owner: str, issuer: str) -> Account:
+    """The custody account of what one device carries."""
+    return _in_custody(
+        _account(offline(device), AccountType.LIABILITY, currency, owner=owner), issuer
+    )
+
+
 def deposit_account(identification: str, currency: Currency, owner: str) -> Account:
     """The ledger account of one customer's deposit."""
     return _account(deposit(identification), AccountType.LIABILITY, currency, owner=owner)
@@ -122,6 +207,11 @@ def _central_bank_money(account_id: str, currency: Currency) -> Account:
     """A claim on the central bank, with which the institution discharges claims on itself."""
     account = _account(account_id, AccountType.ASSET, currency)
     return replace(account, issuer=CENTRAL_BANK, exchanges=True)
+
+
+def _in_custody(account: Account, issuer: str) -> Account:
+    """An account of what somebody else owes: kept for its owner, off the institution's balance sheet."""
+    return replace(account, issuer=issuer, is_off_balance=True)
 
 
 def _account(

@@ -213,6 +213,56 @@ class CalendarSettings(_Section):
         )
 
 
+class TierSettings(_Section):
+    """The limits of one tier of wallets, in the scheme's currency; without one there is none.
+
+    `balance_max` counts what is on devices; `offline_max` is what devices may carry. `identification`
+    names what the bank must have seen of the holder.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    holder: Annotated[str, Field(pattern=r"^(individual|merchant)$")]
+    balance_max: DecimalText | None = None
+    payment_max: DecimalText | None = None
+    daily_max: DecimalText | None = None
+    annual_max: DecimalText | None = None
+    offline_max: DecimalText = "0"
+    identification: tuple[Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")], ...] = ()
+
+
+class SchemeSettings(_Section):
+    """The tiers of one published scheme, and who published them."""
+
+    currency: CurrencyCode
+    source: Annotated[str, Field(min_length=1, max_length=400)]
+    tiers: tuple[TierSettings, ...]
+
+
+class RetailSettings(_Section):
+    """A bank that keeps retail CBDC in custody: in which currency, under which tiers.
+
+    `scheme` names tiers that come with the bridge, `tiers` gives others. `wait_seconds` is how long a
+    payment waits for retail CBDC that the bank must first get; `offline_seconds` how long what a
+    device carries can be spent. Above `vault_max` the bank redeems what it holds for itself.
+    """
+
+    currency: CurrencyCode
+    scheme: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
+    tiers: tuple[TierSettings, ...] = ()
+    wait_seconds: Annotated[int, Field(gt=0, le=86_400)] = 300
+    offline_seconds: Annotated[int, Field(gt=0, le=365 * 86_400)] = 7 * 86_400
+    vault_max: DecimalText | None = None
+
+    @model_validator(mode="after")
+    def _tiers_are_given_once(self) -> Self:
+        if (self.scheme is None) == (not self.tiers):
+            raise ValueError("either scheme or tiers is expected")
+        names = [tier.name for tier in self.tiers]
+        if len(set(names)) != len(names):
+            raise ValueError("tiers: each has a name of its own")
+        return self
+
+
 class Settings(_Section):
     """Everything one bridge is told at its start."""
 
@@ -260,6 +310,7 @@ class Settings(_Section):
     audit_anchor_seconds: Annotated[int, Field(gt=0, le=AUDIT_ANCHOR_SECONDS_MAX)] = 86_400
     customers: tuple[CustomerSettings, ...] = ()
     openings: tuple[OpeningSettings, ...] = ()
+    retail: RetailSettings | None = None
 
     @model_validator(mode="after")
     def _roles_have_what_they_need(self) -> Self:
@@ -269,6 +320,10 @@ class Settings(_Section):
             raise ValueError("an fx provider needs quoting_keystore")
         if self.role is Role.CENTRAL_BANK and len(self.currencies) != 1:
             raise ValueError("a central bank issues exactly one currency")
+        if self.retail is not None and self.role is not Role.BANK:
+            raise ValueError("retail: only a bank keeps wallets")
+        if self.retail is not None and self.retail.currency not in self.currencies:
+            raise ValueError("retail: its currency is not one of the currencies")
         return self
 
     @model_validator(mode="after")

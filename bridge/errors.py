@@ -1457,3 +1457,241 @@ class AuditLogInvalid(Rejected):
     message = "record {sequence} of the audit log does not hold: {rule}"
     sequence: int
     rule: str
+
+
+# Retail CBDC
+
+
+@dataclass(eq=False)
+class TierUnknown(Rejected):
+    """No tier of wallets has this name here."""
+
+    code = "tier_unknown"
+    reason = "FF01"
+    message = "there is no tier '{name}'"
+    name: str
+
+
+@dataclass(eq=False)
+class IdentificationLacking(Rejected):
+    """The tier asks for an identification of the holder that the bank does not have."""
+
+    code = "identification_lacking"
+    reason = "RR04"
+    message = "tier {tier} needs {lacking}"
+    tier: str
+    lacking: str
+
+
+@dataclass(eq=False)
+class WalletHeld(Rejected):
+    """The customer has a wallet already: limits are one person's, not one wallet's."""
+
+    code = "wallet_held"
+    reason = "AM05"
+    message = "customer {customer_id} has a wallet in {currency} already"
+    customer_id: str
+    currency: str
+
+
+@dataclass(eq=False)
+class WalletUnknown(Rejected):
+    """No wallet with this id is kept here."""
+
+    code = "wallet_unknown"
+    reason = "AC01"
+    message = "there is no wallet '{wallet_id}'"
+    wallet_id: str
+
+
+@dataclass(eq=False)
+class WalletPaysItself(Rejected):
+    """Payer and payee are one wallet."""
+
+    code = "wallet_pays_itself"
+    reason = "AG01"
+    message = "wallet {wallet_id} is payer and payee"
+    wallet_id: str
+
+
+@dataclass(eq=False)
+class SpendingLimitExceeded(Rejected):
+    """More than the wallet's tier lets be spent at once, in a day, in a year or taken offline."""
+
+    code = "spending_limit_exceeded"
+    reason = "AM02"
+    message = "{amount} is more than what is left of the tier's {limit}: {left}"
+    limit: str
+    amount: str
+    left: str
+
+
+@dataclass(eq=False)
+class HoldingLimitExceeded(Rejected):
+    """The wallet would hold more than its tier allows, and has no linked account for the rest."""
+
+    code = "holding_limit_exceeded"
+    reason = "AM02"
+    message = "wallet {wallet_id} may hold {excess} less than that"
+    wallet_id: str
+    excess: str
+
+
+@dataclass(eq=False)
+class LinkedAccountMissing(Rejected):
+    """The wallet has no linked account to draw on or to pay into."""
+
+    code = "linked_account_missing"
+    reason = "AG01"
+    message = "wallet {wallet_id} has no linked account"
+    wallet_id: str
+
+
+@dataclass(eq=False)
+class CustodyShort(Unavailable):
+    """The bank has neither retail CBDC of its own nor reserves to get it with, for now."""
+
+    code = "custody_short"
+    message = "the bank lacks {lacking} of retail CBDC"
+    lacking: str
+
+
+@dataclass(eq=False)
+class RetailPaymentNotOpen(Rejected):
+    """The payment is not held under a condition, or no longer."""
+
+    code = "retail_payment_not_open"
+    message = "payment {payment_id} is {state}"
+    payment_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class RetailPaymentUnexpected(InvariantBroken):
+    """A step of a retail payment cannot follow from where it stands."""
+
+    message = "retail payment {payment_id} cannot go from {state} to {wanted}"
+    payment_id: str
+    state: str
+    wanted: str
+
+
+@dataclass(eq=False)
+class DeviceUnknown(Rejected):
+    """No device with this public key is kept here, or it is no public key."""
+
+    code = "device_unknown"
+    reason = "AC01"
+    message = "there is no device '{device}'"
+    device: str
+
+
+@dataclass(eq=False)
+class DeviceHeld(Rejected):
+    """The device is another wallet's, or the wallet has as many as it may."""
+
+    code = "device_held"
+    reason = "AM05"
+    message = "device {device} cannot be added to the wallet"
+    device: str
+
+
+@dataclass(eq=False)
+class DeviceBlocked(Rejected):
+    """The device spent twice or more than it carried; it is not loaded again."""
+
+    code = "device_blocked"
+    reason = "AC06"
+    message = "device {device} is blocked"
+    device: str
+
+
+@dataclass(eq=False)
+class VoucherInvalid(Rejected):
+    """The voucher, its endorsement, its presentation or its certificate is not what it must be."""
+
+    code = "voucher_invalid"
+    reason = "FF01"
+    message = "the voucher is refused: {rule}"
+    rule: str
+
+
+@dataclass(eq=False)
+class VoucherExpired(Rejected):
+    """The voucher came, or would be made, after its time."""
+
+    code = "voucher_expired"
+    reason = "AB03"
+    message = "the voucher ran until {expires_at}"
+    expires_at: int
+
+
+@dataclass(eq=False)
+class VoucherUncovered(Rejected):
+    """The device signed more than it carries."""
+
+    code = "voucher_uncovered"
+    reason = "AM04"
+    message = "the voucher is for {amount} where {left} are left"
+    amount: str
+    left: str
+
+
+@dataclass(eq=False)
+class VoucherSpentTwice(Rejected):
+    """The device signed two vouchers under one counter or serial; the first was paid."""
+
+    code = "voucher_spent_twice"
+    reason = "AM05"
+    message = "device {device} spent it twice"
+    device: str
+
+
+@dataclass(eq=False)
+class VoucherPassedTwice(Rejected):
+    """A holder gave one voucher to two; the first was paid."""
+
+    code = "voucher_passed_twice"
+    reason = "AM05"
+    message = "device {device} passed it on twice"
+    device: str
+
+
+@dataclass(eq=False)
+class RetailOrderConflict(Rejected):
+    """An order's reference is known for another order."""
+
+    code = "retail_order_conflict"
+    reason = "AM05"
+    message = "reference {reference} stands for another order"
+    reference: str
+
+
+@dataclass(eq=False)
+class RetailReceiverUnknown(Rejected):
+    """A transfer of custody names an institution that is no bank admitted here, or its own sender."""
+
+    code = "retail_receiver_unknown"
+    reason = "RC01"
+    message = "{lei} is no intermediary that could receive"
+    lei: str
+
+
+@dataclass(eq=False)
+class RetailCreditAhead(Unavailable):
+    """A credit came before the ones it follows; it is taken after them."""
+
+    code = "retail_credit_ahead"
+    message = "credit {position} came while {expected} is expected"
+    position: int
+    expected: int
+
+
+@dataclass(eq=False)
+class RetailCreditConflict(Rejected):
+    """A credit under a known position has other content."""
+
+    code = "retail_credit_conflict"
+    reason = "AM05"
+    message = "credit {position} stands for another transfer"
+    position: int

@@ -47,6 +47,8 @@ INTEGER_ONLY_MODULES = (
     "bridge/payment.py",
     "bridge/business_days.py",
     "bridge/charges.py",
+    "bridge/wallet.py",
+    "bridge/voucher.py",
     "bridge/fx.py",
     "bridge/quotation.py",
     "bridge/standing_order.py",

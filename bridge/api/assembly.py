@@ -28,6 +28,9 @@ from bridge.api import (
     payments,
     proposals,
     quotations,
+    retail,
+    retail_offline,
+    retail_operations,
     standing_orders,
     supervision,
 )
@@ -94,11 +97,11 @@ def _interbank_routers(role: Role) -> Sequence[APIRouter]:
     everywhere = (interbank.messages, interbank.fetches)
     match role:
         case Role.BANK:
-            return (*everywhere, interbank.charges)
+            return (*everywhere, interbank.charges, interbank.retail)
         case Role.FX_PROVIDER:
             return (*everywhere, interbank.quotes)
         case Role.CENTRAL_BANK:
-            return (*everywhere, interbank.issuances)
+            return (*everywhere, interbank.issuances, interbank.retail)
         case _:
             assert_never(role)
 
@@ -122,11 +125,17 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
                 accounts.router,
                 ledger.owning,
             )
-            return (*everywhere, *customers, holds.router, issuances.ordering)
+            wallets = (
+                retail.router,
+                retail_offline.router,
+                retail_operations.intermediary,
+                retail_offline.operations,
+            )
+            return (*everywhere, *customers, *wallets, holds.router, issuances.ordering)
         case Role.FX_PROVIDER:
             return (*everywhere, issuances.ordering)
         case Role.CENTRAL_BANK:
-            return (*everywhere, supervision.router)
+            return (*everywhere, supervision.router, retail_operations.register)
         case _:
             assert_never(role)
 

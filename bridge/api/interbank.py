@@ -30,6 +30,9 @@ charges = APIRouter(prefix="/v1/interbank/charges", tags=["interbank"])
 issuances = APIRouter(prefix="/v1/interbank/issuances", tags=["interbank"])
 """Routes of a central bank."""
 
+retail = APIRouter(prefix="/v1/interbank/retail", tags=["interbank"])
+"""Routes of a bank and of a central bank."""
+
 CERTIFIED_LEI: Final = "certified_lei"
 """Where a server puts, in a request's state, the LEI in its connection's client certificate."""
 
@@ -109,6 +112,15 @@ def take_issuance_request(received: ReceivedNeeded, services: ServicesNeeded) ->
     if services.issuing is None:
         raise ResourceUnknown("desk", "issuances")
     return _answer(services, received, services.issuing.receive(received))
+
+
+@retail.post("", response_class=Response, openapi_extra=_SEALED)
+def take_retail_message(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
+    """Take an order, a credit, a claim or a report of retail CBDC; asked again, answered the same."""
+    taker = services.register or services.retail
+    if taker is None:
+        raise ResourceUnknown("desk", "retail")
+    return _answer(services, received, taker.receive(received))
 
 
 def _answer(services: ServicesNeeded, question: Received, body: dict[str, str]) -> Response:

@@ -266,11 +266,14 @@ class PaymentView(_Answer):
 
 
 class ScheduledPaymentView(_Answer):
-    """A payment taken for a later day: its id is that of a standing order that falls due once."""
+    """A payment taken for a later day: its id is that of a standing order that falls due once, its
+    UETR the one that it will have.
+    """
 
     id: str
     status: Literal["scheduled"]
     iso_status: str
+    uetr: str
     end_to_end_id: str
     amount: AmountView
     execution_date: date

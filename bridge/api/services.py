@@ -12,6 +12,8 @@ from bridge.institution import Institution
 from bridge.interbank import Receivers
 from bridge.metrics import BridgeMetrics
 from bridge.operating import FourEyes
+from bridge.retail.business import RetailBusiness
+from bridge.retail.register import Register
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class Readiness:
 class Services:
     """The running bridge as the API sees it.
 
-    `desk` is there at an fx provider, `issuing` at a central bank; `receivers` take what other
-    institutions deliver.
+    `desk` is there at an fx provider, `issuing` and `register` at a central bank, `retail` at a bank
+    that keeps wallets; `receivers` take what other institutions deliver.
     """
 
     institution: Institution
@@ -37,6 +39,8 @@ class Services:
     desk: QuoteDesk | None = None
     issuing: Issuing | None = None
     receivers: Receivers = field(default_factory=dict)
+    retail: RetailBusiness | None = None
+    register: Register | None = None
 
 
 async def find_services(request: Request) -> Services:

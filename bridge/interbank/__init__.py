@@ -20,6 +20,7 @@ from bridge.interbank.channel import (
     SEALED_BYTES_MAX,
     Interbank,
     Received,
+    read_statement,
 )
 from bridge.interbank.delivery import Courier, Course, Courses, Outgoing, deliver
 from bridge.interbank.kinds import ANSWER_KIND, Heading, Kind
@@ -43,5 +44,6 @@ __all__ = [
     "Receivers",
     "Taking",
     "deliver",
+    "read_statement",
     "take",
 ]

@@ -165,6 +165,16 @@ class Interbank:
             raise MessageTooLarge(len(sealed), SEALED_BYTES_MAX)
         return sealed
 
+    def state(self, statement: Mapping[str, str]) -> str:
+        """A statement that anyone can read and check, signed with this institution's key (JWS)."""
+        content = {"network": self._network, "statement": dict(statement)}
+        return jws.serialize_compact(
+            {"alg": SIGNING, "kid": self._lei},
+            json.dumps(content, sort_keys=True).encode(),
+            self._keys.signing,
+            algorithms=[SIGNING],
+        )
+
     def open(self, sealed: bytes) -> Received:
         """The message in `sealed`, once seal, signature, sender and receiver are checked.
 
@@ -271,6 +281,27 @@ class Interbank:
             heading=heading,
             content_digest=_content_digest(content),
         )
+
+
+def read_statement(stated: str, key: bytes) -> Mapping[str, str]:
+    """The statement that the holder of this Ed25519 key signed.
+
+    Raises `MessageTooLarge`, `EnvelopeInvalid` and `EnvelopeSignatureInvalid`.
+    """
+    if len(stated) > SEALED_BYTES_MAX:
+        raise MessageTooLarge(len(stated), SEALED_BYTES_MAX)
+    try:
+        signed = jws.extract_compact(stated.encode())
+        statement = json.loads(signed.payload)["statement"]
+    except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise EnvelopeInvalid("it is no statement") from error
+    if not is_signed_by(signed, key):
+        raise EnvelopeSignatureInvalid(str(signed.headers().get("kid")))
+    if not isinstance(statement, dict) or not all(
+        isinstance(part, str) for part in statement.values()
+    ):
+        raise EnvelopeInvalid("it is no statement")
+    return statement
 
 
 def _content_digest(content: Mapping[str, Any]) -> bytes:  # JSON

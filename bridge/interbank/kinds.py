@@ -34,6 +34,17 @@ class Kind(StrEnum):
     QUOTE = "quote"
     CHARGE_REQUEST = "charge-request"
     CHARGE = "charge"
+    RETAIL_ORDER = "retail-order"
+    RETAIL_ORDER_TAKEN = "retail-order-taken"
+    RETAIL_TRANSFER = "retail-transfer"
+    RETAIL_CREDIT = "retail-credit"
+    RETAIL_CREDIT_TAKEN = "retail-credit-taken"
+    RETAIL_MISSING = "retail-missing"
+    RETAIL_MISSED = "retail-missed"
+    RETAIL_CLAIM = "retail-claim"
+    RETAIL_CLAIM_TAKEN = "retail-claim-taken"
+    RETAIL_REPORT = "retail-report"
+    RETAIL_REPORT_TAKEN = "retail-report-taken"
     FETCH = "fetch"
     FETCHED = "fetched"
 
@@ -42,6 +53,11 @@ ANSWER_KIND: Final[Mapping[Kind, Kind]] = {
     Kind.ISSUANCE_REQUEST: Kind.ISSUANCE_TAKEN,
     Kind.QUOTE_REQUEST: Kind.QUOTE,
     Kind.CHARGE_REQUEST: Kind.CHARGE,
+    Kind.RETAIL_ORDER: Kind.RETAIL_ORDER_TAKEN,
+    Kind.RETAIL_CREDIT: Kind.RETAIL_CREDIT_TAKEN,
+    Kind.RETAIL_MISSING: Kind.RETAIL_MISSED,
+    Kind.RETAIL_CLAIM: Kind.RETAIL_CLAIM_TAKEN,
+    Kind.RETAIL_REPORT: Kind.RETAIL_REPORT_TAKEN,
     Kind.FETCH: Kind.FETCHED,
 }
 """What a question is answered with."""

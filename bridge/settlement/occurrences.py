@@ -31,7 +31,14 @@ from bridge.iso20022.messages import StatusReport
 from bridge.payment import Payment
 from bridge.settlement.admission import calendars_of, debtor_of
 from bridge.settlement.initiation import execute
-from bridge.settlement.order import Order, derive_uetr, recall, refused, remember
+from bridge.settlement.order import (
+    Order,
+    derive_uetr,
+    order_of_due_date,
+    recall,
+    refused,
+    remember,
+)
 from bridge.settlement.scheduling import EXECUTE, advance, read_instruction
 from bridge.standing_order import Occurrence, OccurrenceState, StandingOrder
 from bridge.store import EffectRow, UnitOfWork
@@ -108,12 +115,8 @@ class DueDates:
         return Due(
             standing=standing,
             occurrence=occurrence,
-            order=Order(
-                client=client,
-                key=f"standing-order|{order_id}|{due_date.isoformat()}",
-                instruction=replace(
-                    instruction, debtor=debtor_of(client), requested_execution_date=due_date
-                ),
+            order=order_of_due_date(
+                client, order_id, due_date, replace(instruction, debtor=debtor_of(client))
             ),
             calendars=calendars_of(self.institution.settings, debited, instructed),
         )

@@ -8,7 +8,8 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import Enum, unique
 from typing import Final
 
@@ -134,6 +135,14 @@ def derive_order_id(secret: bytes, order: Order) -> str:
     """
     scope = json.dumps([order.client.customer_id, order.key]).encode()
     return f"sto_{hmac.new(secret, ORDER_DOMAIN + scope, hashlib.sha256).hexdigest()[:32]}"
+
+
+def order_of_due_date(
+    client: Customer, order_id: str, due_date: date, instruction: PaymentInstruction
+) -> Order:
+    """One due date of a standing order as an order of its own: its key is made of both."""
+    key = f"standing-order|{order_id}|{due_date.isoformat()}"
+    return Order(client, key, replace(instruction, requested_execution_date=due_date))
 
 
 def derive_uetr(secret: bytes, order: Order) -> Uetr:

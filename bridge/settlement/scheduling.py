@@ -33,6 +33,8 @@ from bridge.settlement.order import (
     Order,
     Result,
     derive_order_id,
+    derive_uetr,
+    order_of_due_date,
     recall,
     remember,
     remember_refusal,
@@ -69,9 +71,7 @@ def schedule_once(institution: Institution, order: Order, execution: Execution) 
         if earlier is not None:
             return earlier
         _add(work, kept, execution.value_date, execution.opens_at)
-        body = {**_describe_once(order.instruction), "id": kept.order_id}
-        body["execution_date"] = execution.value_date.isoformat()
-        body["created_at"] = kept.created_at
+        body = _describe_once(institution, order, kept)
         return remember(work, order, Answer(Result.ACCEPTED, body))
 
 
@@ -239,12 +239,21 @@ def _opening(schedule: Schedule, due: date, calendars: Calendars) -> tuple[date,
         return due, int(datetime.combine(due, time(0), UTC).timestamp())
 
 
-def _describe_once(instruction: PaymentInstruction) -> dict[str, object]:
+def _describe_once(
+    institution: Institution, order: Order, kept: StandingOrder
+) -> dict[str, object]:
+    """A payment for a later day, with the UETR that it will have."""
+    day, instruction = kept.schedule.first_date, order.instruction
+    later = order_of_due_date(order.client, kept.order_id, day, instruction)
     return {
+        "id": kept.order_id,
         "status": "scheduled",
         "iso_status": TransactionStatus.ACTC.value,
+        "uetr": instruction.uetr or derive_uetr(institution.secret, later),
         "end_to_end_id": instruction.end_to_end_id,
         "amount": describe_amount(instruction.instructed_amount),
+        "execution_date": day.isoformat(),
+        "created_at": kept.created_at,
     }
 
 

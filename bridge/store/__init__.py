@@ -4,7 +4,9 @@
 reads a snapshot. A unit of work has one repository per noun: `ledger`, `statements`,
 `ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
 `inbox`, `deliveries`, `receipts`, `supervisor_copies`, `vault`, `quotes`, `issuances`, `customers`,
-`approvals`, `audit`, `quotations`, `standing_orders`. No SQL stands outside this package.
+`approvals`, `audit`, `quotations`, `standing_orders`; for retail CBDC `wallets`,
+`retail_payments`, `devices`, `custody_orders`, `custody_credits`, `retail_register`. No SQL stands
+outside this package.
 """
 
 from bridge.ledger import BookedEntry

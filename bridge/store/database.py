@@ -42,6 +42,9 @@ from bridge.store.payments import Payments
 from bridge.store.quotations import Quotations
 from bridge.store.quotes import Quotes
 from bridge.store.receipts import Receipts
+from bridge.store.retail import RetailPayments, Wallets
+from bridge.store.retail_offline import Devices
+from bridge.store.retail_register import CustodyCredits, CustodyOrders, RetailRegister
 from bridge.store.standing_orders import StandingOrders
 from bridge.store.statements import Statements
 from bridge.store.supervision import SupervisorCopies
@@ -74,6 +77,12 @@ class UnitOfWork:
         self.quotations = Quotations(connection)
         self.standing_orders = StandingOrders(connection)
         self.leases = Leases(connection)
+        self.wallets = Wallets(connection)
+        self.retail_payments = RetailPayments(connection)
+        self.devices = Devices(connection)
+        self.custody_orders = CustodyOrders(connection)
+        self.custody_credits = CustodyCredits(connection)
+        self.retail_register = RetailRegister(connection)
         self.approvals = Approvals(connection)
         self.audit = AuditLog(connection)
 

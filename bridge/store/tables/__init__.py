@@ -7,6 +7,9 @@
     audit       audit_records: what was decided and what the books held, each bound to the one before
     orders      quotations; standing_orders and their occurrences
     lease       leases: which process leads
+    retail      wallets, retail_payments, retail_orders, retail_credits; retail_register, retail_deliveries,
+                retail_reports
+    offline     devices, vouchers, voucher_conflicts
     approvals   proposals of operators, and how they were decided
     messages    messages: documents; inbox: sealed messages ahead of their event
     vault       message_keys: the keys of documents, wrapped, until they are destroyed
@@ -33,8 +36,18 @@ from bridge.store.tables.ledger import (
     postings,
 )
 from bridge.store.tables.messages import inbox, messages
+from bridge.store.tables.offline import devices, voucher_conflicts, vouchers
 from bridge.store.tables.orders import occurrences, quotations, standing_orders
 from bridge.store.tables.outbox import effects, idempotency
+from bridge.store.tables.retail import (
+    retail_credits,
+    retail_deliveries,
+    retail_orders,
+    retail_payments,
+    retail_register,
+    retail_reports,
+    wallets,
+)
 from bridge.store.tables.supervision import supervisor_copies
 from bridge.store.tables.vault import message_keys
 
@@ -48,6 +61,7 @@ __all__ = [
     "customer_accounts",
     "customers",
     "deliveries",
+    "devices",
     "effects",
     "entries",
     "entry_resolutions",
@@ -64,7 +78,16 @@ __all__ = [
     "quotations",
     "quotes",
     "receipts",
+    "retail_credits",
+    "retail_deliveries",
+    "retail_orders",
+    "retail_payments",
+    "retail_register",
+    "retail_reports",
     "standing_orders",
     "supervisor_copies",
     "transactions",
+    "voucher_conflicts",
+    "vouchers",
+    "wallets",
 ]

@@ -4,7 +4,7 @@ Cites docs/spec/api.md: API-10, 11, 21, 24, 30, 31, 43.
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +213,21 @@ def test_api_11_another_content_type_is_refused_as_such(alices: Bridge, content_
         content=EXAMPLE,
     )
     assert (answer.status_code, answer.json()["code"]) == (415, "content_type_unsupported")
+
+
+def test_cal_7_an_instruction_for_a_later_day_is_scheduled_with_the_uetr_it_will_have(
+    alices: Bridge,
+) -> None:
+    later = replace(instruction("E-1", "10.00"), requested_execution_date=TODAY + timedelta(days=2))
+    answer = send(alices, message(later))
+    (result,) = answer.json()["payments"]
+    assert (answer.status_code, result["result"], result["status"]) == (
+        202,
+        "accepted",
+        "scheduled",
+    )
+    assert result["uetr"]
+    rows = alices.rows()
+    assert (rows["payments"], rows["standing_orders"], rows["effects"]) == (0, 1, 1)
+    assert send(alices, message(later)).content == answer.content
+    assert alices.rows() == rows

@@ -316,7 +316,15 @@ def test_two_workers_never_wait_for_another_institution(keyed: Settings) -> None
     by_lane = Counter(worker._lane for worker in runtime._workers.values())
     runtime.close()
     assert by_lane == {Lane(leaves=PEER_EFFECTS): 2, Lane(): 2}
-    assert {"execute_standing_order", "request_issuance"} == PEER_EFFECTS
+    assert {
+        "execute_standing_order",
+        "request_issuance",
+        "request_retail_order",
+        "deliver_retail_credit",
+        "claim_retail_voucher",
+        "report_retail",
+        "catch_up_retail_credits",
+    } == PEER_EFFECTS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.__main__ import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE, main
+from bridge.__main__ import main
+from bridge.commands.outcome import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE
 from bridge.iso20022.checking import describe_message
 from bridge.iso20022.codes import CopyDuplicate, MessageName
 from bridge.iso20022.commitment import canonical_content

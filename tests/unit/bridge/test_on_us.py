@@ -4,7 +4,9 @@ Cites docs/spec/payment.md: ONU-1 to ONU-4.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -120,3 +122,31 @@ def test_a_frozen_creditor_is_not_credited(bridge: Bridge) -> None:
     with bridge.store.unit_of_work() as work:
         work.customers.set_status(CAROLS, CustomerAccountStatus.FROZEN)
     assert pay(bridge).json()["code"] == "creditor_account_blocked"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_paid_deposits_and_income_add_up_to_what_was_there(
+    bridge: Bridge, seed: int
+) -> None:
+    source = Random(seed)
+    accounts = (ALICES, CAROLS, "fee-income:EUR")
+    expected = {ALICES: Decimal("2000.00"), CAROLS: Decimal(0), "fee-income:EUR": Decimal(0)}
+    for number in range(25):
+        amount = Decimal(source.randint(1, 40_000)) / 100
+        bearer = source.choice(["SHAR", "CRED"])
+        answer = pay(
+            bridge,
+            f"key-{number}",
+            charge_bearer=bearer,
+            amount={"value": f"{amount:.2f}", "currency": "EUR"},
+        )
+        if answer.status_code == 202:
+            body = answer.json()
+            debit, settled = Decimal(body["debit"]["value"]), Decimal(body["amount"]["value"])
+            charge = Decimal((body["creditor_charge"] or {"value": "0"})["value"])
+            expected[ALICES] -= debit
+            expected[CAROLS] += settled - charge
+            expected["fee-income:EUR"] += debit - settled + charge
+        assert {each: Decimal(bridge.balance(each)) for each in accounts} == expected
+        assert sum(expected.values()) == Decimal("2000.00")
+        assert min(expected.values()) >= 0

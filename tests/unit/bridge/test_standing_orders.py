@@ -102,7 +102,8 @@ def test_a_payment_for_a_later_day_is_made_when_that_day_opens(street: Street) -
     assert order["status"] == "completed"
     (occurrence,) = order["occurrences"]
     path = f"/v1/payments/{occurrence['payment_id']}"
-    assert street.bridge.request("GET", path, token=ALICE).json()["status"] == "settled"
+    paid = street.bridge.request("GET", path, token=ALICE).json()
+    assert (paid["status"], paid["uetr"]) == ("settled", body["uetr"])
     assert street.pay("2026-11-25").json() == body
 
 

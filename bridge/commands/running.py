@@ -1,0 +1,45 @@
+"""Processes that work until they are stopped."""
+
+import argparse
+import threading
+
+from bridge.commands.outcome import EXIT_FAILED, EXIT_OK, Commands, add_with_settings
+from bridge.config import load_liquidity_settings, load_settings
+from bridge.telemetry import configure_logs
+
+
+def add_to(commands: Commands) -> None:
+    """Add the commands of this module."""
+    for name, purpose, run in (
+        ("run", "run an institution's bridge", _run),
+        ("attest", "attest reserves", _attest),
+        ("liquidity", "settle what waits for liquidity", _liquidity),
+    ):
+        add_with_settings(commands, name, purpose).set_defaults(run=run)
+
+
+def _run(given: argparse.Namespace, stop: threading.Event) -> int:
+    from bridge.app import serve
+
+    settings = load_settings(given.settings)
+    configure_logs(process=f"bridge-{settings.bic}", level=given.log_level)
+    ended_in_order = serve(settings, stop, lambda url: print(f"ready {url}", flush=True))
+    return EXIT_OK if ended_in_order else EXIT_FAILED
+
+
+def _attest(given: argparse.Namespace, stop: threading.Event) -> int:
+    from bridge.app import attest
+
+    settings = load_settings(given.settings)
+    configure_logs(process=f"attester-{settings.bic}", level=given.log_level)
+    attest(settings, stop, lambda: print("attesting", flush=True))
+    return EXIT_OK
+
+
+def _liquidity(given: argparse.Namespace, stop: threading.Event) -> int:
+    from bridge.app import resolve
+
+    settings = load_liquidity_settings(given.settings)
+    configure_logs(process=f"liquidity-{settings.lei}", level=given.log_level)
+    resolve(settings, stop, lambda: print("resolving", flush=True))
+    return EXIT_OK
