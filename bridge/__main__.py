@@ -1,6 +1,8 @@
 """The bridge's command line.
 
     python -m bridge run --settings FILE      API, worker and follower, until SIGTERM or SIGINT
+    python -m bridge serve-api --settings FILE   the API alone; any number beside each other
+    python -m bridge work --settings FILE     worker and follower alone; one of any number leads
     python -m bridge attest --settings FILE   a central bank's attesting process
     python -m bridge liquidity --settings FILE   a liquidity service: settles what waits on the chain
     python -m bridge export-audit-log --settings FILE --to FILE   the audit log with the rows it seals
@@ -8,6 +10,7 @@
                                              also against the institution's anchor on the chain
     python -m bridge verify-books --settings FILE   whether the books are what their postings add up to
     python -m bridge migrate --settings FILE  bring the databases of the settings to this version's tables
+    python -m bridge backup --settings FILE --to FILE   copy a SQLite database that is in use
     python -m bridge participant --output DIR --lei LEI --bic BIC ...   new keys of an institution
     python -m bridge message check FILE   whether a file is an ISO 20022 message that is taken
 

@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from enum import Enum, unique
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar, assert_never
+from typing import Final, TypeVar
 
 import httpx
 from fastapi import FastAPI
@@ -26,41 +27,31 @@ from fastapi.concurrency import run_in_threadpool
 
 from bridge import chart
 from bridge.api import Readiness, Services, create_api, create_interbank_api
-from bridge.auditing import ANCHOR, Auditor
-from bridge.centralbank import funding, issuing
+from bridge.catching_up import fetch_once_behind
 from bridge.centralbank.attesting import Attester
-from bridge.centralbank.funding import Funding
-from bridge.centralbank.issuing import Issuing
 from bridge.chain import ChainClient, Follower, Submitter
+from bridge.composition import compose
 from bridge.config import LiquiditySettings, Role, Settings
-from bridge.credit_lines import SET_CREDIT_LIMIT, set_credit_limit
 from bridge.errors import SettingsInvalid, StoreBusy, Unavailable
 from bridge.fx import QuoteDesk, Terminal
-from bridge.holds import EXPIRE_HOLD, TAKE_FROM_HOLD, Holds, take_from_hold
 from bridge.institution import Institution
-from bridge.interbank import Courier, Courses, Interbank, Receivers
+from bridge.interbank import Courier, Interbank
 from bridge.interbank.tls import client_context, server_context
 from bridge.keys import KeystoreSigner, MessageKeys
+from bridge.leadership import END_SECONDS_MAX, Duties, Leadership, run_once_set
+from bridge.lookout import Lookout
 from bridge.metrics import BridgeMetrics
 from bridge.money import parse_currency
 from bridge.opening import open_books
-from bridge.operating import Action, FourEyes
+from bridge.operating import FourEyes
+from bridge.provision import Duty
 from bridge.resolving import Resolver
-from bridge.retail import business, register
-from bridge.retail.business import RetailBusiness
-from bridge.retail.register import Register
-from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.serving import STOP_SECONDS_MAX, Face, listen, serve_faces
-from bridge.settlement import acceptance, submission, supervision
-from bridge.settlement.observation import Observer
-from bridge.settlement.occurrences import DueDates
-from bridge.settlement.scheduling import EXECUTE
-from bridge.settlement.submission import Submission
-from bridge.shredding import SHRED_MESSAGES, shred_messages
-from bridge.store import MasterKey, Store
+from bridge.store import MasterKey, Store, UnitOfWork
 from bridge.store.effects import EVERYTHING, Lane
 from bridge.telemetry import get_logger
-from bridge.worker import Handler, Worker
+from bridge.worker import Worker
+from bridge.worker import listen as listen_for_effects
 
 NODE_WAIT_SECONDS_MAX: Final = 30
 """How long a starting bridge waits for its node, and an attester for its central bank's database."""
@@ -72,15 +63,6 @@ nested JSON from anybody would overflow the stack and end the process."""
 WAIT_STEP_SECONDS: Final = 0.2
 """How often what is waited for at the start is tried."""
 
-FOLLOW_SECONDS: Final = 0.1
-"""How often the node is asked for a new block."""
-
-RESEND_SECONDS: Final = 2
-"""Age from which a transaction that is not final is sent again."""
-
-BEHIND_SECONDS_MAX: Final = 10
-"""Longest time since the ledger was last level with the node's head, for a ready bridge."""
-
 SETTLING_WORKERS: Final = 2
 """Threads that work off effects, and never wait for another institution: the chain has deadlines."""
 
@@ -89,11 +71,6 @@ ASKING_WORKERS: Final = 2
 
 COURIERS: Final = 4
 """Threads that deliver messages; an institution that does not answer holds up one of them."""
-
-PEER_EFFECTS: Final = frozenset(
-    {funding.REQUEST, EXECUTE, register.DELIVER, *business.PEER_EFFECTS}
-)
-"""Kinds of effects that wait for the answer of another institution."""
 
 SECRET_BYTES: Final = 32
 """Bytes of the institution's own secret and of a commitment's salt."""
@@ -104,6 +81,15 @@ _Found = TypeVar("_Found")
 def utc_seconds() -> int:
     """The clock of a running bridge."""
     return time.time_ns() // 1_000_000_000
+
+
+@unique
+class Part(Enum):
+    """What one process of a bridge does, beside others on the same database."""
+
+    BOTH = "both"
+    API = "api"
+    WORK = "work"
 
 
 class Runtime:
@@ -118,83 +104,58 @@ class Runtime:
         settings: Settings,
         stop: threading.Event,
         clock: Callable[[], int] = utc_seconds,
+        *,
+        part: Part = Part.BOTH,
     ) -> None:
         self.stop = stop
+        self._part = part
         self.failure: Exception | None = None
+        self._settings = settings
+        self._clock = clock
         secret = _read_secret(settings.secret_file)
         self.store = Store.open(
             settings.database,
             migrates=settings.migrates_at_start,
             master=_master_key(settings, secret),
         )
-        self._settings = settings
-        self._clock = clock
         tls = settings.interbank_tls
         self._http = httpx.Client(
             trust_env=False, verify=True if tls is None else client_context(tls, settings.lei)
         )
-        chain = ChainClient(settings.node_url, settings.chain_id)
-        self.institution = Institution(
-            settings=settings,
-            store=self.store,
-            chain=chain,
-            interbank=Interbank(
-                settings.lei,
-                MessageKeys.load(settings.message_keys),
-                chain.directory,
-                self._http,
-                bytes.fromhex(settings.genesis_hash.removeprefix("0x")),
-                is_tls_demanded=tls is not None,
-            ),
-            clock=clock,
-            salt=lambda: os.urandom(SECRET_BYTES),
-            secret=secret,
-        )
+        self.institution = _institution(settings, self.store, self._http, clock, secret)
+        chain = self.institution.chain
         signer = _load_signer(settings.operating_keystore, settings)
         self._submitter = Submitter(self.store, chain, signer, clock)
-        self._issuing = Issuing(self.institution, self._submitter)
-        self._funding = Funding(self.institution, self._submitter)
-        self._auditor = Auditor(
-            store=self.store,
-            chain=chain,
-            submitter=self._submitter,
-            lei=settings.lei,
-            anchor_seconds=settings.audit_anchor_seconds,
-            clock=clock,
-        )
-        self._retail = RetailBusiness.of(self.institution)
-        self._register = Register(self.institution)
+        self._composition = compose(self.institution, self._submitter)
+        provision = self._composition.provision
         self._workers = {
-            name: Worker(self.store, self._handlers(), clock, name, lane)
-            for name, lane in _worker_lanes().items()
+            name: Worker(self.store, provision.handlers, clock, name, lane)
+            for name, lane in worker_lanes(provision.asking).items()
         }
         self._couriers = {
-            name: Courier(self.store, self.institution.interbank, self._courses(), clock, name)
+            name: Courier(self.store, self.institution.interbank, provision.courses, clock, name)
             for name in (f"courier-{number}" for number in range(1, COURIERS + 1))
         }
-        observer = Observer(
-            self.institution,
-            self._issuing if settings.role is Role.CENTRAL_BANK else self._funding,
-            self._auditor,
-        )
-        self._follower = Follower(self.store, chain, observer.observe)
+        self._follower = Follower(self.store, chain, self._composition.observer.observe)
+        self._leadership = Leadership(self.store, clock, self._take_over, self._guard)
+        self._lookout = Lookout(self.store, chain, self._leadership)
         self._threads: list[threading.Thread] = []
-        self._level_at: int | None = None
 
     @property
     def services(self) -> Services:
         """What the API needs of this bridge."""
-        is_central_bank = self._settings.role is Role.CENTRAL_BANK
+        composition = self._composition
         return Services(
             institution=self.institution,
             readiness=self.readiness,
-            four_eyes=FourEyes(self.store, self._actions(), self._clock),
+            four_eyes=FourEyes(self.store, composition.provision.actions, self._clock),
             metrics=BridgeMetrics(self.store, lambda: self.readiness().is_ready, self._clock),
             desk=self._desk(),
-            issuing=self._issuing if is_central_bank else None,
-            receivers=self._receivers(),
-            retail=self._retail,
-            register=self._register if is_central_bank else None,
+            issuing=composition.issuing,
+            receivers=composition.provision.receivers,
+            retail=composition.retail,
+            register=composition.register,
+            takes_writes=lambda: self._lookout.has_been_level,
         )
 
     def prepare(self) -> None:
@@ -204,22 +165,15 @@ class Runtime:
         `NodeUnavailable` when the node does not answer within `NODE_WAIT_SECONDS_MAX`.
         """
         open_books(self.store, self._settings, self._clock())
-        with self.store.unit_of_work() as work:
-            work.effects.release_all(self._clock())
-            work.deliveries.release_all(self._clock())
         await_chain(self.institution.chain, self._settings, self.stop)
-        self._auditor.admit_loss()
-        if self._retail is not None:
-            self._retail.open()
+        for opening in self._composition.provision.openings:
+            opening()
 
     def start(self) -> None:
-        """Start following the chain and working off effects."""
-        loops: dict[str, Callable[[], None]] = {
-            "follower": self._follow,
-            "auditor": partial(self._auditor.run, self.stop),
-        }
-        loops |= {name: partial(worker.run, self.stop) for name, worker in self._workers.items()}
-        loops |= {name: partial(each.run, self.stop) for name, each in self._couriers.items()}
+        """Start looking out for the chain, and standing by to lead."""
+        loops: dict[str, Callable[[], None]] = {"lookout": partial(self._lookout.run, self.stop)}
+        if self._part is not Part.API:
+            loops["leadership"] = partial(self._leadership.run, self._duties, self.stop)
         for name, loop in loops.items():
             thread = threading.Thread(target=self._guard, args=(name, loop), name=name)
             self._threads.append(thread)
@@ -228,70 +182,48 @@ class Runtime:
     def close(self) -> None:
         """End the threads and give connections back."""
         self.stop.set()
-        for worker in self._workers.values():
-            worker.wake()
-        for courier in self._couriers.values():
-            courier.wake()
         for thread in self._threads:
-            thread.join(STOP_SECONDS_MAX)
+            thread.join(STOP_SECONDS_MAX + END_SECONDS_MAX)
         self._http.close()
         self.store.close()
 
+    def when_level(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called once the books have been level with the chain."""
+        self._lookout.when_level(tell)
+
     def readiness(self) -> Readiness:
-        """Whether the ledger is level with the node's head and both threads are at work."""
+        """Whether the ledger is level with the node's head and every thread is at work."""
         waiting_for = [f"{thread.name}" for thread in self._threads if not thread.is_alive()]
-        level_at = self._level_at
-        if level_at is None or time.monotonic_ns() - level_at > BEHIND_SECONDS_MAX * 10**9:
+        if not self._lookout.is_level:
             waiting_for.append("chain")
         return Readiness(is_ready=not waiting_for, waiting_for=tuple(waiting_for))
 
-    def _handlers(self) -> Mapping[str, Handler]:
-        everywhere: Mapping[str, Handler] = {ANCHOR: self._auditor.anchor}
-        orders: Mapping[str, Handler] = {
-            **everywhere,
-            funding.REQUEST: self._funding.request,
-            funding.REDEEM: self._funding.burn,
+    def _take_over(self, work: UnitOfWork) -> None:
+        """What the leader before had in hand is due again."""
+        work.effects.release_all(self._clock())
+        work.deliveries.release_all(self._clock())
+
+    def _duties(self) -> Duties:
+        """What a leader does. The follower comes level first: restored books do not know yet what
+        became of the effects in them.
+        """
+        level = threading.Event()
+        loops: dict[str, Duty] = {
+            "follower": partial(self._follower.run, self._submitter.resend_outstanding, level),
+            "fetcher": partial(fetch_once_behind, self.institution),
         }
-        match self._settings.role:
-            case Role.BANK:
-                retail = {} if self._retail is None else self._retail.handlers()
-                return {
-                    **Submission(self.institution, self._submitter).handlers(),
-                    **DueDates(self.institution).handlers(),
-                    **orders,
-                    **retail,
-                    EXPIRE_HOLD: Holds(self.store, self._clock).expire,
-                }
-            case Role.FX_PROVIDER:
-                return orders
-            case Role.CENTRAL_BANK:
-                return {
-                    **everywhere,
-                    issuing.ISSUE: self._issuing.issue,
-                    register.DELIVER: self._register.deliver,
-                }
-            case _:
-                assert_never(self._settings.role)
-
-    def _receivers(self) -> Receivers:
-        """How this institution takes each kind of message that is delivered to it."""
-        if self._settings.role is Role.BANK:
-            return acceptance.receivers(self.institution)
-        if self._settings.role is Role.CENTRAL_BANK:
-            return supervision.receivers(self.institution)
-        return {}
-
-    def _courses(self) -> Courses:
-        """What else matters to each kind of message on its way out."""
-        return submission.courses(self.institution) if self._settings.role is Role.BANK else {}
-
-    def _actions(self) -> Mapping[str, Action]:
-        return {
-            REVIVE_EFFECT: revive_effect,
-            SET_CREDIT_LIMIT: set_credit_limit,
-            TAKE_FROM_HOLD: take_from_hold,
-            SHRED_MESSAGES: shred_messages(self.institution),
+        hands: dict[str, Duty] = {
+            **{name: worker.run for name, worker in self._workers.items()},
+            **{name: courier.run for name, courier in self._couriers.items()},
+            **self._composition.provision.duties,
         }
+        loops |= {name: partial(run_once_set, level, loop) for name, loop in hands.items()}
+        wakes = (
+            *(worker.wake for worker in self._workers.values()),
+            *(courier.wake for courier in self._couriers.values()),
+        )
+        loops["listener"] = partial(listen_for_effects, self.store, wakes)
+        return Duties(loops, wakes)
 
     def _desk(self) -> QuoteDesk | None:
         settings = self._settings
@@ -318,39 +250,40 @@ class Runtime:
             self.failure = error
             self.stop.set()
 
-    def _follow(self) -> None:
-        resent_at = self._clock()
-        is_away = False
-        while not self.stop.is_set():
-            try:
-                while not self.stop.is_set() and self._follower.step():
-                    pass
-                self._level_at = time.monotonic_ns()
-                if self._clock() >= resent_at + RESEND_SECONDS:
-                    resent_at = self._clock()
-                    self._resend(resent_at - RESEND_SECONDS)
-                is_away = False
-            except Unavailable as error:
-                if not is_away:
-                    get_logger().warning("chain_not_followed", error=str(error))
-                is_away = True
-            self.stop.wait(FOLLOW_SECONDS)
 
-    def _resend(self, created_by: int) -> None:
-        """Send again what was signed by then and is not final; the bytes are those kept."""
-        with self.store.reading() as work:
-            outstanding = work.transactions.outstanding()
-        if any(transaction.created_at <= created_by for transaction in outstanding):
-            self._submitter.resend_outstanding()
-
-
-def _worker_lanes() -> Mapping[str, Lane]:
-    """The workers by name: some that never wait for a peer, some that may."""
-    settling = Lane(leaves=PEER_EFFECTS)
+def worker_lanes(asking: frozenset[str]) -> Mapping[str, Lane]:
+    """The workers by name: some that never wait for another institution, some that may."""
+    settling = Lane(leaves=asking)
     return {
         **{f"settling-{number}": settling for number in range(1, SETTLING_WORKERS + 1)},
         **{f"asking-{number}": EVERYTHING for number in range(1, ASKING_WORKERS + 1)},
     }
+
+
+def _institution(
+    settings: Settings,
+    store: Store,
+    http: httpx.Client,
+    clock: Callable[[], int],
+    secret: bytes,
+) -> Institution:
+    chain = ChainClient(settings.node_url, settings.chain_id)
+    return Institution(
+        settings=settings,
+        store=store,
+        chain=chain,
+        interbank=Interbank(
+            settings.lei,
+            MessageKeys.load(settings.message_keys),
+            chain.directory,
+            http,
+            bytes.fromhex(settings.genesis_hash.removeprefix("0x")),
+            is_tls_demanded=settings.interbank_tls is not None,
+        ),
+        clock=clock,
+        salt=lambda: os.urandom(SECRET_BYTES),
+        secret=secret,
+    )
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -373,23 +306,40 @@ def _assemble(runtime: Runtime) -> FastAPI:
     return create_api(runtime.services, live)
 
 
-def serve(settings: Settings, stop: threading.Event, announce: Callable[[str], None]) -> bool:
-    """Run a bridge until `stop` is set; whether it ended in order.
+def serve(
+    settings: Settings,
+    stop: threading.Event,
+    announce: Callable[[str], None],
+    part: Part = Part.BOTH,
+) -> bool:
+    """Run a bridge, or its API alone, until `stop` is set; whether it ended in order.
 
-    `announce` is told the URL once requests are answered.
+    `announce` is told the URL once requests are answered, those that change something too.
     """
     sys.setrecursionlimit(RECURSION_MAX)
     with contextlib.ExitStack() as listeners:
         listener = listeners.enter_context(listen(settings.port))
         tls = settings.interbank_tls
         interbank = None if tls is None else listeners.enter_context(listen(tls.port))
-        runtime = Runtime(settings, stop)
+        runtime = Runtime(settings, stop, part=part)
         runtime.prepare()
         faces = [Face(_assemble(runtime), listener)]
         if tls is not None and interbank is not None:
             context = server_context(tls, settings.lei)
             faces.append(Face(create_interbank_api(runtime.services), interbank, context))
-        serve_faces(faces, stop, lambda: announce(faces[0].url))
+        serve_faces(faces, stop, partial(runtime.when_level, lambda: announce(faces[0].url)))
+    return runtime.failure is None
+
+
+def work(settings: Settings, stop: threading.Event, announce: Callable[[], None]) -> bool:
+    """Stand by to lead, and lead, until `stop` is set; whether it ended in order."""
+    sys.setrecursionlimit(RECURSION_MAX)
+    runtime = Runtime(settings, stop, part=Part.WORK)
+    runtime.prepare()
+    runtime.start()
+    announce()
+    stop.wait()
+    runtime.close()
     return runtime.failure is None
 
 

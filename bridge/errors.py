@@ -554,6 +554,16 @@ class StoreBusy(Unavailable):
 
 
 @dataclass(eq=False)
+class BackupRefused(Rejected):
+    """A back-up cannot be made of this database, or not into this file."""
+
+    code = "backup_refused"
+    message = "no back-up into {file}: {rule}"
+    file: str
+    rule: str
+
+
+@dataclass(eq=False)
 class StoreFormatUnknown(InvariantBroken):
     """The database has the tables of another version; an older one is brought here by `migrate`."""
 
@@ -569,6 +579,14 @@ class DatabaseUnsafe(InvariantBroken):
     message = "the database server has {setting} = {value}"
     setting: str
     value: str
+
+
+@dataclass(eq=False)
+class BooksBehind(Unavailable):
+    """The process has not yet seen its books level with the chain: they may be older than what the bank did."""
+
+    code = "books_behind"
+    message = "the books have not caught up with the chain since the start"
 
 
 @dataclass(eq=False)

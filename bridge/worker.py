@@ -16,7 +16,7 @@ leaves `run`, and the process must stop.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
@@ -36,6 +36,9 @@ LEASE_SECONDS: Final = 60
 
 IDLE_SECONDS_MAX: Final = 1
 """Longest sleep of an idle worker: another process may add effects without waking it."""
+
+LISTEN_SECONDS: Final = 0.1
+"""How often it is looked whether another process has added effects."""
 
 ERROR_CHARACTERS_MAX: Final = 500
 """How much of an error's text is kept with an effect."""
@@ -171,6 +174,21 @@ class Worker:
                     work.effects.abandon(effect, error[:ERROR_CHARACTERS_MAX])
                 case _:
                     assert_never(outcome)
+
+
+def listen(store: Store, wakes: Iterable[Callable[[], None]], over: threading.Event) -> None:
+    """Wake workers when any process has added effects, until `over` is set."""
+    known: int | None = None
+    while not over.wait(LISTEN_SECONDS):
+        try:
+            with store.reading() as work:
+                newest = work.effects.newest()
+        except Unavailable:
+            continue
+        if newest != known:
+            known = newest
+            for wake in wakes:
+                wake()
 
 
 def backoff_seconds(attempts: int) -> int:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, assert_never
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,7 +36,7 @@ from bridge.api import (
 )
 from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
-from bridge.api.services import Services
+from bridge.api.services import Services, refuse_early_writes
 from bridge.config import Role
 from bridge.failpoint import Failpoint, visit
 from bridge.iso20022.document import MESSAGE_BYTES_MAX
@@ -86,8 +86,9 @@ def _create(services: Services, routers: Sequence[APIRouter], lifespan: Lifespan
     )
     api.state.services = services
     install_handlers(api)
-    for router in (operations.health, *routers):
-        api.include_router(router)
+    api.include_router(operations.health)
+    for router in routers:
+        api.include_router(router, dependencies=[Depends(refuse_early_writes)])
     api.add_middleware(BodyLimit)
     api.add_middleware(Tracing, metrics=services.metrics)
     return api

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from bridge.centralbank.issuing import Issuing
+from bridge.errors import BooksBehind
 from bridge.fx import QuoteDesk
 from bridge.institution import Institution
 from bridge.interbank import Receivers
@@ -28,6 +29,7 @@ class Readiness:
 class Services:
     """The running bridge as the API sees it.
 
+    `takes_writes` tells, without waiting, whether the books are known to be no older than the chain.
     `desk` is there at an fx provider, `issuing` and `register` at a central bank, `retail` at a bank
     that keeps wallets; `receivers` take what other institutions deliver.
     """
@@ -41,6 +43,7 @@ class Services:
     receivers: Receivers = field(default_factory=dict)
     retail: RetailBusiness | None = None
     register: Register | None = None
+    takes_writes: Callable[[], bool] = lambda: True
 
 
 async def find_services(request: Request) -> Services:
@@ -48,6 +51,18 @@ async def find_services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
+
+async def refuse_early_writes(request: Request) -> None:
+    """Raise `BooksBehind` for whatever could change something, until the books are level with the chain.
+
+    After a restore they are older than what the bank did: a retry must meet what the chain knows of it.
+    """
+    services: Services = request.app.state.services
+    if request.method not in _READING and not services.takes_writes():
+        raise BooksBehind
+
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 ServicesNeeded = Annotated[Services, Depends(find_services)]
 """Parameter of a route that needs the services."""

@@ -6,6 +6,7 @@ exactly once, whatever dies, and two stores that follow one chain from its genes
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +14,16 @@ from typing import Final, TypeAlias
 
 from bridge.chain.client import BlockData, ChainClient
 from bridge.chain.encoding import REGISTRY, ChainEvent, plain_arguments
-from bridge.errors import ChainAnswerInvalid
+from bridge.errors import ChainAnswerInvalid, Unavailable
 from bridge.failpoint import Failpoint, visit
 from bridge.store import EventRow, OutgoingTransaction, Store, UnitOfWork
+from bridge.telemetry import get_logger
+
+FOLLOW_SECONDS: Final = 0.1
+"""How often the node is asked for a new block."""
+
+RESEND_SECONDS: Final = 2
+"""Age from which a transaction that is not final is sent again."""
 
 DIRECTORY_SECONDS_MAX: Final = 60
 """How old the directory may be when a block comes: changes of participants have an effective time, and no event tells
@@ -54,6 +62,31 @@ class Follower:
         self._client = client
         self._on_block = on_block
         self._directory_read_at = seconds()
+
+    def run(
+        self, resend: Callable[[int], object], level: threading.Event, over: threading.Event
+    ) -> None:
+        """Follow until `over` is set; `level` is set as soon as there is no next block.
+
+        `resend` is called every `RESEND_SECONDS`, with them: what is older than that is sent again. A
+        node or a database that does not answer is asked again.
+        """
+        resent_at = self._seconds()
+        is_away = False
+        while not over.is_set():
+            try:
+                while not over.is_set() and self.step():
+                    pass
+                level.set()
+                if self._seconds() >= resent_at + RESEND_SECONDS:
+                    resent_at = self._seconds()
+                    resend(RESEND_SECONDS)
+                is_away = False
+            except Unavailable as error:
+                if not is_away:
+                    get_logger().warning("chain_not_followed", error=str(error))
+                is_away = True
+            over.wait(FOLLOW_SECONDS)
 
     def catch_up(self) -> int:
         """Process every block there is; how many there were."""

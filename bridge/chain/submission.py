@@ -75,13 +75,17 @@ class Submitter:
                 work.transactions.add(transaction)
             return transaction
 
-    def resend_outstanding(self) -> bool:
+    def resend_outstanding(self, older_than_seconds: int = 0) -> bool:
         """Send everything that is not final again, lowest nonce first; whether there was anything.
 
-        A transaction the node refuses is passed over: the ones behind it may be another sender's.
+        Nothing is sent while all of it was signed within the last `older_than_seconds`. A transaction
+        the node refuses is passed over: the ones behind it may be another sender's.
         """
         with self._store.reading() as work:
             outstanding = work.transactions.outstanding()
+        latest = self._clock() - older_than_seconds
+        if not any(transaction.created_at <= latest for transaction in outstanding):
+            return False
         for transaction in outstanding:
             try:
                 self._send(transaction)

@@ -1,7 +1,7 @@
 """The commands of the bridge, by what they are for.
 
-running        run, attest, liquidity: processes that work until they are stopped
-books          migrate, verify-books: the database as a whole
+running        run, serve-api, work, attest, liquidity: processes that work until they are stopped
+books          migrate, backup, verify-books: the database as a whole
 audit_log      export-audit-log, verify-audit-log
 participants   participant: the keys of an institution
 messages       message check: one ISO 20022 file

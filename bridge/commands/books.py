@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import threading
+from pathlib import Path
 
 from bridge.commands.outcome import EXIT_FAILED, EXIT_OK, Commands, add_with_settings
 from bridge.config import load_settings
@@ -16,6 +17,9 @@ def add_to(commands: Commands) -> None:
         ("verify-books", "compute the books anew from their postings", _verify_books),
     ):
         add_with_settings(commands, name, purpose).set_defaults(run=run)
+    backup = add_with_settings(commands, "backup", "copy a SQLite database that is in use")
+    backup.add_argument("--to", type=Path, required=True)
+    backup.set_defaults(run=_back_up)
 
 
 def _migrate(given: argparse.Namespace, _: threading.Event) -> int:
@@ -42,3 +46,11 @@ def _verify_books(given: argparse.Namespace, _: threading.Event) -> int:
         print(f"{finding.place}: {finding.fault}")
     print("the books are wrong" if findings else "the books are right")
     return EXIT_FAILED if findings else EXIT_OK
+
+
+def _back_up(given: argparse.Namespace, _: threading.Event) -> int:
+    from bridge.store.backup import back_up
+
+    back_up(load_settings(given.settings).database, given.to)
+    print(f"written: {given.to}", flush=True)
+    return EXIT_OK

@@ -1,6 +1,6 @@
-"""What a bridge keeps: one SQLite database, reached through units of work.
+"""What a bridge keeps: one database, SQLite or PostgreSQL, reached through units of work.
 
-`Store.open(path)` gives the store; `with store.unit_of_work() as work:` writes, `store.reading()`
+`Store.open(place)` gives the store; `with store.unit_of_work() as work:` writes, `store.reading()`
 reads a snapshot. A unit of work has one repository per noun: `ledger`, `statements`,
 `ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
 `inbox`, `deliveries`, `receipts`, `supervisor_copies`, `vault`, `quotes`, `issuances`, `customers`,
@@ -21,6 +21,7 @@ from bridge.store.database import Store, UnitOfWork
 from bridge.store.deliveries import Delivery, DeliveryState, NewDelivery
 from bridge.store.effects import DeadEffect, EffectRow, EffectState, NewEffect, Payload
 from bridge.store.idempotency import Remembered
+from bridge.store.leases import Lease
 from bridge.store.messages import InboxMessage, MessageDirection, MessageHeading, StoredMessage
 from bridge.store.page import PAGE_DEFAULT, PAGE_MAX, Page
 from bridge.store.quotes import QuoteRecord, QuoteState
@@ -45,6 +46,7 @@ __all__ = [
     "EffectState",
     "EventRow",
     "InboxMessage",
+    "Lease",
     "MasterKey",
     "MessageDirection",
     "MessageHeading",

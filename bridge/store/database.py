@@ -6,6 +6,7 @@ whichever thread or process it is of; readers see a snapshot and never wait. Not
 and no signing device may happen inside a unit of work.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ from bridge.store.engines import (
 )
 from bridge.store.idempotency import Idempotency
 from bridge.store.issuances import Issuances
-from bridge.store.leases import Leases
+from bridge.store.leases import Lease, Leases
 from bridge.store.ledger_book import LedgerBook
 from bridge.store.ledger_record import LedgerRecord
 from bridge.store.messages import Inbox, Messages
@@ -87,6 +88,12 @@ class UnitOfWork:
         self.audit = AuditLog(connection)
 
 
+class _Thread(threading.local):
+    """What a store knows of the thread that uses it."""
+
+    lease: Lease | None = None
+
+
 class Store:
     """One bridge's database; safe to share between threads."""
 
@@ -95,12 +102,11 @@ class Store:
         writer: Writer,
         readers: Engine,
         master: MasterKey | None = None,
-        check: Callable[[UnitOfWork], None] = lambda _: None,
     ) -> None:
         self._writer = writer
         self._readers = readers
         self._master = master
-        self._check = check
+        self._thread = _Thread()
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
@@ -148,14 +154,17 @@ class Store:
         self._readers.dispose()
         self._writer.close()
 
-    def under(self, check: Callable[[UnitOfWork], None]) -> Self:
-        """The same store for somebody whose every unit of work begins with `check`.
+    @contextmanager
+    def under(self, lease: Lease) -> Iterator[None]:
+        """Inside, every unit of work of this thread holds only while the lease is the newest.
 
-        What `check` raises undoes the unit of work. Used to fence off a process that led once.
+        It raises `LeaseLost` as soon as another process has taken the lease, and writes nothing.
         """
-        store = type(self)(self._writer, self._readers, self._master, check)
-        store._listeners = self._listeners  # noqa: SLF001 - of the same class
-        return store
+        self._thread.lease = lease
+        try:
+            yield
+        finally:
+            self._thread.lease = None
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
@@ -167,7 +176,8 @@ class Store:
         """
         with translated(), self._writer.unit() as connection:
             work = UnitOfWork(connection, self._master)
-            self._check(work)
+            if self._thread.lease is not None:
+                work.leases.check(self._thread.lease)
             yield work
             visit(Failpoint.COMMITTING)
         visit(Failpoint.COMMITTED)

@@ -177,6 +177,13 @@ class Effects:
         found: int | None = self._connection.execute(query).scalar()
         return found
 
+    def newest(self) -> int | None:
+        """The id of the effect that was added last."""
+        found: int | None = self._connection.execute(
+            select(func.max(tables.effects.c.effect_id))
+        ).scalar()
+        return found
+
     def dead(self, limit: int) -> tuple[DeadEffect, ...]:
         """The newest effects that were given up."""
         kept = tables.effects.c

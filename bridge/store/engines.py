@@ -36,7 +36,7 @@ READERS_MAX: Final = 48
 CONNECT_SECONDS_MAX: Final = 5
 """How long a database server is given to take a connection."""
 
-STALLED_SECONDS_MAX: Final = 30
+STALLED_SECONDS_MAX: Final = 5
 """How long a process that stopped inside a transaction may hold a PostgreSQL database up."""
 
 WRITER_LOCK: Final = int.from_bytes(b"corridor")

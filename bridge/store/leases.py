@@ -30,8 +30,13 @@ class Leases:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def take(self, name: str, owner: str, *, now: int, seconds: int) -> Lease | None:
-        """The lease from `now` on, unless somebody holds it; its last owner does not get it back."""
+    def take(
+        self, name: str, owner: str, *, now: int, seconds: int, instead_of: Lease | None = None
+    ) -> Lease | None:
+        """The lease from `now` on, unless somebody holds it.
+
+        `instead_of` is the lease of a holder known to be gone, whose end is not waited for.
+        """
         kept = tables.leases.c
         row = self._connection.execute(select(tables.leases).where(kept.name == name)).one_or_none()
         if row is None:
@@ -41,7 +46,8 @@ class Leases:
                 )
             )
             return Lease(name, owner, 1)
-        if row.expires_at > now:
+        is_gone = instead_of is not None and instead_of.epoch == row.epoch
+        if row.expires_at > now and not is_gone:
             return None
         lease = Lease(name, owner, row.epoch + 1)
         self._connection.execute(

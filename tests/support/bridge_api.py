@@ -110,6 +110,7 @@ class Bridge:
     database: Path
     network: dict[str, Keys]
     readiness: Readiness = field(default_factory=lambda: Readiness(is_ready=True))
+    takes_writes: bool = True
     now: int = NOW
     charges: dict[str, str] = field(default_factory=dict)
     """What bank B takes for crediting a payment, by currency."""
@@ -292,6 +293,7 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
         Services(
             institution=institution,
             readiness=lambda: bridge.readiness,
+            takes_writes=lambda: bridge.takes_writes,
             metrics=BridgeMetrics(store, lambda: bridge.readiness.is_ready, lambda: NOW),
             four_eyes=FourEyes(store, _actions(institution), lambda: NOW),
             desk=_desk(bridge, store) if role == "fx_provider" else None,

@@ -2,6 +2,7 @@
 rows that never change.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, event
@@ -11,8 +12,18 @@ METADATA: Final = MetaData()
 WHOLE: Final = BigInteger().with_variant(Integer(), "sqlite")
 """A whole number of 64 bits: SQLite's INTEGER has them, PostgreSQL's has 32."""
 
-_SAME: Final = "same"
-_FIT: Final = "fit"
+_CHANGES: Final = ("UPDATE", "DELETE", "TRUNCATE")
+_GUARDED: Final = "guards"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A trigger that refuses a verb: always, or for the new rows of which `refused` holds, in SQL over `NEW`."""
+
+    name: str
+    verb: str
+    refused: str
+    message: str
 
 
 def key_column() -> Column[int]:
@@ -20,25 +31,30 @@ def key_column() -> Column[int]:
     return Column("sequence", WHOLE, primary_key=True, autoincrement=True)
 
 
-def make_immutable(table: Table, same: str, *, fit: str = "") -> None:
+def make_immutable(table: Table, same: str) -> None:
     """Have the database refuse to change, delete or replace a row of `table`.
 
     `same` is what makes a new row meet an old one, in SQL over `NEW`: SQLite's INSERT OR REPLACE
-    deletes without firing DELETE triggers. PostgreSQL refuses TRUNCATE as well. `fit` is what a new
-    row must be beside that, in SQL over `NEW`.
+    deletes without firing DELETE triggers. PostgreSQL refuses TRUNCATE as well.
     """
-    table.info[_SAME] = same
-    table.info[_FIT] = fit
+    message = f"{table.name} are immutable"
+    for verb in _CHANGES:
+        _add_guard(table, Guard(f"{table.name}_refuse_{verb.lower()}", verb, "", message))
+    meets = f"EXISTS (SELECT 1 FROM {table.name} WHERE {same})"  # noqa: S608
+    _add_guard(table, Guard(f"{table.name}_refuse_insert", "INSERT", meets, message))
 
-    @event.listens_for(table, "after_create")
-    def create(_: Table, connection: Connection, **__: object) -> None:
-        _guard(connection, table)
+
+def guard_inserts(table: Table, requirement: str, message: str) -> None:
+    """Have the database refuse a new row of `table` that does not meet a requirement, in SQL over `NEW`."""
+    guard = Guard(f"{table.name}_guard_insert", "INSERT", f"NOT ({requirement})", message)
+    _add_guard(table, guard)
 
 
 def guard_immutable(connection: Connection) -> None:
-    """Put the triggers of every immutable table in their place, after a migration."""
-    for table in _immutable():
-        _guard(connection, table)
+    """Put the triggers of every guarded table in their place, after a migration."""
+    for table in METADATA.sorted_tables:
+        for guard in table.info.get(_GUARDED, ()):
+            _create(connection, table.name, guard)
 
 
 def release_immutable(connection: Connection) -> None:
@@ -50,66 +66,50 @@ def release_immutable(connection: Connection) -> None:
 
 
 _GUARDS: Final = {
-    "sqlite": """SELECT name, tbl_name FROM sqlite_master
-                 WHERE type = 'trigger' AND instr(name, '_refuse_')""",
-    "postgresql": """SELECT tgname, tgrelid::regclass FROM pg_trigger
-                     WHERE NOT tgisinternal AND strpos(tgname, '_refuse_') > 0""",
+    "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal",
 }
 """The triggers that are there, whichever version of the tables they are of."""
 
 
-def _immutable() -> list[Table]:
-    return [table for table in METADATA.sorted_tables if _SAME in table.info]
+def _add_guard(table: Table, guard: Guard) -> None:
+    table.info.setdefault(_GUARDED, []).append(guard)
+
+    @event.listens_for(table, "after_create")
+    def create(_: Table, connection: Connection, **__: object) -> None:
+        _create(connection, table.name, guard)
 
 
-def _guard(connection: Connection, table: Table) -> None:
+def _create(connection: Connection, table: str, guard: Guard) -> None:
     if connection.dialect.name == "sqlite":
-        _guard_in_sqlite(connection, table)
+        _create_in_sqlite(connection, table, guard)
     else:
-        _guard_in_postgresql(connection, table)
+        _create_in_postgresql(connection, table, guard)
 
 
-def _guard_in_sqlite(connection: Connection, table: Table) -> None:
-    name = table.name
-    meets = f"WHEN EXISTS (SELECT 1 FROM {name} WHERE {table.info[_SAME]})"  # noqa: S608
-    for verb, condition in (("UPDATE", ""), ("DELETE", ""), ("INSERT", meets)):
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER {name}_refuse_{verb.lower()} BEFORE {verb} ON {name} {condition} "
-            f"BEGIN SELECT RAISE(ABORT, '{name} are immutable'); END"
-        )
-    if table.info[_FIT]:
-        unfit = f"WHEN NOT ({table.info[_FIT]})"
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER {name}_refuse_unfit BEFORE INSERT ON {name} {unfit} "  # noqa: S608
-            f"BEGIN SELECT RAISE(ABORT, '{name} follow from those before'); END"
-        )
-
-
-def _guard_in_postgresql(connection: Connection, table: Table) -> None:
-    """Also in sessions that replay a replica's changes (ALWAYS), which skip other triggers."""
-    name = table.name
+def _create_in_sqlite(connection: Connection, table: str, guard: Guard) -> None:
+    if guard.verb == "TRUNCATE":
+        return  # SQLite has none
+    condition = f"WHEN {guard.refused}" if guard.refused else ""
     connection.exec_driver_sql(
-        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' are immutable', "
-        "ERRCODE = 'integrity_constraint_violation'; END $$"
+        f"CREATE TRIGGER {guard.name} BEFORE {guard.verb} ON {table} {condition} "
+        f"BEGIN SELECT RAISE(ABORT, '{guard.message}'); END"
     )
-    for verb in ("UPDATE", "DELETE", "TRUNCATE"):
-        trigger = f"{name}_refuse_{verb.lower()}"
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER {trigger} BEFORE {verb} ON {name} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-        )
-        connection.exec_driver_sql(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}")
-    if table.info[_FIT]:
-        trigger = f"{name}_refuse_unfit"
-        connection.exec_driver_sql(
-            f"CREATE OR REPLACE FUNCTION {trigger}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF NOT ({table.info[_FIT]}) THEN RAISE EXCEPTION USING "
-            f"MESSAGE = '{name} follow from those before', "
-            "ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$"
-        )
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER {trigger} BEFORE INSERT ON {name} "
-            f"FOR EACH ROW EXECUTE FUNCTION {trigger}()"
-        )
-        connection.exec_driver_sql(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}")
+
+
+def _create_in_postgresql(connection: Connection, table: str, guard: Guard) -> None:
+    """A verb is refused by statement, a new row by row; also where a replica's changes are replayed
+    (ALWAYS), which fires no other trigger.
+    """
+    refuse = f"RAISE EXCEPTION '{guard.message}' USING ERRCODE = 'integrity_constraint_violation';"
+    body = f"IF {guard.refused} THEN {refuse} END IF; RETURN NEW;" if guard.refused else refuse
+    each = "ROW" if guard.refused else "STATEMENT"
+    connection.exec_driver_sql(
+        f"CREATE OR REPLACE FUNCTION {guard.name}() RETURNS trigger LANGUAGE plpgsql "
+        f"AS $$ BEGIN {body} END $$"
+    )
+    connection.exec_driver_sql(
+        f"CREATE TRIGGER {guard.name} BEFORE {guard.verb} ON {table} "
+        f"FOR EACH {each} EXECUTE FUNCTION {guard.name}()"
+    )
+    connection.exec_driver_sql(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {guard.name}")

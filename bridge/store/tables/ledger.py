@@ -16,7 +16,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column, make_immutable
+from bridge.store.tables.foundation import (
+    METADATA,
+    WHOLE,
+    guard_inserts,
+    key_column,
+    make_immutable,
+)
 
 accounts = Table(
     "accounts",
@@ -150,6 +156,7 @@ make_immutable(
     postings,
     "sequence = NEW.sequence OR (entry_id = NEW.entry_id AND step = NEW.step AND position = NEW.position)"
     " OR (account_id = NEW.account_id AND version = NEW.version)",
-    fit=f"{_FOLLOWS} AND {_ADDS_UP}",
 )
-make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND step = NEW.step", fit=_IS_OPEN)
+make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND step = NEW.step")
+guard_inserts(postings, f"{_FOLLOWS} AND {_ADDS_UP}", "postings follow from those before")
+guard_inserts(entry_resolutions, _IS_OPEN, "entry_resolutions follow from those before")

@@ -232,3 +232,17 @@ def test_api_50_readiness_says_what_is_waited_for(alices: Bridge) -> None:
     answer = alices.request("GET", "/readyz")
     assert answer.status_code == 503
     assert answer.json() == {"status": "waiting", "waiting_for": ["chain"]}
+
+
+def test_api_51_nothing_is_changed_before_the_books_are_level_with_the_chain(
+    alices: Bridge,
+) -> None:
+    alices.takes_writes = False
+    before = alices.rows()
+    for path in ("/v1/payments", "/v1/issuances", "/v1/interbank/messages"):
+        refused = alices.request("POST", path, token=ALICE, json={})
+        assert (refused.status_code, refused.json()["code"]) == (503, "books_behind"), path
+        assert refused.json()["retryable"] is True
+        assert refused.headers["retry-after"] == "1"
+    assert alices.request("GET", "/v1/accounts", token=ALICE).status_code == 200
+    assert alices.rows() == before

@@ -95,8 +95,8 @@ def condition(index: Any) -> str:
 def triggers(connection: Connection) -> list[str]:
     statement = {
         "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger'",
-        "postgresql": """SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger
-                         WHERE NOT tgisinternal""",
+        "postgresql": """SELECT pg_get_triggerdef(oid) || tgenabled::text || pg_get_functiondef(tgfoid)
+                         FROM pg_trigger WHERE NOT tgisinternal""",
     }[connection.dialect.name]
     return [re.sub(r"\s+", " ", each) for each in connection.execute(text(statement)).scalars()]
 

@@ -25,6 +25,7 @@ from bridge.worker import (
     Retry,
     Worker,
     backoff_seconds,
+    listen,
 )
 from support.bridge_records import NOW, effect, open_store
 
@@ -238,3 +239,18 @@ def test_a_running_worker_does_new_effects_at_once_and_stops_when_told(bench: Be
     worker.wake()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_effects_of_another_process_wake_the_workers_of_this_one(tmp_path: Path) -> None:
+    here, there = open_store(tmp_path), Store.open(tmp_path / "bridge.sqlite")
+    woken, over = threading.Event(), threading.Event()
+    listener = threading.Thread(target=listen, args=(here, (woken.set,), over))
+    listener.start()
+    with there.unit_of_work() as work:
+        work.effects.add(effect("a"))
+    assert woken.wait(30)
+    over.set()
+    listener.join(30)
+    assert not listener.is_alive()
+    here.close()
+    there.close()
