@@ -136,7 +136,7 @@ class Runtime:
             name: Courier(self.store, self.institution.interbank, provision.courses, clock, name)
             for name in (f"courier-{number}" for number in range(1, COURIERS + 1))
         }
-        self._follower = Follower(self.store, chain, self._composition.observer.observe)
+        self._follower = Follower(self.store, chain, self._composition.on_block)
         self._leadership = Leadership(self.store, clock, self._take_over, self._guard)
         self._lookout = Lookout(self.store, chain, self._leadership)
         self._threads: list[threading.Thread] = []
@@ -151,7 +151,7 @@ class Runtime:
             four_eyes=FourEyes(self.store, composition.provision.actions, self._clock),
             metrics=BridgeMetrics(self.store, lambda: self.readiness().is_ready, self._clock),
             desk=self._desk(),
-            issuing=composition.issuing,
+            central_bank=composition.central_bank,
             receivers=composition.provision.receivers,
             retail=composition.retail,
             register=composition.register,

@@ -127,6 +127,16 @@ def offline(device: str) -> str:
     return f"wallet-offline:{device}"
 
 
+def interbank(currency: Currency) -> str:
+    """Due from and to other institutions for transfers between RTGS accounts (asset)."""
+    return f"interbank:{currency.code}"
+
+
+def central_bank_credit(currency: Currency) -> str:
+    """Credit that the central bank has granted the institution (liability)."""
+    return f"central-bank-credit:{currency.code}"
+
+
 def institution_accounts(currency: Currency) -> tuple[Account, ...]:
     """The accounts a bank or an fx provider opens for itself in one currency."""
     return (
@@ -142,6 +152,8 @@ def institution_accounts(currency: Currency) -> tuple[Account, ...]:
             exchanges=True,
         ),
         _account(holds(currency), AccountType.LIABILITY, currency, may_overdraw=True),
+        _account(interbank(currency), AccountType.ASSET, currency, may_overdraw=True),
+        _account(central_bank_credit(currency), AccountType.LIABILITY, currency, may_overdraw=True),
     )
 
 

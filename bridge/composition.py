@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
+from bridge.api import CentralBankDesks
 from bridge.auditing import ANCHOR, Auditor
-from bridge.centralbank import funding, issuing
-from bridge.centralbank.funding import Funding
-from bridge.centralbank.issuing import Issuing
-from bridge.chain import Submitter
+from bridge.back_office import BackOffice
+from bridge.centralbank import funding
+from bridge.chain import BlockHandler, Submitter
 from bridge.config import Role
 from bridge.credit_lines import SET_CREDIT_LIMIT, set_credit_limit
 from bridge.holds import EXPIRE_HOLD, TAKE_FROM_HOLD, Holds, take_from_hold
@@ -30,22 +29,21 @@ from bridge.shredding import SHRED_MESSAGES, shred_messages
 class Composition:
     """One institution's business, as its role has it.
 
-    `issuing` and `register` are there at a central bank, `retail` at a bank that keeps wallets.
+    `on_block` applies a final block inside its transaction. `central_bank` and `register` are there at
+    a central bank, `retail` at a bank that keeps wallets.
     """
 
     provision: Provision
-    observer: Observer
-    issuing: Issuing | None
+    on_block: BlockHandler
+    central_bank: CentralBankDesks | None
     register: Register | None
     retail: RetailBusiness | None
 
 
 def compose(institution: Institution, submitter: Submitter) -> Composition:
     """The business of an institution by its settings; `submitter` signs with its operating key."""
-    is_central_bank = institution.settings.role is Role.CENTRAL_BANK
-    mint = Issuing(institution, submitter) if is_central_bank else None
-    tokens = Funding(institution, submitter)
-    books = Register(institution) if is_central_bank else None
+    office = BackOffice(institution, submitter)
+    books = Register(institution) if institution.settings.role is Role.CENTRAL_BANK else None
     wallets = RetailBusiness.of(institution)
     auditor = Auditor(
         store=institution.store,
@@ -58,24 +56,19 @@ def compose(institution: Institution, submitter: Submitter) -> Composition:
 
     def parts() -> Iterator[Provision]:
         yield _everywhere(institution, auditor)
-        match institution.settings.role:
-            case Role.BANK:
-                yield _payments(institution, submitter)
-                yield _tokens(tokens)
-                if wallets is not None:
-                    yield _wallets(wallets)
-            case Role.FX_PROVIDER:
-                yield _tokens(tokens)
-            case Role.CENTRAL_BANK:
-                if mint is not None and books is not None:
-                    yield _issuance(institution, mint, books)
-            case _:
-                assert_never(institution.settings.role)
+        yield _office(office)
+        if institution.settings.role is Role.BANK:
+            yield _payments(institution, submitter)
+        if wallets is not None:
+            yield _wallets(wallets)
+        if books is not None:
+            yield _central_bank(institution, books)
 
+    observer = Observer(institution, office.token_books, auditor)
     return Composition(
         provision=Provision.combine(parts()),
-        observer=Observer(institution, mint or tokens, auditor),
-        issuing=mint,
+        on_block=office.on_block_after(observer.observe),
+        central_bank=office.desks(),
         register=books,
         retail=wallets,
     )
@@ -108,10 +101,14 @@ def _payments(institution: Institution, submitter: Submitter) -> Provision:
     )
 
 
-def _tokens(tokens: Funding) -> Provision:
+def _office(office: BackOffice) -> Provision:
     return Provision(
-        handlers={funding.REQUEST: tokens.request, funding.REDEEM: tokens.burn},
+        handlers=office.handlers(),
         asking=frozenset({funding.REQUEST}),
+        receivers=office.receivers(),
+        courses=office.courses(),
+        actions=office.actions(),
+        duties={"back-office": office.run},
     )
 
 
@@ -121,9 +118,9 @@ def _wallets(wallets: RetailBusiness) -> Provision:
     )
 
 
-def _issuance(institution: Institution, mint: Issuing, books: Register) -> Provision:
+def _central_bank(institution: Institution, books: Register) -> Provision:
     return Provision(
-        handlers={issuing.ISSUE: mint.issue, register.DELIVER: books.deliver},
+        handlers={register.DELIVER: books.deliver},
         asking=frozenset({register.DELIVER}),
         receivers=supervision.receivers(institution),
     )

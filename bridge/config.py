@@ -308,6 +308,10 @@ class Settings(_Section):
     delivery_days: Annotated[int, Field(ge=1, le=DELIVERY_DAYS_MAX)] = 7
     attestation_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
     audit_anchor_seconds: Annotated[int, Field(gt=0, le=AUDIT_ANCHOR_SECONDS_MAX)] = 86_400
+    issuance_threshold: dict[CurrencyCode, DecimalText] = {}
+    reconcile_seconds: Annotated[int, Field(gt=0, le=3_600)] = 10
+    reconcile_grace_seconds: Annotated[int, Field(ge=0, le=ACCEPT_SECONDS_MAX)] = 60
+    intraday_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 300
     customers: tuple[CustomerSettings, ...] = ()
     openings: tuple[OpeningSettings, ...] = ()
     retail: RetailSettings | None = None

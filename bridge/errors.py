@@ -1307,6 +1307,158 @@ class IssuanceIncomplete(InvariantBroken):
     reference: str
 
 
+@dataclass(eq=False)
+class IssuanceUnreleased(Unavailable):
+    """The issuance is large enough to need the approval of two operators, which it has not yet."""
+
+    code = "issuance_unreleased"
+    message = "issuance {reference} waits for two operators of the central bank"
+    reference: str
+
+
+@dataclass(eq=False)
+class IssuanceStopped(Unavailable):
+    """Nothing is issued in this currency while a break of the central bank's books is open."""
+
+    code = "issuance_stopped"
+    message = "no {currency} are issued while break {break_id} is open"
+    currency: str
+    break_id: str
+
+
+@dataclass(eq=False)
+class OrdersStopped(Unavailable):
+    """No tokens are ordered or redeemed while a break of the own books is open."""
+
+    code = "orders_stopped"
+    message = "no {currency} are ordered or redeemed while break {break_id} is open"
+    currency: str
+    break_id: str
+
+
+@dataclass(eq=False)
+class IssuanceDeclined(Rejected):
+    """The central bank's operators have declined the issuance; its reserves are free again."""
+
+    code = "issuance_declined"
+    reason = "MS03"
+    message = "issuance {reference} was declined"
+    reference: str
+
+
+@dataclass(eq=False)
+class IssuanceNotWaiting(Rejected):
+    """The issuance does not wait for a decision, or what was proposed of it is not what it says."""
+
+    code = "issuance_not_waiting"
+    message = "issuance {reference} does not wait for a decision: {rule}"
+    reference: str
+    rule: str
+
+
+@dataclass(eq=False)
+class RtgsAccountUnknown(Rejected):
+    """The participant has no RTGS account at this central bank."""
+
+    code = "rtgs_account_unknown"
+    reason = "AC01"
+    message = "{lei} has no RTGS account here"
+    lei: str
+
+
+@dataclass(eq=False)
+class TransferConflict(Rejected):
+    """A transfer is known under this id with another content."""
+
+    code = "transfer_conflict"
+    reason = "AM05"
+    message = "transfer {transfer_id} is known with another content"
+    transfer_id: str
+
+
+@dataclass(eq=False)
+class TransferUnknown(Rejected):
+    """No transfer was ordered under this id by whoever asks."""
+
+    code = "transfer_unknown"
+    message = "no transfer '{transfer_id}'"
+    transfer_id: str
+
+
+@dataclass(eq=False)
+class StatementUnknown(Rejected):
+    """There is no such statement."""
+
+    code = "statement_unknown"
+    message = "no statement '{statement_id}'"
+    statement_id: str
+
+
+@dataclass(eq=False)
+class TransferNotQueued(Rejected):
+    """The transfer has ended, so it cannot be cancelled."""
+
+    code = "transfer_not_queued"
+    message = "transfer {transfer_id} is {state}"
+    transfer_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class TransferLimitExceeded(Rejected):
+    """The transfer is beyond what its account may send at once or in one business day."""
+
+    code = "transfer_limit_exceeded"
+    reason = "AM02"
+    message = "{amount} is beyond the limit of {limit} minor units for {bound}"
+    amount: str
+    bound: str
+    limit: int
+
+
+@dataclass(eq=False)
+class RtgsQueueFull(Unavailable):
+    """As many transfers wait in the account's queue as may."""
+
+    code = "rtgs_queue_full"
+    message = "{limit} transfers of {lei} wait already"
+    lei: str
+    limit: int
+
+
+@dataclass(eq=False)
+class DecisionInvalid(Rejected):
+    """What was proposed lacks a part that its kind needs, or has one that cannot be."""
+
+    code = "decision_invalid"
+    message = "'{field}' of a {kind}: {rule}"
+    kind: str
+    field: str
+    rule: str
+
+
+# Reconciliation
+
+
+@dataclass(eq=False)
+class BreakUnknown(Rejected):
+    """There is no such break, or it is not open any more."""
+
+    code = "break_unknown"
+    message = "no open break '{break_id}'"
+    break_id: str
+
+
+@dataclass(eq=False)
+class BreakEnded(Rejected):
+    """The break was closed before."""
+
+    code = "break_ended"
+    message = "break {break_id} is {state}"
+    break_id: str
+    state: str
+
+
 # API
 
 

@@ -23,6 +23,7 @@ from bridge.iso20022.identifiers import (
 from bridge.iso20022.messages import PostalAddress
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
+from bridge.rtgs import RtgsAccount
 from bridge.store import AccountScheme, Customer, CustomerAccount, Store, UnitOfWork
 
 
@@ -107,6 +108,7 @@ def _book_opening(work: UnitOfWork, opening: OpeningSettings, now: int) -> None:
         kind, _, lei = account_id.partition(":")
         if kind == "rtgs":
             work.ledger.open_account(chart.rtgs_account(lei, currency))
+            work.rtgs.open_account(RtgsAccount(lei, currency))
     amount = Amount.parse(opening.amount, currency)
     postings = (debit(opening.debit, amount), credit(opening.credit, amount))
     booked = work.ledger.find_entry(entry_id)

@@ -11,6 +11,9 @@
     ledger          balances at a moment, statements, verification of the books; ledger_schemas their shapes
     holds           money set aside on a customer's account
     issuances       the operator's orders: reserves into tokens, tokens into reserves
+    transfers       between RTGS accounts
+    breaks          what does not agree, and statements
+    central_bank    what backs its tokens, its participants
     operations      the operator's view: payments, ledger, reconciliation, health
     deliveries      the operator's view of messages to other institutions, and their replay
     proposals       what operators do by four eyes
@@ -23,6 +26,13 @@ functions run in a pool of threads, since the database and the chain client bloc
 
 from bridge.api.assembly import create_api, create_interbank_api
 from bridge.api.interbank import CERTIFIED_LEI
-from bridge.api.services import Readiness, Services
+from bridge.api.services import CentralBankDesks, Readiness, Services
 
-__all__ = ["CERTIFIED_LEI", "Readiness", "Services", "create_api", "create_interbank_api"]
+__all__ = [
+    "CERTIFIED_LEI",
+    "CentralBankDesks",
+    "Readiness",
+    "Services",
+    "create_api",
+    "create_interbank_api",
+]

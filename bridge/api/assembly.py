@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bridge.api import (
     accounts,
     audit,
+    breaks,
+    central_bank,
     deliveries,
     holds,
     interbank,
@@ -33,6 +35,7 @@ from bridge.api import (
     retail_operations,
     standing_orders,
     supervision,
+    transfers,
 )
 from bridge.api.problems import TRACE_ID_HEADER, install_handlers
 from bridge.api.schemas import ProblemView
@@ -111,10 +114,12 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
     everywhere = (
         operations.router,
         deliveries.router,
+        ledger.operating,
         proposals.router,
         audit.router,
-        ledger.operating,
         issuances.reading,
+        transfers.reading,
+        breaks.router,
     )
     match role:
         case Role.BANK:
@@ -132,11 +137,19 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
                 retail_operations.intermediary,
                 retail_offline.operations,
             )
-            return (*everywhere, *customers, *wallets, holds.router, issuances.ordering)
+            return (
+                *everywhere,
+                *customers,
+                *wallets,
+                holds.router,
+                issuances.ordering,
+                transfers.ordering,
+            )
         case Role.FX_PROVIDER:
-            return (*everywhere, issuances.ordering)
+            return (*everywhere, issuances.ordering, transfers.ordering)
         case Role.CENTRAL_BANK:
-            return (*everywhere, supervision.router, retail_operations.register)
+            own = (supervision.router, retail_operations.register)
+            return (*everywhere, *own, central_bank.public, central_bank.router)
         case _:
             assert_never(role)
 

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from bridge.api.authentication import OperatorNeeded
-from bridge.api.schemas import AuditPage, PageQuery
+from bridge.api.operations_schemas import AuditPage
 from bridge.api.services import ServicesNeeded
+from bridge.api.shapes import PageQuery
 from bridge.audit import AuditRecord
 
 router = APIRouter(prefix="/v1/audit", tags=["operations"], dependencies=[OperatorNeeded])

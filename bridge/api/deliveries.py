@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from bridge.api.authentication import OperatorNeeded
-from bridge.api.schemas import DeliveryPage, DeliveryQuery, DeliveryView
+from bridge.api.operations_schemas import DeliveryPage, DeliveryQuery, DeliveryView
 from bridge.api.services import ServicesNeeded
 from bridge.errors import ResourceUnknown
 from bridge.interbank.delivery import SECONDS_PER_DAY

@@ -109,9 +109,9 @@ def tell_charge(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
 @issuances.post("", response_class=Response, openapi_extra=_SEALED)
 def take_issuance_request(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
     """Set the sender's reserves aside and order the mint; asked again, answered the same."""
-    if services.issuing is None:
+    if services.central_bank is None:
         raise ResourceUnknown("desk", "issuances")
-    return _answer(services, received, services.issuing.receive(received))
+    return _answer(services, received, services.central_bank.issuing.receive(received))
 
 
 @retail.post("", response_class=Response, openapi_extra=_SEALED)

@@ -8,14 +8,10 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge.api.authentication import MonitorNeeded, OperatorNeeded
-from bridge.api.schemas import (
-    LedgerAccountList,
-    OverviewView,
-    PageQuery,
-    PaymentPage,
-    ReconciliationView,
-)
+from bridge.api.operations_schemas import OverviewView, ReconciliationView
+from bridge.api.schemas import LedgerAccountList, PaymentPage
 from bridge.api.services import ServicesNeeded
+from bridge.api.shapes import PageQuery
 from bridge.config import Role
 from bridge.institution import Institution
 from bridge.money import parse_currency
@@ -87,8 +83,11 @@ def list_ledger_accounts(services: ServicesNeeded) -> dict[str, object]:
 def reconcile(services: ServicesNeeded) -> dict[str, object]:
     """Whether ledger and chain agree, per currency, at the block the ledger has followed to."""
     comparisons = _compare(services.institution)
+    with services.institution.store.reading() as work:
+        open_breaks = work.breaks.open_count()
     return {
-        "reconciled": not any(comparison.difference for comparison in comparisons),
+        "reconciled": not open_breaks and not any(each.difference for each in comparisons),
+        "open_breaks": open_breaks,
         "comparisons": [
             {
                 "currency": comparison.currency.code,

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.api.schemas import AmountView, TransferBody, _Answer, _Request
+from bridge.api.schemas import AmountView, TransferBody
+from bridge.api.shapes import AnswerShape, RequestShape
 from bridge.errors import ScheduleInvalid
 from bridge.iso20022.codes import ChargeBearer
 from bridge.standing_order import OCCURRENCES_MAX, Convention, Frequency, Schedule
 
 
-class ScheduleBody(_Request):
+class ScheduleBody(RequestShape):
     """When a standing order falls due; it ends by `count`, by `last_date`, or when it is cancelled.
 
     `day` is the day of the month of a monthly order, 31 being its last.
@@ -49,7 +50,7 @@ class StandingOrderBody(TransferBody):
     schedule: ScheduleBody
 
 
-class QuotationView(_Answer):
+class QuotationView(AnswerShape):
     """What a payment will cost, all of it, until `valid_until` (UTC second).
 
     `debit` is principal plus fee; `creditor_charge` is what the creditor's bank takes: already in
@@ -76,7 +77,7 @@ class QuotationView(_Answer):
     created_at: int
 
 
-class OccurrenceView(_Answer):
+class OccurrenceView(AnswerShape):
     """One due date, and what became of it."""
 
     number: int
@@ -88,7 +89,7 @@ class OccurrenceView(_Answer):
     reason: str | None
 
 
-class StandingOrderView(_Answer):
+class StandingOrderView(AnswerShape):
     """A standing order with its newest due dates, the last first."""
 
     id: str
@@ -108,7 +109,7 @@ class StandingOrderView(_Answer):
     created_at: int
 
 
-class StandingOrderPage(_Answer):
+class StandingOrderPage(AnswerShape):
     """Standing orders, newest first; `next` is the cursor of the page that follows."""
 
     items: tuple[StandingOrderView, ...]

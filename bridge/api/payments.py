@@ -10,13 +10,13 @@ from bridge.api.authentication import CustomerNeeded, CustomersJsonNeeded, Idemp
 from bridge.api.problems import RepeatableResponse, answer_refusal
 from bridge.api.schemas import (
     MessageList,
-    PageQuery,
     PaymentOrder,
     PaymentPage,
     PaymentView,
     ScheduledPaymentView,
 )
 from bridge.api.services import ServicesNeeded
+from bridge.api.shapes import PageQuery
 from bridge.errors import ResourceUnknown
 from bridge.payment import Payment
 from bridge.settlement.description import describe

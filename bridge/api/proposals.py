@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from bridge.api.authentication import IdempotencyKey, JsonNeeded, OperatorKnown, OperatorNeeded
-from bridge.api.schemas import ProposalBody, ProposalPage, ProposalsQuery, ProposalView
+from bridge.api.operations_schemas import ProposalBody, ProposalPage, ProposalsQuery, ProposalView
 from bridge.api.services import ServicesNeeded
 from bridge.approval import Proposal, ProposalState
 from bridge.operating import Wish

@@ -16,8 +16,8 @@ from bridge.api.retail_schemas import (
     WalletList,
     WalletView,
 )
-from bridge.api.schemas import PageQuery
 from bridge.api.services import ServicesNeeded
+from bridge.api.shapes import PageQuery
 from bridge.errors import ResourceUnknown
 from bridge.retail.answering import Answer
 from bridge.retail.business import RetailBusiness

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bridge.api.shapes import AnswerShape, RequestShape
 from bridge.errors import Rejected, RequestInvalid, ZeroAmount
 from bridge.iso20022.codes import ChargeBearer
 from bridge.iso20022.identifiers import (
@@ -38,17 +39,9 @@ from bridge.iso20022.messages import (
     PostalAddress,
 )
 from bridge.money import Amount, parse_currency
-from bridge.store import PAGE_DEFAULT, PAGE_MAX, Customer, DeliveryState
+from bridge.store import Customer
 
 _Value = TypeVar("_Value")
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _at(path: str, parse: Callable[[str], _Value], text: str) -> _Value:
@@ -65,35 +58,7 @@ def _text_at(path: str, text: str | None, characters_max: int) -> str | None:
     return _at(path, lambda given: parse_text(given, characters_max), text)
 
 
-class PageQuery(_Request):
-    """Which page of a listing: newest first, `cursor` as the page before gave it in `next`."""
-
-    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
-    cursor: Annotated[str, Field(max_length=40)] | None = None
-
-
-class ProposalsQuery(PageQuery):
-    """Which proposals of operators: those in one state, or all."""
-
-    state: Literal["open", "approved", "rejected", "withdrawn"] | None = None
-
-
-class ProposalBody(_Request):
-    """What an operator wants done, and why."""
-
-    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,59}$", examples=["revive_effect"])]
-    subject: Annotated[str, Field(min_length=1, max_length=200)]
-    document: Annotated[
-        dict[
-            Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")],
-            Annotated[str, Field(max_length=500)],
-        ],
-        Field(max_length=20),
-    ] = {}
-    note: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class AmountBody(_Request):
+class AmountBody(RequestShape):
     """An amount of money: decimal text and its ISO 4217 currency."""
 
     value: Annotated[str, Field(max_length=20, examples=["1000.00"])]
@@ -108,7 +73,7 @@ class AmountBody(_Request):
         return amount
 
 
-class AccountBody(_Request):
+class AccountBody(RequestShape):
     """An account: an IBAN, or an account number of another scheme; exactly one."""
 
     iban: Annotated[str, Field(max_length=34)] | None = None
@@ -124,7 +89,7 @@ class AccountBody(_Request):
         return AccountIdentification(other=other)
 
 
-class AddressBody(_Request):
+class AddressBody(RequestShape):
     """A structured postal address; town and country at least."""
 
     town: Annotated[str, Field(max_length=TOWN_CHARACTERS_MAX)]
@@ -145,7 +110,7 @@ class AddressBody(_Request):
         )
 
 
-class PartyBody(_Request):
+class PartyBody(RequestShape):
     """A customer of another bank."""
 
     name: Annotated[str, Field(max_length=NAME_CHARACTERS_MAX)]
@@ -157,13 +122,13 @@ class PartyBody(_Request):
         return Party(name=name, address=self.address.read(f"{path}.address"))
 
 
-class AgentBody(_Request):
+class AgentBody(RequestShape):
     """A bank, by its BIC."""
 
     bic: Annotated[str, Field(max_length=11)]
 
 
-class TransferBody(_Request):
+class TransferBody(RequestShape):
     """What every payment says, whenever it is to be made. `amount` is what is instructed; what the
     creditor's bank receives differs from it by the charge bearer (DEBT more, CRED less).
     """
@@ -228,20 +193,20 @@ class PaymentOrder(QuotationOrder):
     quotation_id: Annotated[str, Field(pattern=r"^quo_[0-9a-f]{32}$")] | None = None
 
 
-class IssuanceOrder(_Request):
+class IssuanceOrder(RequestShape):
     """An order to turn reserves into tokens, or tokens into reserves."""
 
     amount: AmountBody
 
 
-class AmountView(_Answer):
+class AmountView(AnswerShape):
     """An amount of money."""
 
     value: str
     currency: str
 
 
-class PaymentView(_Answer):
+class PaymentView(AnswerShape):
     """A payment as its customer sees it; what it cost is known to the debtor's bank only."""
 
     id: str
@@ -265,7 +230,7 @@ class PaymentView(_Answer):
     created_at: int
 
 
-class ScheduledPaymentView(_Answer):
+class ScheduledPaymentView(AnswerShape):
     """A payment taken for a later day: its id is that of a standing order that falls due once, its
     UETR the one that it will have.
     """
@@ -280,7 +245,7 @@ class ScheduledPaymentView(_Answer):
     created_at: int
 
 
-class PaymentPage(_Answer):
+class PaymentPage(AnswerShape):
     """Payments, newest first; `next` is the cursor of the page that follows."""
 
     items: tuple[PaymentView, ...]
@@ -296,14 +261,14 @@ class InstructionResult(BaseModel):
     result: Literal["accepted", "refused"]
 
 
-class InitiationView(_Answer):
+class InitiationView(AnswerShape):
     """What became of a message with instructions."""
 
     message_id: str
     payments: tuple[InstructionResult, ...]
 
 
-class MessageView(_Answer):
+class MessageView(AnswerShape):
     """An ISO 20022 message of a payment; its XML is behind its id."""
 
     id: str
@@ -312,13 +277,13 @@ class MessageView(_Answer):
     created_at: int
 
 
-class MessageList(_Answer):
+class MessageList(AnswerShape):
     """The messages of a payment, in the order they were kept."""
 
     items: tuple[MessageView, ...]
 
 
-class AccountView(_Answer):
+class AccountView(AnswerShape):
     """A customer's account with its balances."""
 
     id: str
@@ -330,13 +295,13 @@ class AccountView(_Answer):
     available: AmountView
 
 
-class AccountList(_Answer):
+class AccountList(AnswerShape):
     """A customer's accounts, by identification."""
 
     items: tuple[AccountView, ...]
 
 
-class LedgerAccountView(_Answer):
+class LedgerAccountView(AnswerShape):
     """One account of the institution's ledger with its balances."""
 
     id: str
@@ -346,79 +311,13 @@ class LedgerAccountView(_Answer):
     available: AmountView
 
 
-class LedgerAccountList(_Answer):
+class LedgerAccountList(AnswerShape):
     """Every account of the ledger, by id."""
 
     items: tuple[LedgerAccountView, ...]
 
 
-class AbandonedEffectView(_Answer):
-    """Something the bridge gave up doing, and why."""
-
-    key: str
-    kind: str
-    payment_id: str | None
-    attempts: int
-    error: str
-
-
-class OverviewView(_Answer):
-    """What needs an operator's eye."""
-
-    open_payments: int
-    abandoned_effects: tuple[AbandonedEffectView, ...]
-    dead_deliveries: int
-
-
-class DeliveryQuery(PageQuery):
-    """Which deliveries: a page, of one state where it is given."""
-
-    state: DeliveryState | None = None
-
-
-class DeliveryView(_Answer):
-    """A message to another institution and how far it has come; nothing of what it says."""
-
-    id: str
-    peer: str
-    kind: str
-    payment_id: str | None
-    position: int
-    state: str
-    created_at: int
-    due_at: int
-    persists_until: int
-    attempts: int
-    error: str | None
-
-
-class DeliveryPage(_Answer):
-    """Deliveries, newest first."""
-
-    items: tuple[DeliveryView, ...]
-    next: str | None
-
-
-class CopyView(_Answer):
-    """A payment's copy for central banks and supervisors: `none`, `awaited` or `received`."""
-
-    settlement_id: str
-    debtor_agent: str
-    state: str
-    copy_hash: str
-    announced_at: int
-    received_at: int | None
-    finding: str | None
-
-
-class CopyPage(_Answer):
-    """Copies, newest first."""
-
-    items: tuple[CopyView, ...]
-    next: str | None
-
-
-class IssuanceView(_Answer):
+class IssuanceView(AnswerShape):
     """An issuance or redemption as it stands."""
 
     reference: str
@@ -430,24 +329,7 @@ class IssuanceView(_Answer):
     created_at: int
 
 
-class ComparisonView(_Answer):
-    """What ledger and chain say of one currency, at the block the ledger has followed to."""
-
-    currency: str
-    block: int
-    ledger: AmountView
-    chain: AmountView
-    difference: AmountView
-
-
-class ReconciliationView(_Answer):
-    """Whether ledger and chain agree in every currency kept here."""
-
-    reconciled: bool
-    comparisons: tuple[ComparisonView, ...]
-
-
-class ProblemView(_Answer):
+class ProblemView(AnswerShape):
     """An error (RFC 9457), with this API's own members. A remembered refusal has no trace id."""
 
     type: str
@@ -460,47 +342,3 @@ class ProblemView(_Answer):
     path: str | None
     trace_id: str | None = None
     payments: tuple[InstructionResult, ...] | None = None
-
-
-class ProposalView(_Answer):
-    """A proposal as it stands; `outcome` says what an approved one did."""
-
-    id: str
-    kind: str
-    subject: str
-    document: dict[str, str]
-    note: str
-    state: Literal["open", "approved", "rejected", "withdrawn"]
-    proposed_by: str
-    proposed_at: int
-    lapses_after: int
-    decided_by: str | None
-    decided_at: int | None
-    outcome: str | None
-
-
-class ProposalPage(_Answer):
-    """Some proposals, newest first."""
-
-    items: tuple[ProposalView, ...]
-    next: str | None
-
-
-class AuditRecordView(_Answer):
-    """One record of the audit log; `hash` is over all the rest."""
-
-    sequence: int
-    at: int
-    actor: str
-    action: str
-    subject: str
-    details: dict[str, str]
-    previous: str
-    hash: str
-
-
-class AuditPage(_Answer):
-    """Some records of the audit log, newest first."""
-
-    items: tuple[AuditRecordView, ...]
-    next: str | None

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from bridge.centralbank.issuing import Issuing
+from bridge.centralbank.reporting import BackingDesk
+from bridge.centralbank.statements import Statements
 from bridge.errors import BooksBehind
 from bridge.fx import QuoteDesk
 from bridge.institution import Institution
@@ -26,11 +28,20 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class CentralBankDesks:
+    """What only a central bank has."""
+
+    issuing: Issuing
+    statements: Statements
+    backing: BackingDesk
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The running bridge as the API sees it.
 
     `takes_writes` tells, without waiting, whether the books are known to be no older than the chain.
-    `desk` is there at an fx provider, `issuing` and `register` at a central bank, `retail` at a bank
+    `desk` is there at an fx provider, `central_bank` and `register` at a central bank, `retail` at a bank
     that keeps wallets; `receivers` take what other institutions deliver.
     """
 
@@ -39,7 +50,7 @@ class Services:
     four_eyes: FourEyes
     metrics: BridgeMetrics
     desk: QuoteDesk | None = None
-    issuing: Issuing | None = None
+    central_bank: CentralBankDesks | None = None
     receivers: Receivers = field(default_factory=dict)
     retail: RetailBusiness | None = None
     register: Register | None = None

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Response
 from bridge.api.authentication import CustomerNeeded, CustomersJsonNeeded, IdempotencyKey
 from bridge.api.order_schemas import StandingOrderBody, StandingOrderPage, StandingOrderView
 from bridge.api.payments import answer_order
-from bridge.api.schemas import PageQuery
 from bridge.api.services import ServicesNeeded
+from bridge.api.shapes import PageQuery
 from bridge.errors import ResourceUnknown
 from bridge.settlement.order import Order
 from bridge.settlement.scheduling import cancel, create, describe_order, find_own

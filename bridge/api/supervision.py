@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from bridge.api.authentication import OperatorKnown, OperatorNeeded
-from bridge.api.schemas import CopyPage, CopyView, PageQuery
+from bridge.api.operations_schemas import CopyPage, CopyView
 from bridge.api.services import ServicesNeeded
+from bridge.api.shapes import PageQuery
 from bridge.errors import ResourceUnknown
 from bridge.settlement.supervision import NO_COPY
 from bridge.store import SupervisorCopy

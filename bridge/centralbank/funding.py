@@ -29,7 +29,9 @@ from bridge.errors import (
     CurrencyUnsupported,
     IdempotencyKeyReused,
     InsufficientFunds,
+    IssuanceDeclined,
     IssuanceIncomplete,
+    OrdersStopped,
     PeerRefused,
     PeerUnavailable,
     Rejected,
@@ -61,6 +63,7 @@ REDEEM_ENTRY: Final = "redemption"
 _REASON_BY_PROBLEM: Final = {
     InsufficientFunds.code: StatusReason.AM04,
     CurrencyUnsupported.code: StatusReason.AM03,
+    IssuanceDeclined.code: StatusReason.MS03,
 }
 """The refusals after which nothing can have been booked at the central bank."""
 
@@ -77,8 +80,8 @@ def order_reference(secret: bytes, lei: str, key: str) -> bytes:
 def fund(institution: Institution, amount: Amount, key: str) -> Issuance:
     """Order tokens against the institution's own reserves; again with the same key: the same order.
 
-    Raises `InsufficientFunds` when the reserves do not suffice and `IdempotencyKeyReused` when the
-    key stands for another order.
+    Raises `InsufficientFunds` when the reserves do not suffice, `IdempotencyKeyReused` when the key
+    stands for another order, and `OrdersStopped` while a break of the books in that currency is open.
     """
     return _order(institution, amount, key, IssuanceState.REQUESTED)
 
@@ -110,6 +113,7 @@ def _order(institution: Institution, amount: Amount, key: str, state: IssuanceSt
             if known.amount != amount:
                 raise IdempotencyKeyReused(key)
             return known
+        _check_not_stopped(work, amount)
         work.ledger.book(_entry(issuance))
         work.issuances.add(issuance)
         kind = REQUEST if state is IssuanceState.REQUESTED else REDEEM
@@ -123,6 +127,12 @@ def _order(institution: Institution, amount: Amount, key: str, state: IssuanceSt
             )
         )
     return issuance
+
+
+def _check_not_stopped(work: UnitOfWork, amount: Amount) -> None:
+    found = work.breaks.first_open(amount.currency)
+    if found is not None:
+        raise OrdersStopped(amount.currency.code, found.break_id)
 
 
 def _entry(issuance: Issuance) -> JournalEntry:

@@ -28,6 +28,10 @@ class Kind(StrEnum):
     INVESTIGATION_RESOLUTION = "camt.029"
     STATEMENT = "camt.053"
     SUPERVISOR_COPY = "supervisor-copy"
+    INTRADAY_REPORT = "camt.052"
+    TRANSFER_CANCELLATION = "transfer-cancellation"
+    TRANSFER_NOTICE = "transfer-notice"
+    BREAK_REPORT = "break-report"
     ISSUANCE_REQUEST = "issuance-request"
     ISSUANCE_TAKEN = "issuance-taken"
     QUOTE_REQUEST = "quote-request"
@@ -72,6 +76,10 @@ DEFINITION_BY_KIND: Final[Mapping[Kind, str]] = {
     Kind.INVESTIGATION_RESOLUTION: "camt.029.001.09",
     Kind.STATEMENT: "camt.053.001.08",
     Kind.SUPERVISOR_COPY: "corridor.supervisor-copy.1",
+    Kind.INTRADAY_REPORT: "camt.052.001.08",
+    Kind.TRANSFER_CANCELLATION: "corridor.transfer-cancellation.1",
+    Kind.TRANSFER_NOTICE: "corridor.transfer-notice.1",
+    Kind.BREAK_REPORT: "corridor.break-report.1",
 }
 """The definition of what is delivered; one that is none of ISO 20022's is named after the project."""
 

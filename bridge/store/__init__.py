@@ -4,12 +4,20 @@
 reads a snapshot. A unit of work has one repository per noun: `ledger`, `statements`,
 `ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
 `inbox`, `deliveries`, `receipts`, `supervisor_copies`, `vault`, `quotes`, `issuances`, `customers`,
-`approvals`, `audit`, `quotations`, `standing_orders`; for retail CBDC `wallets`,
+`approvals`, `audit`, `quotations`, `standing_orders`, `rtgs`, `movements`, `token_flows`,
+`account_statements`, `reconciliation_items`, `breaks`; for retail CBDC `wallets`,
 `retail_payments`, `devices`, `custody_orders`, `custody_credits`, `retail_register`. No SQL stands
 outside this package.
 """
 
 from bridge.ledger import BookedEntry
+from bridge.store.account_statements import (
+    StatedAccount,
+    StatementKind,
+    StatementLine,
+    StoredStatement,
+)
+from bridge.store.breaks import BreakReport
 from bridge.store.chain_log import Checkpoint, EventRow
 from bridge.store.customers import (
     AccountScheme,
@@ -23,10 +31,12 @@ from bridge.store.effects import DeadEffect, EffectRow, EffectState, NewEffect, 
 from bridge.store.idempotency import Remembered
 from bridge.store.leases import Lease
 from bridge.store.messages import InboxMessage, MessageDirection, MessageHeading, StoredMessage
+from bridge.store.movements import Movement
 from bridge.store.page import PAGE_DEFAULT, PAGE_MAX, Page
 from bridge.store.quotes import QuoteRecord, QuoteState
 from bridge.store.statements import Statement, StatementItem
 from bridge.store.supervision import SupervisorCopy
+from bridge.store.token_flows import NewFlow, TokenFlow
 from bridge.store.transactions import OutgoingTransaction, TransactionState
 from bridge.store.vault import MasterKey
 
@@ -35,6 +45,7 @@ __all__ = [
     "PAGE_MAX",
     "AccountScheme",
     "BookedEntry",
+    "BreakReport",
     "Checkpoint",
     "Customer",
     "CustomerAccount",
@@ -50,19 +61,26 @@ __all__ = [
     "MasterKey",
     "MessageDirection",
     "MessageHeading",
+    "Movement",
     "NewDelivery",
     "NewEffect",
+    "NewFlow",
     "OutgoingTransaction",
     "Page",
     "Payload",
     "QuoteRecord",
     "QuoteState",
     "Remembered",
+    "StatedAccount",
     "Statement",
     "StatementItem",
+    "StatementKind",
+    "StatementLine",
     "Store",
     "StoredMessage",
+    "StoredStatement",
     "SupervisorCopy",
+    "TokenFlow",
     "TransactionState",
     "UnitOfWork",
 ]

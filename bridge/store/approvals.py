@@ -63,6 +63,20 @@ class Approvals:
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _proposal(row)
 
+    def approved(self, kind: str, subject: str) -> tuple[Proposal, ...]:
+        """The approved proposals of a kind about a subject, oldest first."""
+        kept = tables.proposals.c
+        query = (
+            select(tables.proposals)
+            .where(
+                kept.kind == kind,
+                kept.subject == subject,
+                kept.state == ProposalState.APPROVED.value,
+            )
+            .order_by(kept.sequence)
+        )
+        return tuple(_proposal(row) for row in self._connection.execute(query))
+
     def page(
         self,
         state: ProposalState | None = None,

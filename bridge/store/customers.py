@@ -161,7 +161,7 @@ class Customers:
 
 
 def _address(document: dict[str, Any]) -> PostalAddress:  # JSON
-    return PostalAddress(**{**document, "lines": tuple(document["lines"])})
+    return PostalAddress(**{**document, "lines": tuple(document.get("lines", ()))})
 
 
 def _account(row: Row[Any]) -> CustomerAccount:  # a row of the whole table

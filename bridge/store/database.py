@@ -18,8 +18,10 @@ from bridge.config import DatabasePlace
 from bridge.errors import StoreBusy
 from bridge.failpoint import Failpoint, visit
 from bridge.store import migration
+from bridge.store.account_statements import AccountStatements
 from bridge.store.approvals import Approvals
 from bridge.store.audit_log import AuditLog
+from bridge.store.breaks import Breaks
 from bridge.store.chain_log import ChainLog
 from bridge.store.customers import Customers
 from bridge.store.deliveries import Deliveries
@@ -39,16 +41,20 @@ from bridge.store.leases import Lease, Leases
 from bridge.store.ledger_book import LedgerBook
 from bridge.store.ledger_record import LedgerRecord
 from bridge.store.messages import Inbox, Messages
+from bridge.store.movements import Movements
 from bridge.store.payments import Payments
 from bridge.store.quotations import Quotations
 from bridge.store.quotes import Quotes
 from bridge.store.receipts import Receipts
+from bridge.store.reconciliation_items import ReconciliationItems
 from bridge.store.retail import RetailPayments, Wallets
 from bridge.store.retail_offline import Devices
 from bridge.store.retail_register import CustodyCredits, CustodyOrders, RetailRegister
+from bridge.store.rtgs import RtgsBook
 from bridge.store.standing_orders import StandingOrders
 from bridge.store.statements import Statements
 from bridge.store.supervision import SupervisorCopies
+from bridge.store.token_flows import TokenFlows
 from bridge.store.transactions import Transactions
 from bridge.store.vault import MasterKey, Vault
 from bridge.store.writer import Writer
@@ -86,6 +92,12 @@ class UnitOfWork:
         self.retail_register = RetailRegister(connection)
         self.approvals = Approvals(connection)
         self.audit = AuditLog(connection)
+        self.rtgs = RtgsBook(connection)
+        self.movements = Movements(connection)
+        self.token_flows = TokenFlows(connection)
+        self.account_statements = AccountStatements(connection)
+        self.reconciliation_items = ReconciliationItems(connection)
+        self.breaks = Breaks(connection)
 
 
 class _Thread(threading.local):

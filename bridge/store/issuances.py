@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from bridge.errors import RecordConflict, RecordMissing
 from bridge.issuance import Issuance, IssuanceState
-from bridge.money import Amount, parse_currency
+from bridge.money import Amount, Currency, parse_currency
 from bridge.store import tables
+from bridge.store.movements import KEY_DIGITS
 
 
 class Issuances:
@@ -55,6 +56,23 @@ class Issuances:
         query = select(tables.issuances).where(tables.issuances.c.reference == reference)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _issuance(row)
+
+    def on_their_way(self, currency: Currency) -> int:
+        """What is funded and not yet issued in a currency, in minor units."""
+        kept = tables.issuances.c
+        query = select(func.coalesce(func.sum(kept.amount), 0)).where(
+            kept.state == IssuanceState.FUNDED.value, kept.currency == currency.code
+        )
+        return int(self._connection.execute(query).scalar_one())
+
+    def keys_on_their_way(self, currency: Currency) -> frozenset[str]:
+        """The keys under which what is funded and not yet issued is compared."""
+        kept = tables.issuances.c
+        query = select(kept.reference).where(
+            kept.state == IssuanceState.FUNDED.value, kept.currency == currency.code
+        )
+        references = self._connection.execute(query).scalars()
+        return frozenset(reference.hex()[:KEY_DIGITS] for reference in references)
 
     def all(self) -> tuple[Issuance, ...]:
         """Every issuance, oldest first."""

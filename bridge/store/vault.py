@@ -6,7 +6,8 @@ by the institution's master key, which stands in a file and never in the databas
 destroyed nobody reads those documents again, the institution included, while hashes, commitments and
 journal entries, which hold nothing of them, stay as they are.
 
-A store that was opened without a master key keeps documents in clear: tests and databases without any.
+A store that was opened without a master key keeps documents in clear, and so are those of before
+there were keys; in a scope with a key nothing in clear is believed.
 """
 
 import os
@@ -84,9 +85,9 @@ class Vault:
         Raises `MessageShredded` when their key was destroyed, and `MessageUnreadable` when they were
         changed, moved, or kept under another master key.
         """
-        if self._master is None and kept.startswith(_CLEAR):
-            return kept.removeprefix(_CLEAR)
         key = self._find_key(scope)
+        if key is None and kept.startswith(_CLEAR):
+            return kept.removeprefix(_CLEAR)
         if key is None or not kept.startswith(_SEALED):
             raise MessageUnreadable(scope)
         return _open(key, kept.removeprefix(_SEALED), f"{scope}|{place}", scope)

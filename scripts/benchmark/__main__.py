@@ -52,8 +52,8 @@ QUICK_SETTLEMENT: Final = SettlementSize(
     gridlock_banks=4,
     exchanges=3,
 )
-FULL_BRIDGE: Final = BridgeSize(accounts=1_000, entries=10_000, writers=8)
-QUICK_BRIDGE: Final = BridgeSize(accounts=10, entries=200, writers=2)
+FULL_BRIDGE: Final = BridgeSize(accounts=1_000, entries=10_000, writers=8, items=100_000)
+QUICK_BRIDGE: Final = BridgeSize(accounts=10, entries=200, writers=2, items=400)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.reconciliation import measure_reconciliation
 from bridge import chart
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
@@ -34,11 +35,15 @@ class BridgeSize:
     accounts: int
     entries: int
     writers: int
+    items: int
 
 
 def measure_bridge(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON object
     """Every figure of a bridge."""
-    return {"ledger": measure_ledger(size, folder / "ledger")}
+    return {
+        "ledger": measure_ledger(size, folder / "ledger"),
+        "reconciliation": measure_reconciliation(size.items, folder / "reconciliation"),
+    }
 
 
 def measure_ledger(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON object

@@ -166,6 +166,52 @@ def read_books(caller: Caller, chain: ChainClient) -> Books:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a central bank's newest statement says of an institution's account, and what its ledger says."""
+
+    title: str
+    account: str
+    stated: Amount
+    ledger: Amount
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two are equal."""
+        return self.stated == self.ledger
+
+
+def read_stated(caller: Caller, books: Books) -> list[Stated]:
+    """Each institution's newest statements beside its own ledger; none where none has come yet."""
+    found = []
+    for member in INSTITUTIONS:
+        if member.role == "central_bank":
+            continue
+        items = caller.get(member.key, "/v1/statements?limit=200", token=member.key).json()["items"]
+        newest: dict[tuple[str, str], dict[str, str]] = {}
+        for item in items:
+            newest.setdefault((item["scope"], item["closing"]["currency"]), item["closing"])
+        for (scope, code), closing in sorted(newest.items()):
+            account = f"{scope}:{code}"
+            found.append(
+                Stated(
+                    title=member.title,
+                    account=account,
+                    stated=Amount.parse(closing["value"], parse_currency(code), signed=True),
+                    ledger=books.balances[(member.key, account)],
+                )
+            )
+    return found
+
+
+def count_breaks(caller: Caller) -> int:
+    """How many breaks are open, at any institution."""
+    return sum(
+        int(caller.get(member.key, "/v1/reconciliation", token=member.key).json()["open_breaks"])
+        for member in INSTITUTIONS
+    )
+
+
 def _currency_books(
     currency: CurrencyCast, balances: Mapping[tuple[str, str], Amount], chain: ChainClient
 ) -> CurrencyBooks:

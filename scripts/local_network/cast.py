@@ -8,6 +8,10 @@ CHAIN_ID: Final = 2_002_200
 
 CUSTOMER_FEE: Final = "5.00"
 MARGIN_BASIS_POINTS: Final = 25
+ISSUANCE_THRESHOLD: Final = "5000000.00"
+"""What a central bank of the devnet issues without asking two operators; anywhere else they are asked."""
+INTRADAY_SECONDS: Final = 2
+"""How often the devnet's central banks report intraday, so that the statement is there to be compared."""
 PROVIDER_RATE: Final = "1.4520"
 """What the provider asks: SGD for one EUR."""
 

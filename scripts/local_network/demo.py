@@ -18,7 +18,14 @@ from bridge.iso20022.identifiers import parse_uetr, shape_uetr
 from bridge.iso20022.messages import InstructionStamp, restamp
 from bridge.iso20022.parse import parse_initiation
 from bridge.money import Amount
-from local_network.books import Books, Caller, read_books, sums_of_changes
+from local_network.books import (
+    Books,
+    Caller,
+    count_breaks,
+    read_books,
+    read_stated,
+    sums_of_changes,
+)
 from local_network.cast import ALICE, BOB, INSTITUTIONS, institution
 from local_network.console import Console
 from local_network.layout import Layout
@@ -31,6 +38,9 @@ PAYMENT_SECONDS_MAX: Final = 120
 
 BOOKS_SECONDS_MAX: Final = 15
 """How long after settlement the last ledger may take to book it."""
+
+STATEMENTS_SECONDS_MAX: Final = 60
+"""How long the central banks' next intraday statements may take."""
 
 POLL_SECONDS: Final = 0.05
 
@@ -147,6 +157,7 @@ class Demo:
         after = self._await_books()
         self._keep_messages(folder, str(ended["id"]), str(credited["id"]))
         reconciled = self._tell_books(before, after) and after.is_reconciled
+        reconciled = self._tell_statements(after) and reconciled
         console.say(f"\n  ISO 20022 files: {folder}")
         return Outcome(
             payment=ended,
@@ -246,6 +257,35 @@ class Demo:
             for code, books in before.by_currency.items()
         )
         return unchanged and not any(each.total for each in sums)
+
+    def _tell_statements(self, books: Books) -> bool:
+        """Print what the central banks' statements say beside the ledgers; whether all three sides agree."""
+        expected = 2 * sum(len(each.currencies) for each in INSTITUTIONS if each.funding)
+        deadline = time.monotonic() + STATEMENTS_SECONDS_MAX
+        while True:
+            stated = read_stated(self._caller, books)
+            is_stated = len(stated) == expected and all(each.agrees for each in stated)
+            if is_stated or time.monotonic() >= deadline:
+                break
+            time.sleep(POLL_SECONDS)
+        console = self._console
+        console.say("\nWhat the central banks state")
+        console.table(
+            ("", "statement", "ledger", "", ""),
+            [
+                (
+                    f"{each.title}: {each.account}",
+                    each.stated.format(),
+                    each.ledger.format(),
+                    each.stated.currency.code,
+                    "agree" if each.agrees else "DIFFER",
+                )
+                for each in stated
+            ],
+        )
+        breaks = count_breaks(self._caller)
+        console.say(f"  open breaks: {breaks}")
+        return is_stated and not breaks
 
     def _keep_messages(self, folder: Path, sent: str, received: str) -> None:
         """Fetch every ISO message of the payment from both banks into the run's folder."""

@@ -31,6 +31,8 @@ from local_network.cast import (
     CUSTOMER_FEE,
     FX_PROVIDER_LEI,
     INSTITUTIONS,
+    INTRADAY_SECONDS,
+    ISSUANCE_THRESHOLD,
     LIQUIDITY,
     MARGIN_BASIS_POINTS,
     PROVIDER_RATE,
@@ -40,7 +42,7 @@ from local_network.cast import (
 from local_network.processes import run_all
 from node.app.dev import development_accounts
 
-PLAN_FORMAT: Final = 5
+PLAN_FORMAT: Final = 6
 MARK: Final = ".corridor-devnet"
 MARK_FIRST_LINE: Final = "data of a Corridor devnet; scripts/devnet --reset removes this directory"
 OWNER_ONLY: Final = 0o700
@@ -383,6 +385,8 @@ def _settings(layout: Layout, member: InstitutionCast, genesis_hash: str) -> dic
             settings |= {
                 "attesting_keystore": "attesting.keystore.json",
                 "attesting_database": "attester.db",
+                "issuance_threshold": dict.fromkeys(member.currencies, ISSUANCE_THRESHOLD),
+                "intraday_seconds": INTRADAY_SECONDS,
             }
         case "fx_provider":
             settings |= {

@@ -94,7 +94,10 @@ def test_a_quick_run_over_settlement_takes_every_figure(tmp_path: Path) -> None:
 
 
 def test_a_quick_run_over_a_bridge_takes_every_figure(tmp_path: Path) -> None:
-    ledger = run("bridge", tmp_path)["ledger"]
+    figures = run("bridge", tmp_path)
+    reconciliation = figures["reconciliation"]
+    assert (reconciliation["items"], reconciliation["breaks"]) == (400, 0)
+    ledger = figures["ledger"]
     assert ledger.pop("wrong_balances") == 0
     assert set(ledger) == {
         "single_entries_per_second",

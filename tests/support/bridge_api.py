@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from bridge.api import Readiness, Services, create_api
-from bridge.centralbank.issuing import Issuing
+from bridge.back_office import BackOffice
 from bridge.chain import Attestation, ChainClient, Directory, Submitter
 from bridge.config import Role, Settings
 from bridge.credit_lines import SET_CREDIT_LIMIT, set_credit_limit
@@ -74,6 +74,7 @@ class StandingChain:
     chain_id: int = CHAIN_ID
     balances: dict[int, int] = field(default_factory=dict)
     supplies: dict[int, int] = field(default_factory=dict)
+    attested: Attestation = field(default_factory=lambda: Attestation(0, 0, 0, 0, bytes(32)))
 
     def directory(self) -> Directory:
         return self.known
@@ -96,8 +97,9 @@ class StandingChain:
         assert block_number is not None
         return self.supplies.get(numeric, 0)
 
-    def latest_attestation(self, _: int) -> Attestation:
-        return Attestation(0, 0, 0, 0, bytes(32))
+    def latest_attestation(self, _: int, *, block_number: int | None = None) -> Attestation:
+        assert block_number is None or block_number >= 0
+        return self.attested
 
 
 @dataclass(slots=True)
@@ -200,6 +202,7 @@ def settings_document(lei: str, role: str, currencies: list[str]) -> dict[str, A
         "message_keys": "message-keys.json",
         "secret_file": "secret",
         "monitor_token_sha256": digest(MONITOR),
+        "issuance_threshold": {"EUR": "1000000.00"},
         "operators": [
             {"operator_id": "olga", "token_sha256": digest(OPERATOR)},
             {"operator_id": "otto", "token_sha256": digest(SECOND_OPERATOR)},
@@ -289,16 +292,17 @@ def _bridge(folder: Path, settings: Settings, *, answer_quotes: bool = False) ->
     )
     role = settings.role.value
     submitter = Submitter(store, institution.chain, network[settings.lei].quoting, lambda: NOW)
+    office = BackOffice(institution, submitter)
     bridge.api = create_api(
         Services(
             institution=institution,
             readiness=lambda: bridge.readiness,
             takes_writes=lambda: bridge.takes_writes,
             metrics=BridgeMetrics(store, lambda: bridge.readiness.is_ready, lambda: NOW),
-            four_eyes=FourEyes(store, _actions(institution), lambda: NOW),
+            four_eyes=FourEyes(store, {**_actions(institution), **office.actions()}, lambda: NOW),
             desk=_desk(bridge, store) if role == "fx_provider" else None,
-            issuing=Issuing(institution, submitter) if role == "central_bank" else None,
-            receivers=_receivers(institution),
+            central_bank=office.desks(),
+            receivers={**_receivers(institution), **office.receivers()},
         )
     )
     return bridge

@@ -9,13 +9,14 @@ from bridge import chart
 from bridge.chain import Attestation, ChainClient, ChainEvent, Directory, Submitter
 from bridge.chain.encoding import TOKEN
 from bridge.chain.submission import Call
-from bridge.config import Settings
+from bridge.config import DatabasePlace, Settings
 from bridge.errors import BridgeError
 from bridge.institution import Institution
 from bridge.interbank import Interbank, Kind
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
 from bridge.opening import open_books
+from bridge.rtgs import RtgsAccount
 from bridge.store import EffectRow, Store
 from support.bridge_api import CENTRAL_BANK, NOW, SECRET, make_network, settings_document
 from support.participants import BANK_A, BANK_B
@@ -36,6 +37,7 @@ class TokenChain:
 
     minted: set[bytes] = field(default_factory=set)
     supply: int = 0
+    balances: dict[bytes, int] = field(default_factory=dict)
     attested: Attestation = field(default_factory=lambda: Attestation(0, 0, 0, 0, bytes(32)))
 
     def directory(self) -> Directory:
@@ -55,10 +57,16 @@ class TokenChain:
     def is_issue_reference_used(self, _: int, reference: bytes) -> bool:
         return reference in self.minted
 
-    def total_supply(self, _: int) -> int:
+    def total_supply(self, _: int, *, block_number: int | None = None) -> int:
+        assert block_number is None or block_number >= 0
         return self.supply
 
-    def latest_attestation(self, _: int) -> Attestation:
+    def balance_of(self, _: int, address: bytes, *, block_number: int | None = None) -> int:
+        assert block_number is None or block_number >= 0
+        return self.balances.get(address, 0)
+
+    def latest_attestation(self, _: int, *, block_number: int | None = None) -> Attestation:
+        assert block_number is None or block_number >= 0
         return self.attested
 
 
@@ -117,20 +125,21 @@ class Books:
 
 def bank_books(folder: Path) -> Books:
     """Bank A with reserves and tokens."""
-    books = _books(folder, BANK_A, "bank")
-    _open(books, chart.reserves(EUR), chart.equity(EUR))
-    _open(books, chart.tokens(EUR), chart.equity(EUR))
+    books = fresh_books(folder, BANK_A, "bank")
+    open_with(books, chart.reserves(EUR), chart.equity(EUR))
+    open_with(books, chart.tokens(EUR), chart.equity(EUR))
     return books
 
 
 def central_bank_books(folder: Path) -> Books:
     """The central bank, at which both banks have reserves, and tokens outstanding."""
-    books = _books(folder, CENTRAL_BANK, "central_bank")
+    books = fresh_books(folder, CENTRAL_BANK, "central_bank")
     with books.institution.store.unit_of_work() as work:
         for lei in (BANK_A, BANK_B):
             work.ledger.open_account(chart.rtgs_account(lei, EUR))
+            work.rtgs.open_account(RtgsAccount(lei, EUR))
     for account_id in (chart.rtgs(BANK_A), chart.rtgs(BANK_B), chart.tokens_outstanding(EUR)):
-        _open(books, chart.lending(EUR), account_id)
+        open_with(books, chart.lending(EUR), account_id)
     return books
 
 
@@ -158,13 +167,16 @@ def token_event(
     )
 
 
-def _books(folder: Path, lei: str, role: str) -> Books:
-    settings = Settings.model_validate(settings_document(lei, role, [EUR.code]))
-    store = Store.open(folder / "books.sqlite")
-    open_books(store, settings, NOW)
+def fresh_books(place: DatabasePlace, lei: str, role: str, **settings: object) -> Books:
+    """An institution whose books are open and empty, in a folder or on a server."""
+    document = {**settings_document(lei, role, [EUR.code]), **settings}
+    made = Settings.model_validate(document)
+    is_folder = isinstance(place, Path) and not place.suffix
+    store = Store.open(Path(str(place), "books.sqlite") if is_folder else place)
+    open_books(store, made, NOW)
     chain, peer = TokenChain(), Peer()
     institution = Institution(
-        settings=settings,
+        settings=made,
         store=store,
         chain=cast(ChainClient, chain),
         interbank=cast(Interbank, peer),
@@ -175,7 +187,8 @@ def _books(folder: Path, lei: str, role: str) -> Books:
     return Books(institution, chain, peer, Sent())
 
 
-def _open(books: Books, debited: str, credited: str) -> None:
+def open_with(books: Books, debited: str, credited: str) -> None:
+    """Book an opening entry."""
     amount = Amount(EUR, OPENING)
     entry = JournalEntry(
         entry_id=f"opening:{debited}:{credited}",

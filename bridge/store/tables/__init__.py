@@ -11,6 +11,8 @@
                 retail_reports
     offline     devices, vouchers, voucher_conflicts
     approvals   proposals of operators, and how they were decided
+    reconciliation  what is compared item by item, statements, breaks
+    rtgs        rtgs_accounts, rtgs_transfers and business_days of a central bank
     messages    messages: documents; inbox: sealed messages ahead of their event
     vault       message_keys: the keys of documents, wrapped, until they are destroyed
     supervision supervisor_copies: copies of payment messages that the chain announced
@@ -39,6 +41,18 @@ from bridge.store.tables.messages import inbox, messages
 from bridge.store.tables.offline import devices, voucher_conflicts, vouchers
 from bridge.store.tables.orders import occurrences, quotations, standing_orders
 from bridge.store.tables.outbox import effects, idempotency
+from bridge.store.tables.reconciliation import (
+    awaited,
+    break_reports,
+    breaks,
+    feeds,
+    payment_legs,
+    reconciliation_items,
+    statement_lines,
+    statements,
+    token_flows,
+    token_positions,
+)
 from bridge.store.tables.retail import (
     retail_credits,
     retail_deliveries,
@@ -48,6 +62,7 @@ from bridge.store.tables.retail import (
     retail_reports,
     wallets,
 )
+from bridge.store.tables.rtgs import business_days, rtgs_accounts, rtgs_transfers
 from bridge.store.tables.supervision import supervisor_copies
 from bridge.store.tables.vault import message_keys
 
@@ -55,6 +70,10 @@ __all__ = [
     "METADATA",
     "accounts",
     "audit_records",
+    "awaited",
+    "break_reports",
+    "breaks",
+    "business_days",
     "chain_events",
     "checkpoint",
     "credit_lines",
@@ -65,6 +84,7 @@ __all__ = [
     "effects",
     "entries",
     "entry_resolutions",
+    "feeds",
     "idempotency",
     "inbox",
     "issuances",
@@ -72,20 +92,28 @@ __all__ = [
     "message_keys",
     "messages",
     "occurrences",
+    "payment_legs",
     "payments",
     "postings",
     "proposals",
     "quotations",
     "quotes",
     "receipts",
+    "reconciliation_items",
     "retail_credits",
     "retail_deliveries",
     "retail_orders",
     "retail_payments",
     "retail_register",
     "retail_reports",
+    "rtgs_accounts",
+    "rtgs_transfers",
     "standing_orders",
+    "statement_lines",
+    "statements",
     "supervisor_copies",
+    "token_flows",
+    "token_positions",
     "transactions",
     "voucher_conflicts",
     "vouchers",

@@ -1,8 +1,8 @@
 """What operators proposed, and how another decided."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Table, Text
+from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 
-from bridge.store.tables.foundation import METADATA, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column
 
 proposals = Table(
     "proposals",
@@ -14,10 +14,10 @@ proposals = Table(
     Column("document", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("proposed_by", Text, nullable=False),
-    Column("proposed_at", BigInteger, nullable=False),
+    Column("proposed_at", WHOLE, nullable=False),
     Column("state", Text, nullable=False),
     Column("decided_by", Text),
-    Column("decided_at", BigInteger),
+    Column("decided_at", WHOLE),
     Column("outcome", Text),
     CheckConstraint("state in ('open', 'approved', 'rejected', 'withdrawn')", "proposals_state"),
     CheckConstraint("(state = 'open') = (decided_by is null)", "proposals_decided"),
@@ -25,5 +25,6 @@ proposals = Table(
         "state in ('open', 'withdrawn') or decided_by <> proposed_by", "proposals_four_eyes"
     ),
     Index("proposals_by_state", "state", "sequence"),
+    Index("proposals_by_subject", "kind", "subject"),
     sqlite_autoincrement=True,
 )

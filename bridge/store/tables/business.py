@@ -66,6 +66,7 @@ issuances = Table(
     Column("entry_id", Text),
     Column("reason", Text),
     Column("transaction_hash", LargeBinary),
+    Index("issuances_by_state", "state", "currency"),
     sqlite_autoincrement=True,
 )
 

@@ -1,7 +1,6 @@
 """Offline retail CBDC: devices, the vouchers paid, and evidence of what was spent twice."""
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -11,7 +10,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, key_column, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column, make_immutable
 
 devices = Table(
     "devices",
@@ -19,9 +18,9 @@ devices = Table(
     Column("device", Text, primary_key=True),
     Column("wallet_id", ForeignKey("wallets.wallet_id"), nullable=False),
     Column("status", Text, nullable=False),
-    Column("loaded", BigInteger, CheckConstraint("loaded >= 0"), nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    Column("registered_at", BigInteger, nullable=False),
+    Column("loaded", WHOLE, CheckConstraint("loaded >= 0"), nullable=False),
+    Column("expires_at", WHOLE, nullable=False),
+    Column("registered_at", WHOLE, nullable=False),
     CheckConstraint("status in ('active', 'blocked')"),
     Index("devices_by_wallet", "wallet_id"),
 )
@@ -30,11 +29,11 @@ vouchers = Table(
     "vouchers",
     METADATA,
     Column("device", ForeignKey("devices.device"), primary_key=True),
-    Column("counter", BigInteger, primary_key=True),
+    Column("counter", WHOLE, primary_key=True),
     Column("serial", Text, nullable=False),
     Column("presentation", Text, nullable=False),
     Column("payment_id", Text, nullable=False),
-    Column("taken_at", BigInteger, nullable=False),
+    Column("taken_at", WHOLE, nullable=False),
     UniqueConstraint("device", "serial"),
 )
 
@@ -45,7 +44,7 @@ voucher_conflicts = Table(
     Column("culprit", Text, nullable=False),
     Column("first", Text, nullable=False),
     Column("second", Text, nullable=False, unique=True),
-    Column("found_at", BigInteger, nullable=False),
+    Column("found_at", WHOLE, nullable=False),
     Index("voucher_conflicts_by_culprit", "culprit"),
     sqlite_autoincrement=True,
 )

@@ -1,7 +1,6 @@
 """Retail CBDC: at a bank wallets, payments, orders and credits; at the central bank its register."""
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -12,7 +11,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, key_column, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, key_column, make_immutable
 
 wallets = Table(
     "wallets",
@@ -23,7 +22,7 @@ wallets = Table(
     Column("tier", Text, nullable=False),
     Column("identification", Text, nullable=False),
     Column("linked_account", ForeignKey("accounts.account_id")),
-    Column("opened_at", BigInteger, nullable=False),
+    Column("opened_at", WHOLE, nullable=False),
     UniqueConstraint("customer_id", "currency"),
 )
 
@@ -37,17 +36,17 @@ retail_payments = Table(
     Column("client", Text, nullable=False),
     Column("wallet_id", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("amount", BigInteger, CheckConstraint("amount > 0"), nullable=False),
+    Column("amount", WHOLE, CheckConstraint("amount > 0"), nullable=False),
     Column("payee_lei", Text, nullable=False),
     Column("payee_wallet", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("deadline", BigInteger),
+    Column("created_at", WHOLE, nullable=False),
+    Column("deadline", WHOLE),
     Column("releaser", Text),
     Column("device", Text),
     Column("entry_id", Text),
     Column("reference", LargeBinary, unique=True),
     Column("reason", Text),
-    Column("tries", BigInteger, nullable=False),
+    Column("tries", WHOLE, nullable=False),
     Index("retail_payments_by_client", "client", "sequence"),
     sqlite_autoincrement=True,
 )
@@ -60,13 +59,13 @@ retail_orders = Table(
     Column("direction", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("amount", BigInteger, CheckConstraint("amount > 0"), nullable=False),
+    Column("amount", WHOLE, CheckConstraint("amount > 0"), nullable=False),
     Column("receiver_lei", Text),
     Column("details", Text),
     Column("sealed", Text),
     Column("payment_id", Text),
     Column("entry_id", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
     CheckConstraint("direction in ('issue', 'redeem', 'transfer')"),
     CheckConstraint("state in ('ordered', 'taken', 'refused')"),
     sqlite_autoincrement=True,
@@ -76,12 +75,12 @@ retail_credits = Table(
     "retail_credits",
     METADATA,
     Column("currency", Text, primary_key=True),
-    Column("position", BigInteger, primary_key=True),
+    Column("position", WHOLE, primary_key=True),
     Column("reference", LargeBinary, nullable=False, unique=True),
     Column("sender_lei", Text, nullable=False),
-    Column("amount", BigInteger, CheckConstraint("amount > 0"), nullable=False),
+    Column("amount", WHOLE, CheckConstraint("amount > 0"), nullable=False),
     Column("wallet_id", Text),
-    Column("taken_at", BigInteger, nullable=False),
+    Column("taken_at", WHOLE, nullable=False),
 )
 
 retail_register = Table(
@@ -93,10 +92,10 @@ retail_register = Table(
     Column("sender_lei", Text, nullable=False),
     Column("receiver_lei", Text),
     Column("currency", Text, nullable=False),
-    Column("amount", BigInteger, CheckConstraint("amount > 0"), nullable=False),
-    Column("position", BigInteger),
+    Column("amount", WHOLE, CheckConstraint("amount > 0"), nullable=False),
+    Column("position", WHOLE),
     Column("sealed", Text),
-    Column("taken_at", BigInteger, nullable=False),
+    Column("taken_at", WHOLE, nullable=False),
     UniqueConstraint("receiver_lei", "position"),
     CheckConstraint("direction in ('issue', 'redeem', 'transfer')"),
     sqlite_autoincrement=True,
@@ -106,17 +105,17 @@ retail_deliveries = Table(
     "retail_deliveries",
     METADATA,
     Column("receiver_lei", Text, primary_key=True),
-    Column("position", BigInteger, nullable=False),
+    Column("position", WHOLE, nullable=False),
 )
 
 retail_reports = Table(
     "retail_reports",
     METADATA,
     Column("lei", Text, primary_key=True),
-    Column("day", BigInteger, primary_key=True),
-    Column("in_custody", BigInteger, nullable=False),
+    Column("day", WHOLE, primary_key=True),
+    Column("in_custody", WHOLE, nullable=False),
     Column("tiers", Text, nullable=False),
-    Column("taken_at", BigInteger, nullable=False),
+    Column("taken_at", WHOLE, nullable=False),
 )
 
 make_immutable(

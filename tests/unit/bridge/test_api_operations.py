@@ -180,6 +180,7 @@ def test_a_bank_compares_its_tokens_with_the_chain(alices: Bridge) -> None:
     body = alices.request("GET", "/v1/reconciliation", token=OPERATOR).json()
     assert body == {
         "reconciled": False,
+        "open_breaks": 0,
         "comparisons": [
             {
                 "currency": "EUR",

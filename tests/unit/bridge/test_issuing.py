@@ -6,6 +6,8 @@ import pytest
 
 from bridge import chart
 from bridge.centralbank.issuing import Issuing
+from bridge.centralbank.rtgs import Rtgs
+from bridge.centralbank.statements import Statements
 from bridge.chain import Attestation, ChainEvent
 from bridge.interbank import Kind, Received
 from bridge.issuance import IssuanceState
@@ -31,7 +33,8 @@ class CentralBank:
 
     def __init__(self, folder: Path) -> None:
         self.books: Books = central_bank_books(folder)
-        self.issuing = Issuing(self.books.institution, self.books.submitter)
+        rtgs = Rtgs(self.books.institution, Statements(self.books.institution))
+        self.issuing = Issuing(self.books.institution, self.books.submitter, rtgs)
         body = {"reference": REFERENCE.hex(), "amount": "5.00", "currency": "EUR"}
         self.issuing.receive(_received(body))
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from bridge import chart
-from bridge.errors import ChargeNotQuoted, EnvelopeInvalid
+from bridge.errors import ChargeNotQuoted, EnvelopeInvalid, UnsendableMessage
 from bridge.interbank import Interbank, Kind, Received
 from bridge.iso20022.codes import ChargeBearer, MessageName, StatusReason
+from bridge.iso20022.format import format_credit_transfer
 from bridge.iso20022.messages import Charge, CreditTransfer
 from bridge.money import Amount
 from bridge.payment import PaymentState
@@ -84,14 +85,24 @@ def test_the_creditor_is_credited_less_what_this_bank_takes_and_told_so(
 
 MISFITS = [
     message(ChargeBearer.SHAR, 99_999, 100_000),
-    message(ChargeBearer.DEBT, 100_000, 100_000),
     message(ChargeBearer.DEBT, 100_500, 100_000, Charge(sgd(500), AGENT_B)),
     message(ChargeBearer.DEBT, 100_750, 100_001, Charge(sgd(750), AGENT_B)),
+]
+
+UNSENDABLE = [
+    message(ChargeBearer.DEBT, 100_000, 100_000),
     message(ChargeBearer.CRED, 99_400, 100_000),
     message(ChargeBearer.CRED, 99_400, 100_000, Charge(sgd(601), AGENT_A)),
     message(ChargeBearer.CRED, 100_000, 100_000, *credit_transfer().charges),
     replace(message(ChargeBearer.DEBT, 100_750, 1), instructed_amount=None),
 ]
+
+
+@pytest.mark.parametrize("transfer", UNSENDABLE)
+def test_a_message_that_contradicts_itself_is_none_at_either_end(transfer: CreditTransfer) -> None:
+    """It is written as it is read, so no bank sends what another could not take."""
+    with pytest.raises(UnsendableMessage):
+        format_credit_transfer(transfer)
 
 
 @pytest.mark.parametrize("transfer", MISFITS)

@@ -220,7 +220,7 @@ def test_ibk_52_the_books_stay_as_they_were(tmp_path: Path) -> None:
     rows = bridge.rows()
     shred(bridge, payment.payment_id)
     assert bridge.request("GET", "/v1/ledger/accounts", token=OPERATOR).json() == before
-    assert rows.pop("proposals") == 0
+    assert (rows.pop("proposals"), rows.pop("audit_records")) == (0, 0)
     assert {name: bridge.rows()[name] for name in rows if name != "sqlite_sequence"} == {
         name: count for name, count in rows.items() if name != "sqlite_sequence"
     }
@@ -275,5 +275,5 @@ def test_ibk_54_logs_hold_nothing_of_a_customer(
     bridge.request("GET", f"/v1/payments/{payment.payment_id}/messages", token=ALICE)
     shred(bridge, payment.payment_id)
     written = "".join(capsys.readouterr())
-    assert payment.payment_id in written
+    assert "{payment_id}/messages" in written
     assert not [each for each in ("Alice", "Lindner", ALICE_IBAN, "0720123456") if each in written]

@@ -20,10 +20,10 @@ def upgrade() -> None:
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("proposed_by", sa.Text(), nullable=False),
-        sa.Column("proposed_at", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_at", WHOLE, nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("decided_by", sa.Text(), nullable=True),
-        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_at", WHOLE, nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.CheckConstraint("(state = 'open') = (decided_by is null)", name="proposals_decided"),
         sa.CheckConstraint(

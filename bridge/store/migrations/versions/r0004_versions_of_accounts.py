@@ -173,6 +173,7 @@ def _create_postings() -> None:
     halves = [f"{half}_{side}" for half, side in _COLUMNS]
     op.create_table(
         "postings",
+        sa.Column("sequence", WHOLE, autoincrement=True, nullable=False),
         sa.Column("entry_id", sa.Text(), nullable=False),
         sa.Column("step", WHOLE, nullable=False),
         sa.Column("position", WHOLE, nullable=False),
@@ -192,8 +193,10 @@ def _create_postings() -> None:
         sa.CheckConstraint("(step = 0) = (change in ('reserved', 'posted'))"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
         sa.ForeignKeyConstraint(["entry_id"], ["entries.entry_id"]),
-        sa.PrimaryKeyConstraint("entry_id", "step", "position"),
+        sa.PrimaryKeyConstraint("sequence"),
+        sa.UniqueConstraint("entry_id", "step", "position"),
         sa.UniqueConstraint("account_id", "version", name="postings_version"),
+        sqlite_autoincrement=True,
     )
 
 

@@ -1,0 +1,169 @@
+"""The shapes of requests and answers about RTGS accounts, statements, breaks and backing."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bridge.api.schemas import AmountBody, AmountView
+from bridge.api.shapes import PageQuery
+from bridge.iso20022.identifiers import REFERENCE_CHARACTERS_MAX
+
+SECOND_MAX = 2**40
+"""Latest UTC second that can be asked for."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TransferBody(_Request):
+    """A transfer out of the institution's own RTGS account."""
+
+    creditor: Annotated[str, Field(min_length=20, max_length=20)]
+    amount: AmountBody
+    priority: Literal["urgent", "normal"] = "normal"
+    end_to_end_id: Annotated[str, Field(max_length=REFERENCE_CHARACTERS_MAX)]
+
+
+class TransferView(_Answer):
+    """A transfer between RTGS accounts as it stands; `ordered_by` is the LEI of who wants it."""
+
+    id: str
+    ordered_by: str
+    debtor: str
+    creditor: str
+    amount: AmountView
+    priority: Literal["urgent", "normal"]
+    end_to_end_id: str
+    state: Literal["queued", "settled", "cancelled", "expired"]
+    reason: str | None
+    entered_at: int
+    ended_at: int | None
+
+
+class TransferPage(_Answer):
+    """Some transfers, newest first."""
+
+    items: tuple[TransferView, ...]
+    next: str | None
+
+
+class StatementView(_Answer):
+    """A statement of an account at the central bank, or a page of one; its lines are numbered."""
+
+    id: str
+    kind: Literal["statement", "intraday"]
+    scope: Literal["reserves", "tokens"]
+    participant: str
+    number: int
+    first_line: int
+    last_line: int
+    opening: AmountView
+    closing: AmountView
+    period_start: int
+    period_end: int
+    block: int
+
+
+class StatementPageView(_Answer):
+    """Some statements, newest first."""
+
+    items: tuple[StatementView, ...]
+    next: str | None
+
+
+class BreaksQuery(PageQuery):
+    """Which breaks: those in one state, or all."""
+
+    state: Literal["open", "resolved", "agreed"] | None = None
+
+
+class BreakView(_Answer):
+    """A break as it stands; `amount` is the difference, `age_seconds` how long it is or was open."""
+
+    id: str
+    type: str
+    scope: str
+    subject: str
+    amount: AmountView
+    opened_at: int
+    age_seconds: int
+    block: int
+    note: str
+    state: Literal["open", "resolved", "agreed"]
+    owner: str | None
+    closed_at: int | None
+    explanation: str | None
+    entry_id: str | None
+
+
+class BreakPage(_Answer):
+    """Some breaks, newest first."""
+
+    items: tuple[BreakView, ...]
+    next: str | None
+
+
+class BackingView(_Answer):
+    """What backs a currency's tokens: figures of the chain and of the central bank, at one block.
+
+    `ratio` is the attested reserves for each token, rounded down; there is none without tokens.
+    """
+
+    currency: str
+    block: int
+    supply: AmountView
+    reserves: AmountView
+    attested: AmountView
+    attested_at: int
+    attested_until: int
+    ratio: str | None
+
+
+class PeriodQuery(_Request):
+    """From one UTC second to another, both included."""
+
+    since: Annotated[int, Field(ge=0, le=SECOND_MAX)] = 0
+    until: Annotated[int, Field(ge=0, le=SECOND_MAX)] = SECOND_MAX
+
+
+class QueueView(_Answer):
+    """What waits in an account's queue."""
+
+    count: int
+    amount: AmountView
+
+
+class ReportedBreakView(_Answer):
+    """A break that a participant reports of its own books."""
+
+    id: str
+    type: str
+    scope: str
+    amount: AmountView
+    opened_at: int
+
+
+class ParticipantReport(_Answer):
+    """One participant as its central bank sees it; issued and redeemed are of the period."""
+
+    participant: str
+    rtgs_balance: AmountView
+    credit_line: AmountView
+    reserve_requirement: AmountView
+    meets_requirement: bool
+    tokens_held: AmountView
+    issued: AmountView
+    redeemed: AmountView
+    queue: QueueView
+    breaks: tuple[ReportedBreakView, ...]
+
+
+class ParticipantReports(_Answer):
+    """Every participant with an RTGS account, by LEI."""
+
+    items: tuple[ParticipantReport, ...]

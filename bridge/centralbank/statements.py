@@ -1,0 +1,226 @@
+"""The central bank's statements of what participants have with it, made from its own books alone.
+
+    lines      every movement of an RTGS account as its entry takes effect, every flow of tokens as its
+               block becomes final: numbered per account, each with the balance after it, for ever
+    intraday   what is new since the last, every so many seconds (camt.052)
+    statement  a whole business day, when it is closed (camt.053), also of an account that did not move
+
+A statement is a span of lines. It is recorded where the day is closed, and written and sent to the
+account's owner, page by page, by a worker; asked for again it is the same, since lines never change.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Final
+
+from bridge import chart
+from bridge.centralbank.statement_pages import write_pages
+from bridge.errors import StatementUnknown
+from bridge.institution import Institution
+from bridge.interbank import Kind, Outgoing, deliver
+from bridge.money import Currency, parse_currency
+from bridge.rtgs import end_of
+from bridge.store import (
+    EffectRow,
+    NewEffect,
+    StatedAccount,
+    StatementKind,
+    StatementLine,
+    StoredStatement,
+    UnitOfWork,
+)
+from bridge.store.movements import TAKE_MAX
+from bridge.worker import Done, Outcome
+
+SEND_STATEMENT: Final = "send_statement"
+"""Kind of the effect that writes a statement and has its pages delivered."""
+
+RESERVES: Final = "reserves"
+TOKENS: Final = "tokens"
+"""What is stated."""
+
+DELIVERED_AS: Final = {
+    StatementKind.STATEMENT: Kind.STATEMENT,
+    StatementKind.INTRADAY: Kind.INTRADAY_REPORT,
+}
+
+
+class Statements:
+    """The statements of one central bank; every step but `send` runs in its caller's transaction."""
+
+    def __init__(self, institution: Institution) -> None:
+        self._institution = institution
+
+    @property
+    def currency(self) -> Currency:
+        """The currency of the accounts."""
+        return parse_currency(self._institution.settings.currencies[0])
+
+    def write_lines(self, work: UnitOfWork) -> None:
+        """Have every movement up to now in a line."""
+        for account in work.rtgs.accounts():
+            self._write_reserves(work, account.lei)
+        self._write_tokens(work)
+
+    def close_day(self, work: UnitOfWork, day: date) -> None:
+        """Record the statement of a business day for every account there is."""
+        self.write_lines(work)
+        for account in self._accounts(work):
+            self._state(work, account, StatementKind.STATEMENT, end_of(day))
+
+    def report_intraday(self, work: UnitOfWork, at: int) -> None:
+        """Record an intraday report for every account that has moved since its last one."""
+        self.write_lines(work)
+        for account in self._accounts(work):
+            line = work.account_statements.last_line(account)
+            newest = work.account_statements.newest(account)
+            if line is not None and (newest is None or newest.last_line < line.number):
+                self._state(work, account, StatementKind.INTRADAY, at)
+
+    def resend(self, work: UnitOfWork, statement_id: str, at: int) -> None:
+        """Have a statement sent once more; raises `StatementUnknown`."""
+        if work.account_statements.find(statement_id) is None:
+            raise StatementUnknown(statement_id)
+        self._order_sending(work, statement_id, at, is_again=True)
+
+    def send(self, effect: EffectRow) -> Outcome:
+        """Write the pages of a statement and record their delivery."""
+        store, institution = self._institution.store, self._institution
+        with store.reading() as work:
+            statement = work.account_statements.get(str(effect.payload["statement"]))
+            lines = tuple(
+                work.account_statements.lines(
+                    statement.account, statement.first_line, statement.last_line
+                )
+            )
+            transfers = work.rtgs.by_reference({line.key for line in lines})
+        owner = institution.directory().by_lei(statement.account.lei)
+        pages = write_pages(statement, lines, transfers, servicer=institution.agent, owner=owner)
+        with store.unit_of_work() as work:
+            for number, document in enumerate(pages, start=1):
+                deliver(
+                    work,
+                    Outgoing(
+                        key=f"{effect.key}:{number}",
+                        to_lei=statement.account.lei,
+                        kind=DELIVERED_AS[statement.kind],
+                        body={
+                            "document": document.decode(),
+                            "statement": statement.statement_id,
+                            "block": str(statement.block),
+                        },
+                    ),
+                    at=institution.clock(),
+                )
+        return Done()
+
+    def _accounts(self, work: UnitOfWork) -> Iterator[StatedAccount]:
+        code = self.currency.code
+        for account in work.rtgs.accounts():
+            yield StatedAccount(RESERVES, account.lei, code)
+        for lei in sorted(work.token_flows.positions(self.currency)):
+            yield StatedAccount(TOKENS, lei, code)
+
+    def _write_reserves(self, work: UnitOfWork, lei: str) -> None:
+        account = StatedAccount(RESERVES, lei, self.currency.code)
+        account_id = chart.rtgs(lei)
+        while True:
+            taken = work.movements.take(account_id)
+            last = work.account_statements.last_line(account)
+            number, balance = (0, 0) if last is None else (last.number, last.balance)
+            lines = []
+            for movement in taken:
+                number, balance = number + 1, balance + movement.amount
+                lines.append(
+                    StatementLine(
+                        number=number,
+                        kind=movement.kind,
+                        key=movement.key,
+                        amount=movement.amount,
+                        balance=balance,
+                        at=movement.at,
+                    )
+                )
+            work.account_statements.add_lines(account, lines)
+            if work.movements.is_read(account_id):
+                return
+
+    def _write_tokens(self, work: UnitOfWork) -> None:
+        feed = f"token-lines:{self.currency.code}"
+        numbers: dict[str, int] = {}
+        while True:
+            flows = work.token_flows.after(work.movements.position(feed), self.currency, TAKE_MAX)
+            for flow in flows:
+                account = StatedAccount(TOKENS, flow.lei, self.currency.code)
+                if flow.lei not in numbers:
+                    last = work.account_statements.last_line(account)
+                    numbers[flow.lei] = 0 if last is None else last.number
+                numbers[flow.lei] += 1
+                line = StatementLine(
+                    number=numbers[flow.lei],
+                    kind=flow.kind,
+                    key=flow.key,
+                    amount=flow.amount,
+                    balance=flow.balance,
+                    at=flow.at,
+                )
+                work.account_statements.add_lines(account, (line,))
+            if not flows:
+                return
+            work.movements.move(feed, flows[-1].sequence)
+
+    def _state(
+        self, work: UnitOfWork, account: StatedAccount, kind: StatementKind, at: int
+    ) -> None:
+        """Record the statement of the lines since the last one of its kind (of any, intraday)."""
+        earlier = work.account_statements.newest(account, kind)
+        newest = work.account_statements.newest(account) if kind is INTRADAY else earlier
+        line = work.account_statements.last_line(account)
+        last_line, closing = (0, 0) if line is None else (line.number, line.balance)
+        number = 1 if earlier is None else earlier.number + 1
+        checkpoint = work.chain_log.checkpoint()
+        statement = StoredStatement(
+            statement_id=_statement_id(kind, account, number),
+            kind=kind,
+            account=account,
+            number=number,
+            first_line=1 if newest is None else newest.last_line + 1,
+            last_line=last_line,
+            opening=0 if newest is None else newest.closing,
+            closing=closing,
+            period_start=at if newest is None else newest.period_end + 1,
+            period_end=at,
+            block=-1 if checkpoint is None else checkpoint.number,
+        )
+        work.account_statements.add(statement)
+        self._order_sending(work, statement.statement_id, at)
+
+    def _order_sending(
+        self, work: UnitOfWork, statement_id: str, at: int, *, is_again: bool = False
+    ) -> None:
+        key = f"{SEND_STATEMENT}:{statement_id}"
+        work.effects.add(
+            NewEffect(
+                kind=SEND_STATEMENT,
+                key=f"{key}:again:{at}" if is_again else key,
+                payload={"statement": statement_id},
+                due_at=at,
+            )
+        )
+
+
+def _statement_id(kind: StatementKind, account: StatedAccount, number: int) -> str:
+    """Names a statement among those of every central bank; with a page's number it is a reference."""
+    letters = f"{_LETTER[kind]}{_LETTER[account.scope]}"
+    return f"{letters}{account.currency}{account.lei}{number}"
+
+
+INTRADAY: Final = StatementKind.INTRADAY
+
+_LETTER: Final = {
+    StatementKind.STATEMENT: "D",
+    StatementKind.INTRADAY: "I",
+    RESERVES: "R",
+    TOKENS: "T",
+}
+"""The letters with which the ids of statements begin; an id fits an ISO 20022 reference."""
