@@ -52,6 +52,11 @@ def suspense(currency: Currency) -> str:
     return f"suspense:{currency.code}"
 
 
+def is_suspense(account_id: str) -> bool:
+    """Whether this is a suspense account."""
+    return account_id.startswith("suspense:")
+
+
 def equity(currency: Currency) -> str:
     """Own funds (equity)."""
     return f"equity:{currency.code}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.api import CentralBankDesks
 from bridge.auditing import ANCHOR, Auditor
@@ -10,19 +11,22 @@ from bridge.centralbank import funding
 from bridge.chain import BlockHandler, Submitter
 from bridge.config import Role
 from bridge.credit_lines import SET_CREDIT_LIMIT, set_credit_limit
+from bridge.displacement import CONSUME_NONCE, consume, consume_nonce
 from bridge.holds import EXPIRE_HOLD, TAKE_FROM_HOLD, Holds, take_from_hold
 from bridge.institution import Institution
 from bridge.provision import Provision
 from bridge.retail import business, register
 from bridge.retail.business import RetailBusiness
 from bridge.retail.register import Register
-from bridge.revival import REVIVE_EFFECT, revive_effect
+from bridge.revival import REVIVE_EFFECT, WRITE_OFF_EFFECT, revive_effect, write_off_effect
 from bridge.settlement import acceptance, submission, supervision
-from bridge.settlement.observation import Observer
+from bridge.settlement.interventions import settlement_actions
+from bridge.settlement.observation import ENQUIRE, EXPIRE, Observer
 from bridge.settlement.occurrences import DueDates
 from bridge.settlement.scheduling import EXECUTE
 from bridge.settlement.submission import Submission
 from bridge.shredding import SHRED_MESSAGES, shred_messages
+from bridge.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def compose(institution: Institution, submitter: Submitter) -> Composition:
     )
 
     def parts() -> Iterator[Provision]:
-        yield _everywhere(institution, auditor)
+        yield _everywhere(institution, submitter, auditor)
         yield _office(office)
         if institution.settings.role is Role.BANK:
             yield _payments(institution, submitter)
@@ -74,16 +78,24 @@ def compose(institution: Institution, submitter: Submitter) -> Composition:
     )
 
 
-def _everywhere(institution: Institution, auditor: Auditor) -> Provision:
+def _everywhere(institution: Institution, submitter: Submitter, auditor: Auditor) -> Provision:
+    watch = Watch(
+        institution.store,
+        institution.settings.alerts,
+        institution.clock,
+        patient=frozenset({ENQUIRE, EXPIRE}),
+    )
     return Provision(
-        handlers={ANCHOR: auditor.anchor},
+        handlers={ANCHOR: auditor.anchor, CONSUME_NONCE: partial(consume, submitter)},
         actions={
             REVIVE_EFFECT: revive_effect,
+            WRITE_OFF_EFFECT: write_off_effect,
+            CONSUME_NONCE: consume_nonce,
             SET_CREDIT_LIMIT: set_credit_limit,
             TAKE_FROM_HOLD: take_from_hold,
             SHRED_MESSAGES: shred_messages(institution),
         },
-        duties={"auditor": auditor.run},
+        duties={"auditor": auditor.run, "watch": watch.run},
         openings=(auditor.admit_loss,),
     )
 
@@ -98,6 +110,7 @@ def _payments(institution: Institution, submitter: Submitter) -> Provision:
         asking=frozenset({EXECUTE}),
         receivers=acceptance.receivers(institution),
         courses=submission.courses(institution),
+        actions=settlement_actions(institution),
     )
 
 

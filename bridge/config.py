@@ -151,6 +151,16 @@ class OperatorSettings(_Section):
     token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class AlertSettings(_Section):
+    """After how many seconds what has not ended by itself is an alert."""
+
+    payment_seconds: Annotated[int, Field(gt=0)] = 30
+    effect_seconds: Annotated[int, Field(gt=0)] = 300
+    transaction_seconds: Annotated[int, Field(gt=0)] = 60
+    message_seconds: Annotated[int, Field(gt=0)] = 300
+    suspense_seconds: Annotated[int, Field(gt=0)] = 86_400
+
+
 class RateSettings(_Section):
     """A price of an fx provider: one unit of `source` buys `rate` units of `target`."""
 
@@ -306,6 +316,12 @@ class Settings(_Section):
     master_key_file: Path | None = None
     retention_days: Annotated[int, Field(ge=0, le=RETENTION_DAYS_MAX)] = 1_826
     delivery_days: Annotated[int, Field(ge=1, le=DELIVERY_DAYS_MAX)] = 7
+    return_four_eyes_above: dict[CurrencyCode, DecimalText] = {}
+    alerts: AlertSettings = AlertSettings()
+    recall_days: Annotated[int, Field(gt=0, le=400)] = 10
+    recall_answer_seconds: Annotated[int, Field(gt=0)] = 10 * ACCEPT_SECONDS_MAX
+    enquiry_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 20
+    suspense_return_seconds: Annotated[int, Field(gt=0)] | None = None
     attestation_seconds: Annotated[int, Field(gt=0, le=ACCEPT_SECONDS_MAX)] = 3_600
     audit_anchor_seconds: Annotated[int, Field(gt=0, le=AUDIT_ANCHOR_SECONDS_MAX)] = 86_400
     issuance_threshold: dict[CurrencyCode, DecimalText] = {}

@@ -1533,10 +1533,10 @@ class DebtorMismatch(Rejected):
 
 @dataclass(eq=False)
 class PaymentNotWaiting(Rejected):
-    """A payment that does not wait for liquidity cannot be withdrawn."""
+    """A payment that is at its end, or that another bank sent, cannot be withdrawn."""
 
     code = "payment_not_waiting"
-    message = "payment {payment_id} is {state}: only one that is queued can be withdrawn"
+    message = "payment {payment_id} is {state}: only an own one that is under way can be withdrawn"
     payment_id: str
     state: str
 
@@ -1547,6 +1547,128 @@ class LiquidityShort(Rejected):
     code = "liquidity_short"
     reason = "ED05"
     message = "the bank cannot settle this payment now"
+
+
+# What is stuck
+
+
+@dataclass(eq=False)
+class EffectNotStuck(Rejected):
+    """The effect is done, or has not been tried in vain, so it cannot be written off."""
+
+    code = "effect_not_stuck"
+    message = "effect {key} was neither given up nor tried in vain"
+    key: str
+
+
+@dataclass(eq=False)
+class TransactionNotOutstanding(Rejected):
+    """No transaction of this institution with this hash waits for a block."""
+
+    code = "transaction_not_outstanding"
+    message = "no transaction {hash} of ours waits for a block"
+    hash: str
+
+
+@dataclass(eq=False)
+class PaymentNotOverdue(Rejected):
+    """A payment is ended only once its deadline has passed."""
+
+    code = "payment_not_overdue"
+    message = "payment {payment_id} is {state} and not past its deadline"
+    payment_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class MessageNotWaiting(Rejected):
+    """No message waits for this payment to come to the chain."""
+
+    code = "message_not_waiting"
+    message = "no message waits for {settlement_id}"
+    settlement_id: str
+
+
+# Returns and suspense
+
+
+@dataclass(eq=False)
+class ReturnUnavailable(Rejected):
+    """Only a payment that came here and settled can be given back, and a return cannot."""
+
+    code = "return_unavailable"
+    message = "payment {payment_id} is {state}: there is nothing to give back"
+    payment_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class ReturnExceeded(Rejected):
+    """More is to be given back of a payment than is left of it."""
+
+    code = "return_exceeded"
+    reason = "AM09"
+    message = "{amount} is more than the {left} that is left of payment {payment_id}"
+    payment_id: str
+    amount: str
+    left: str
+
+
+@dataclass(eq=False)
+class RecallUnavailable(Rejected):
+    """Only an own payment that settled can be asked back."""
+
+    code = "recall_unavailable"
+    message = "payment {payment_id} is {state}: it cannot be asked back"
+    payment_id: str
+    state: str
+
+
+@dataclass(eq=False)
+class RecallLate(Rejected):
+    """The time in which a customer may ask a payment back is over."""
+
+    code = "recall_late"
+    message = "payment {payment_id} could be asked back for {days} days"
+    payment_id: str
+    days: int
+
+
+@dataclass(eq=False)
+class RecallUnknown(Rejected):
+    """Nobody asks the payment back."""
+
+    code = "recall_unknown"
+    message = "nobody asks payment {payment_id} back"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class RecallAnswered(Rejected):
+    """The recall has its answer, or was closed."""
+
+    code = "recall_answered"
+    message = "the recall of payment {payment_id} has ended"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class SuspenseItemUnknown(Rejected):
+    """No money of this payment is on suspense."""
+
+    code = "suspense_item_unknown"
+    message = "no money of payment {payment_id} is on suspense"
+    payment_id: str
+
+
+@dataclass(eq=False)
+class SuspenseResolved(Rejected):
+    """The money on suspense has a home already, or is on its way there."""
+
+    code = "suspense_resolved"
+    message = "the suspense item of payment {payment_id} is {state}"
+    payment_id: str
+    state: str
 
 
 # Four eyes

@@ -13,7 +13,9 @@ reads a clock, a database or a socket.
     both      ACCEPTED --queued--> QUEUED --settled--> SETTLED
                                      '--cancelled--> WITHDRAWN, --expired--> EXPIRED
 
-QUEUED is a payment that both banks have accepted and that waits on the chain for liquidity.
+QUEUED is a payment that both banks have accepted and that waits on the chain for liquidity. A return
+is a payment of its own, from the bank that received to the one that sent; `return_of` names what it
+gives back, and the table above is its life too.
 
 Invariants: money moves only on facts read in a final block; a terminal state never changes; every
 state that is not terminal has a deadline (`terms.accept_by`, and `terms.settle_by` while queued)
@@ -25,6 +27,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import NewType, TypeAlias
 
+from bridge import chart
 from bridge.errors import UnexpectedTransition
 from bridge.money import Amount
 
@@ -155,15 +158,29 @@ class Charges:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnOf:
+    """What a payment gives back: a settled payment of this bank's, or part of it.
+
+    `payment_id` names the original here; it is None where restored books do not know it. `number`
+    is the return's own number on the chain, `reason` its ISO 20022 return reason, unknown at the
+    bank that gets the money back until the pacs.004 is here.
+    """
+
+    payment_id: PaymentId | None
+    number: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """One payment as one bank keeps it.
 
     `client` is the customer who instructed (outgoing) or the sending participant's LEI (incoming).
-    `account_id` is the own customer's ledger account; unknown on the incoming side until the message
-    is matched. `settlement_amount` is what the creditor agent receives. `salt` opens the message
-    commitment. `reason` is an ISO 20022 status reason code. `transaction_hash` and `block_number`
-    name the chain transaction of the latest final fact. `creditor_charge` is what the creditor agent
-    takes of the settlement amount, where it is known.
+    `account_id` is the own customer's ledger account, or the suspense account that was credited
+    instead; unknown on the incoming side until the message is matched. `settlement_amount` is what the
+    creditor agent receives. `salt` opens the message commitment. `reason` is an ISO 20022 status
+    reason code. `transaction_hash` and `block_number` name the chain transaction of the latest final
+    fact. `creditor_charge` is what the creditor agent takes of the settlement amount, where it is known.
     """
 
     payment_id: PaymentId
@@ -185,6 +202,7 @@ class Payment:
     transaction_hash: bytes | None = None
     block_number: int | None = None
     creditor_charge: Amount | None = None
+    return_of: ReturnOf | None = None
 
     @property
     def credited(self) -> Amount:
@@ -197,6 +215,19 @@ class Payment:
     def is_terminal(self) -> bool:
         """Whether nothing can change this payment any more."""
         return self.state in TERMINAL
+
+    @property
+    def is_on_suspense(self) -> bool:
+        """Whether its money comes from or went to a suspense account rather than a customer's."""
+        return self.account_id is not None and chart.is_suspense(self.account_id)
+
+    @property
+    def ends_by(self) -> int | None:
+        """The last UTC second before the chain itself can end it; None once it has ended."""
+        if self.is_terminal:
+            return None
+        is_queued = self.state is PaymentState.QUEUED
+        return self.terms.settle_by if is_queued else self.terms.accept_by
 
 
 def incoming_payment_id(settlement_id: bytes) -> PaymentId:
@@ -264,6 +295,8 @@ _LIVE_ON_CHAIN: Mapping[Fact, _Row] = {
     Fact.EXPIRED: (PaymentState.EXPIRED, _DEBTOR_MADE_WHOLE),
 }
 
+_WITHDRAW = (Effect.SUBMIT_WITHDRAW,)
+
 _TAKEN_BACK: _Row = (PaymentState.WITHDRAWN, _DEBTOR_MADE_WHOLE)
 
 _ENDED_UNSETTLED: Mapping[Fact, _Row] = {
@@ -285,11 +318,13 @@ _OUTGOING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
         Fact.INSTRUCTED: (PaymentState.INSTRUCTED, (Effect.DELIVER_MESSAGE,)),
         Fact.REVERTED: (PaymentState.FAILED, _DEBTOR_MADE_WHOLE),
         Fact.LAPSED: (PaymentState.FAILED, _DEBTOR_MADE_WHOLE),
+        Fact.WITHDRAWAL_ASKED: (PaymentState.RESERVED, _WITHDRAW),
     },
     PaymentState.INSTRUCTED: {
         **_LIVE_ON_CHAIN,
         Fact.ACCEPTED: (PaymentState.ACCEPTED, ()),
-        Fact.MESSAGE_REFUSED: (PaymentState.INSTRUCTED, (Effect.SUBMIT_WITHDRAW,)),
+        Fact.MESSAGE_REFUSED: (PaymentState.INSTRUCTED, _WITHDRAW),
+        Fact.WITHDRAWAL_ASKED: (PaymentState.INSTRUCTED, _WITHDRAW),
     },
     PaymentState.ACCEPTED: {
         **_LIVE_ON_CHAIN,
@@ -299,7 +334,7 @@ _OUTGOING: Mapping[PaymentState, Mapping[Fact, _Row]] = {
         Fact.SETTLED: _LIVE_ON_CHAIN[Fact.SETTLED],
         Fact.CANCELLED: _TAKEN_BACK,
         Fact.EXPIRED: _LIVE_ON_CHAIN[Fact.EXPIRED],
-        Fact.WITHDRAWAL_ASKED: (PaymentState.QUEUED, (Effect.SUBMIT_WITHDRAW,)),
+        Fact.WITHDRAWAL_ASKED: (PaymentState.QUEUED, _WITHDRAW),
     },
 }
 

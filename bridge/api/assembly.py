@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.api import (
     accounts,
+    alerts,
     audit,
     breaks,
     central_bank,
@@ -30,11 +31,13 @@ from bridge.api import (
     payments,
     proposals,
     quotations,
+    recalls,
     retail,
     retail_offline,
     retail_operations,
     standing_orders,
     supervision,
+    suspense,
     transfers,
 )
 from bridge.api.problems import TRACE_ID_HEADER, install_handlers
@@ -120,11 +123,13 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
         issuances.reading,
         transfers.reading,
         breaks.router,
+        alerts.router,
     )
     match role:
         case Role.BANK:
             customers = (
                 payments.router,
+                recalls.customers,
                 quotations.router,
                 standing_orders.router,
                 messages.router,
@@ -141,6 +146,8 @@ def _own_routers(role: Role) -> Sequence[APIRouter]:
                 *everywhere,
                 *customers,
                 *wallets,
+                suspense.router,
+                recalls.operators,
                 holds.router,
                 issuances.ordering,
                 transfers.ordering,

@@ -8,6 +8,11 @@ from fastapi.responses import JSONResponse
 
 from bridge.api.authentication import CustomerNeeded, CustomersJsonNeeded, IdempotencyKey
 from bridge.api.problems import RepeatableResponse, answer_refusal
+from bridge.api.returns_schemas import (
+    PaymentDetailView,
+    ReturnAnswerView,
+    ReturnBody,
+)
 from bridge.api.schemas import (
     MessageList,
     PaymentOrder,
@@ -19,12 +24,13 @@ from bridge.api.services import ServicesNeeded
 from bridge.api.shapes import PageQuery
 from bridge.errors import ResourceUnknown
 from bridge.payment import Payment
-from bridge.settlement.description import describe
+from bridge.settlement.description import describe, describe_recall, describe_with_returns
 from bridge.settlement.initiation import initiate
 from bridge.settlement.order import Answer, Order, Result
+from bridge.settlement.returning import ReturnOrder, read_reason, request_return
 from bridge.settlement.supervision import COPY_NAME
 from bridge.settlement.withdrawal import ask_withdrawal
-from bridge.store import Customer, MessageHeading, UnitOfWork
+from bridge.store import Customer, MessageHeading, RecallDirection, UnitOfWork
 
 REPLAYED_HEADER = "Idempotency-Replayed"
 
@@ -59,13 +65,43 @@ def list_payments(
     return {"items": [describe(payment) for payment in found.items], "next": found.next_cursor}
 
 
-@router.get("/{payment_id}", response_model=PaymentView)
+@router.get("/{payment_id}", response_model=PaymentDetailView)
 def get_payment(
     customer: CustomerNeeded, payment_id: str, services: ServicesNeeded
 ) -> dict[str, object]:
-    """One payment: instructed by this customer, or to one of their accounts."""
+    """One payment, instructed by this customer or to one of their accounts, and its returns."""
     with services.institution.store.reading() as work:
-        return describe(_own(work, customer, payment_id))
+        payment = own_payment(work, customer, payment_id)
+        recall = work.recalls.find(payment_id, RecallDirection(payment.direction.value))
+        returns = work.payments.returns_of(payment_id)
+    described = describe_with_returns(payment, returns)
+    return {**described, "recall": None if recall is None else describe_recall(recall)}
+
+
+@router.post(
+    "/{payment_id}/returns",
+    status_code=HTTPStatus.ACCEPTED,
+    dependencies=CustomersJsonNeeded,
+    response_model=ReturnAnswerView,
+)
+def return_payment(
+    customer: CustomerNeeded,
+    key: IdempotencyKey,
+    payment_id: str,
+    body: ReturnBody,
+    services: ServicesNeeded,
+) -> Response:
+    """Give back a payment that came to one of this customer's accounts, whole or in part."""
+    with services.institution.store.reading() as work:
+        own_payment(work, customer, payment_id)
+    order = ReturnOrder(
+        payment_id=payment_id,
+        reason=read_reason(body.reason),
+        key=key,
+        amount=None if body.amount is None else body.amount.read(),
+        client=customer.customer_id,
+    )
+    return answer_order(request_return(services.institution, customer.customer_id, order))
 
 
 @router.post(
@@ -74,9 +110,9 @@ def get_payment(
 def withdraw_payment(
     customer: CustomerNeeded, payment_id: str, services: ServicesNeeded
 ) -> dict[str, object]:
-    """Ask for a payment back while it is `queued`; it ends as `withdrawn`, unless it settles first."""
+    """Ask for a payment back before it is final; it ends unsettled, unless it settles first."""
     with services.institution.store.reading() as work:
-        if _own(work, customer, payment_id).client != customer.customer_id:
+        if own_payment(work, customer, payment_id).client != customer.customer_id:
             raise ResourceUnknown("payment", payment_id)
     return describe(ask_withdrawal(services.institution, payment_id))
 
@@ -87,7 +123,7 @@ def list_payment_messages(
 ) -> dict[str, object]:
     """The ISO 20022 messages of a payment, in the order they were kept."""
     with services.institution.store.reading() as work:
-        payment = _own(work, customer, payment_id)
+        payment = own_payment(work, customer, payment_id)
         headings = work.messages.headings(payment.payment_id)
     shown = [heading for heading in headings if heading.name != COPY_NAME]
     return {"items": [_describe_message(heading) for heading in shown]}
@@ -99,7 +135,7 @@ def get_payment_message(
 ) -> Response:
     """One message as it was sent or received, in XML; gone once its key was destroyed."""
     with services.institution.store.reading() as work:
-        payment = _own(work, customer, payment_id)
+        payment = own_payment(work, customer, payment_id)
         headings = work.messages.headings(payment.payment_id)
         known = {heading.message_id for heading in headings if heading.name != COPY_NAME}
         if message_id not in known:
@@ -123,7 +159,7 @@ def answer_order(answer: Answer) -> JSONResponse:
     return response
 
 
-def _own(work: UnitOfWork, customer: Customer, payment_id: str) -> Payment:
+def own_payment(work: UnitOfWork, customer: Customer, payment_id: str) -> Payment:
     """The customer's own payment; somebody else's is as unknown as none at all."""
     payment = work.payments.find(payment_id)
     if payment is None:

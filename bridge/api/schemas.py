@@ -228,6 +228,8 @@ class PaymentView(AnswerShape):
     accept_by: int
     settle_by: int
     created_at: int
+    return_of: str | None
+    return_reason: str | None
 
 
 class ScheduledPaymentView(AnswerShape):

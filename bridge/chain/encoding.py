@@ -29,6 +29,7 @@ SETTLEMENT: Final = ContractName("PaymentSettlement")
 _FIRST_TOKEN: Final = contracts.currency_token_address(1)
 _LAST_TOKEN: Final = contracts.currency_token_address(999)
 _KIND_PAYMENT: Final = 0
+_KIND_RETURN: Final = 1
 _DOMAIN_TYPE: Final = (
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
@@ -172,13 +173,14 @@ def uetr_hash(uetr: str) -> bytes:
     return keccak(uetr.encode())
 
 
+def return_id(lei: str, uetr: str, number: int) -> SettlementId:
+    """The key on the chain of a return that a participant instructs of what came under a UETR."""
+    return _payment_key(_KIND_RETURN, lei, uetr, number)
+
+
 def settlement_id(lei: str, uetr: str) -> SettlementId:
     """The key on the chain of a payment that a participant instructs under a UETR."""
-    key = encode(
-        ["uint8", "bytes20", "bytes32", "uint256"],
-        [_KIND_PAYMENT, lei.encode(), uetr_hash(uetr), 0],
-    )
-    return SettlementId(keccak(key))
+    return _payment_key(_KIND_PAYMENT, lei, uetr, 0)
 
 
 def terms_hash(terms: Terms) -> bytes:
@@ -359,6 +361,11 @@ def _abi_value(value: object) -> Any:  # what eth-abi takes
             )
         case _:
             return value
+
+
+def _payment_key(kind: int, lei: str, uetr: str, number: int) -> SettlementId:
+    types = ["uint8", "bytes20", "bytes32", "uint256"]
+    return SettlementId(keccak(encode(types, [kind, lei.encode(), uetr_hash(uetr), number])))
 
 
 def _domain(name: str, chain_id: int, contract: bytes) -> bytes:

@@ -32,7 +32,7 @@ that it has come."""
 
 @dataclass(frozen=True, slots=True)
 class FinalTransaction:
-    """A transaction of ours that is in a final block; a reverted one did not succeed."""
+    """A transaction of ours that is final; one that reverted, or whose nonce another used, did not succeed."""
 
     transaction_hash: bytes
     purpose: str
@@ -119,13 +119,16 @@ class Follower:
                 parent_hash=block.ref.parent_hash,
             )
             work.chain_log.record(event_row(event) for event in block.events)
-            for transaction in final:
-                work.transactions.finalise(
+            displaced = [
+                _displaced(other, transaction.block_number)
+                for transaction in final
+                for other in work.transactions.finalise(
                     transaction.transaction_hash,
                     block_number=transaction.block_number,
                     succeeded=transaction.succeeded,
                 )
-            self._on_block(work, block, final)
+            ]
+            self._on_block(work, block, (*final, *displaced))
         return True
 
     def _final_transactions(self, block: BlockData) -> tuple[FinalTransaction, ...]:
@@ -148,6 +151,17 @@ class Follower:
             succeeded=receipt.succeeded,
             block_number=receipt.block_number,
         )
+
+
+def _displaced(transaction: OutgoingTransaction, block_number: int) -> FinalTransaction:
+    """What is told of a transaction that can never be included any more."""
+    return FinalTransaction(
+        transaction_hash=transaction.hash,
+        purpose=transaction.purpose,
+        payment_id=transaction.payment_id,
+        succeeded=False,
+        block_number=block_number,
+    )
 
 
 def _changes_participants(event: ChainEvent) -> bool:

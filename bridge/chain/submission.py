@@ -10,16 +10,19 @@ transaction on the chain.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from eth_hash.auto import keccak
 
 from bridge.chain.client import ChainClient
-from bridge.errors import TransactionRefused
+from bridge.errors import NonceTaken, TransactionRefused
 from bridge.failpoint import Failpoint, visit
 from bridge.keys import TransactionSigner
 from bridge.store import OutgoingTransaction, Store, TransactionState
+
+NO_OP_GAS: Final = 21_000
+"""Gas of a transaction that calls nothing."""
 
 _DYNAMIC_FEE_TYPE: Final = 2
 
@@ -75,6 +78,25 @@ class Submitter:
                 work.transactions.add(transaction)
             return transaction
 
+    def consume(self, transaction_hash: bytes) -> None:
+        """Use up the nonce of an outstanding transaction by a no-op, signed once and kept before it is sent.
+
+        Nothing happens when the transaction is final by now. Raises as `ChainClient.send_raw` does.
+        """
+        purpose = f"consume:{transaction_hash.hex()}"
+        with self._signing:
+            with self._store.reading() as work:
+                replaced = work.transactions.get(transaction_hash)
+                known = work.transactions.by_purpose(purpose)
+            if replaced is None or replaced.state is not TransactionState.PREPARED:
+                return
+            if known is None:
+                call = Call(purpose, self._signer.address, b"", NO_OP_GAS)
+                known = replace(self._sign(call, replaced.nonce), replaces=replaced.hash)
+                with self._store.unit_of_work() as work:
+                    work.transactions.add(known)
+        self._send(known)
+
     def resend_outstanding(self, older_than_seconds: int = 0) -> bool:
         """Send everything that is not final again, lowest nonce first; whether there was anything.
 
@@ -114,8 +136,21 @@ class Submitter:
 
     def _send(self, transaction: OutgoingTransaction) -> None:
         visit(Failpoint.SENDING)
-        self._client.send_raw(transaction.raw, sender=transaction.sender, nonce=transaction.nonce)
+        try:
+            self._client.send_raw(
+                transaction.raw, sender=transaction.sender, nonce=transaction.nonce
+            )
+        except NonceTaken:
+            if not self._is_displaced(transaction):
+                raise
         visit(Failpoint.SENT)
+
+    def _is_displaced(self, transaction: OutgoingTransaction) -> bool:
+        """Whether the other transaction at this nonce is in a block, which the follower is yet to read."""
+        with self._store.reading() as work:
+            signed = work.transactions.at_nonce(transaction.sender, transaction.nonce)
+        others = (each.hash for each in signed if each.hash != transaction.hash)
+        return any(self._client.receipt(each) is not None for each in others)
 
     def _sign(self, call: Call, nonce: int) -> OutgoingTransaction:
         raw = self._signer.sign_transaction(

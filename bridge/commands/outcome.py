@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from bridge.telemetry import LEVELS
 
@@ -14,7 +14,7 @@ EXIT_UNUSABLE: Final = 2
 class Commands(Protocol):
     """Where a module adds its commands: what argparse calls subparsers."""
 
-    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002 - argparse's name
+    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:  # argparse's own
         """The parser of a new command."""
 
 

@@ -103,7 +103,7 @@ def check_status_reason(_: Checked, status: StatusReport | InstructedPaymentStat
 
 
 def check_return(node: Checked, given: PaymentReturn) -> None:
-    """Refuse a return of more, or of other money, than came, or whose charges do not explain it."""
+    """Refuse a return of more, or of other money, than came less its charges; a part may go back."""
     path = f"{node.path}/TxInf"
     came = given.original_interbank_settlement_amount
     back = given.returned_interbank_settlement_amount
@@ -122,8 +122,8 @@ def check_return(node: Checked, given: PaymentReturn) -> None:
     if any(amount.currency != came.currency for amount in taken):
         rule = "charges are in the currency of RtrdIntrBkSttlmAmt"
         raise ConflictingElements(rule).at(f"{path}/ChrgsInf")
-    if sum(amount.minor_units for amount in taken) != (came - back).minor_units:
-        rule = "RtrdIntrBkSttlmAmt is OrgnlIntrBkSttlmAmt less ChrgsInf"
+    if sum(amount.minor_units for amount in taken) > (came - back).minor_units:
+        rule = "RtrdIntrBkSttlmAmt is at most OrgnlIntrBkSttlmAmt less ChrgsInf"
         raise ConflictingElements(rule).at(f"{path}/RtrdIntrBkSttlmAmt")
 
 

@@ -6,10 +6,10 @@ against its commitment and the terms, the account is found, and the bank accepts
 chain. Nothing is irrevocable before that answer, so a payment that settled has a home.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from bridge.chain import settlement_id
 from bridge.charges import creditor_charge, is_summed_up
@@ -27,7 +27,15 @@ from bridge.iso20022.messages import CreditTransfer
 from bridge.iso20022.parse import parse_credit_transfer, parse_status_report
 from bridge.money import Amount
 from bridge.payment import Direction, Event, Fact, Payment, PaymentState, SettlementId, Terms
+from bridge.settlement.enquiry import FROM_AGENT, take_enquiry
 from bridge.settlement.observation import announce, follow
+from bridge.settlement.recall import take_request, take_resolution
+from bridge.settlement.restitution import (
+    ReturnKey,
+    is_committed_return,
+    judge_return,
+    read_return,
+)
 from bridge.settlement.supervision import is_rightly_copied, issuers_of
 from bridge.store import (
     CustomerAccount,
@@ -45,6 +53,16 @@ def receivers(institution: Institution) -> Receivers:
     return {
         Kind.CREDIT_TRANSFER: partial(_receive_transfer, institution),
         Kind.STATUS_REPORT: partial(_receive_status, institution),
+        Kind.RETURN: partial(_receive_return, institution),
+        Kind.STATUS_REQUEST: partial(
+            _receive_letter, institution, take_enquiry, Direction.INCOMING
+        ),
+        Kind.CANCELLATION_REQUEST: partial(
+            _receive_letter, institution, take_request, Direction.INCOMING
+        ),
+        Kind.INVESTIGATION_RESOLUTION: partial(
+            _receive_letter, institution, take_resolution, Direction.OUTGOING
+        ),
     }
 
 
@@ -62,25 +80,72 @@ def _receive_transfer(institution: Institution, received: Received) -> Taking:
         raise EnvelopeMisdirected(transfer.creditor_agent.bic)
     if settlement_id(received.sender_lei, transfer.uetr) != key:
         raise EnvelopeInvalid("its settlement id is not that of its sender and UETR")
-    message = InboxMessage(
-        settlement_id=key,
-        sender_lei=received.sender_lei,
-        document=document,
-        salt=salt,
-        received_at=institution.clock(),
-        copy=received.body["copy"].encode() if "copy" in received.body else None,
-    )
+    message = _enveloped(institution, received, salt)
 
     def taking(work: UnitOfWork) -> None:
         payment = work.payments.by_settlement_id(key, Direction.INCOMING)
         if payment is not None and not _is_committed(payment.terms, transfer, salt):
             raise CommitmentMismatch(key.hex())
-        is_early = payment is None and not work.inbox.has(key)
-        if is_early and work.inbox.waiting_count(received.sender_lei) >= INBOX_WAITING_MAX:
-            raise InboxFull(received.sender_lei)
-        work.inbox.put(message)
-        if payment is not None:
-            announce(work, payment, institution.clock())
+        _keep(work, payment, message)
+
+    return taking
+
+
+def _receive_return(institution: Institution, received: Received) -> Taking:
+    """Keep a pacs.004 until it can be decided on; raises as `_receive_transfer` does."""
+    key = SettlementId(_octets(received.body, "settlement_id"))
+    salt = _octets(received.body, "salt")
+    document = received.body.get("document", "").encode()
+    number = received.body.get("number", "")
+    returned = read_return(ReturnKey(received.sender_lei, key, number), document)
+    message = _enveloped(institution, received, salt)
+
+    def taking(work: UnitOfWork) -> None:
+        payment = work.payments.by_settlement_id(key, Direction.INCOMING)
+        if payment is not None and not is_committed_return(payment, returned, salt):
+            raise CommitmentMismatch(key.hex())
+        _keep(work, payment, message)
+
+    return taking
+
+
+def _enveloped(institution: Institution, received: Received, salt: bytes) -> InboxMessage:
+    return InboxMessage(
+        settlement_id=_octets(received.body, "settlement_id"),
+        sender_lei=received.sender_lei,
+        document=received.body.get("document", "").encode(),
+        salt=salt,
+        received_at=institution.clock(),
+        copy=received.body["copy"].encode() if "copy" in received.body else None,
+    )
+
+
+def _keep(work: UnitOfWork, payment: Payment | None, message: InboxMessage) -> None:
+    """Keep a message until it is decided on; raises `InboxFull`, `InboxConflict`."""
+    is_early = payment is None and not work.inbox.has(message.settlement_id)
+    if is_early and work.inbox.waiting_count(message.sender_lei) >= INBOX_WAITING_MAX:
+        raise InboxFull(message.sender_lei)
+    work.inbox.put(message)
+    if payment is not None:
+        announce(work, payment, message.received_at)
+
+
+LetterTaker: TypeAlias = Callable[[Institution, UnitOfWork, Payment, bytes], None]
+"""Takes a message on a known payment, in the transaction that keeps it."""
+
+
+def _receive_letter(
+    institution: Institution, taker: LetterTaker, direction: Direction, received: Received
+) -> Taking:
+    """Take a message on a payment between its sender and this bank."""
+    key = _octets(received.body, "settlement_id")
+    document = received.body.get("document", "").encode()
+
+    def taking(work: UnitOfWork) -> None:
+        payment = work.payments.by_settlement_id(key, direction)
+        if payment is None or payment.counterparty_lei != received.sender_lei:
+            raise EnvelopeInvalid("it is on no payment between its sender and this bank")
+        taker(institution, work, payment, document)
 
     return taking
 
@@ -89,12 +154,14 @@ def _receive_status(institution: Institution, received: Received) -> Taking:
     """Keep a pacs.002 on a payment that was sent to its sender, with the reason it gives."""
     document = received.body.get("document", "").encode()
     report = parse_status_report(document)
+    key = _octets(received.body, "settlement_id")
 
     def taking(work: UnitOfWork) -> None:
-        payment = work.payments.by_uetr(report.uetr, Direction.OUTGOING)
-        if payment is None or payment.counterparty_lei != received.sender_lei:
+        payment = work.payments.by_settlement_id(key, Direction.OUTGOING)
+        is_ours = payment is not None and payment.counterparty_lei == received.sender_lei
+        if payment is None or not is_ours or payment.uetr != report.uetr:
             raise EnvelopeInvalid("it reports on no payment sent to its sender")
-        message_id = f"{payment.payment_id}:from-agent:{report.message_id}"
+        message_id = f"{payment.payment_id}:{FROM_AGENT}:{report.message_id}"
         known = work.messages.find(message_id)
         if known is not None and known.document != document:
             raise EnvelopeInvalid("its message id was used for another report")
@@ -139,6 +206,11 @@ def consider(institution: Institution, payment_id: str) -> None:
         message = work.inbox.take(payment.settlement_id)
         if message is None or payment.state is not PaymentState.ANNOUNCED:
             return
+        if payment.return_of is not None:
+            known, reason = judge_return(work, payment, message)
+            work.payments.save(known)
+            _answer(institution, work, known, reason, now)
+            return
         transfer = parse_credit_transfer(message.document)
         judgement = _judge(institution, work, payment, (message, transfer))
         if not is_rightly_copied(institution, terms, message.copy, issuers):
@@ -164,11 +236,21 @@ def consider(institution: Institution, payment_id: str) -> None:
                 salt=message.salt,
             )
         )
-        if judgement.reason is None:
-            follow(institution, work, known, Event(Fact.ACCEPT_DECIDED), at=now)
-        else:
-            event = Event(Fact.REFUSE_DECIDED, reason=judgement.reason.value)
-            follow(institution, work, known, event, at=now)
+        _answer(institution, work, known, judgement.reason, now)
+
+
+def _answer(
+    institution: Institution,
+    work: UnitOfWork,
+    payment: Payment,
+    reason: StatusReason | None,
+    at: int,
+) -> None:
+    """Follow the decision: consent, or refusal for a reason."""
+    event = Event(Fact.ACCEPT_DECIDED)
+    if reason is not None:
+        event = Event(Fact.REFUSE_DECIDED, reason=reason.value)
+    follow(institution, work, payment, event, at=at)
 
 
 def _judge(

@@ -8,7 +8,10 @@ one bank as both settled  Dr deposit (principal + fee)   Cr deposit (less its ch
 fx provider      settled  Dr tokens (taker's currency)   Cr fx position
                  linked   Dr fx position                 Cr tokens (maker's currency)
 
-Every entry sums to zero per currency; claims on the bank and on the central bank meet at its tokens,
+suspense         released Dr suspense                     Cr deposit (with the fx position between two currencies)
+
+A return is booked as an outgoing payment, from its customer's deposit or from suspense, and as an
+incoming one. Every entry sums to zero per currency; claims on the bank and on the central bank meet at its tokens,
 with which it discharges them. A bank never holds the second currency of an exchange.
 """
 
@@ -77,6 +80,32 @@ def credit(payment: Payment, account_id: str, booked_at: int) -> JournalEntry:
     )
 
 
+def release(
+    payment_id: str, held: tuple[str, Amount], account_id: str, booked_at: int
+) -> JournalEntry:
+    """The entry that credits money on suspense to a customer's account; `held` is where and how much."""
+    suspense_id, amount = held
+    postings = (debit_posting(suspense_id, amount), credit_posting(account_id, amount))
+    return _release(payment_id, postings, booked_at)
+
+
+def release_exchanged(
+    payment_id: str,
+    held: tuple[str, Amount],
+    credited: tuple[str, Amount],
+    booked_at: int,
+) -> JournalEntry:
+    """The same into an account in another currency: the bank takes the first for its own position."""
+    (suspense_id, amount), (account_id, other) = held, credited
+    postings = (
+        debit_posting(suspense_id, amount),
+        credit_posting(chart.fx_position(amount.currency), amount),
+        debit_posting(chart.fx_position(other.currency), other),
+        credit_posting(account_id, other),
+    )
+    return _release(payment_id, postings, booked_at)
+
+
 def on_us(payment: Payment, debtor_id: str, creditor_id: str) -> JournalEntry:
     """The one entry of a settled payment between two customers of this bank."""
     debit = payment.settlement_amount if payment.charges is None else payment.charges.debit
@@ -123,3 +152,15 @@ def exchange(quote: Quote, quote_hash: bytes, booked_at: int) -> tuple[JournalEn
 def exchange_link(quote_hash: bytes) -> str:
     """The id under which the two legs of an exchange are linked."""
     return f"fx:{quote_hash.hex()}"
+
+
+def _release(payment_id: str, postings: tuple[Posting, ...], booked_at: int) -> JournalEntry:
+    return JournalEntry(
+        entry_id=f"{payment_id}:release",
+        kind="release",
+        description="money on suspense credited",
+        postings=postings,
+        pending=False,
+        payment_id=payment_id,
+        booked_at=booked_at,
+    )

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from bridge.iso20022.codes import TransactionStatus
+from bridge.iso20022.codes import StatusReason, TransactionStatus
 from bridge.money import Amount
 from bridge.payment import Direction, Payment, PaymentState
+from bridge.store import Recall
 
 _STATUS_BY_STATE: Final = {
     PaymentState.RESERVED: TransactionStatus.ACTC,
@@ -25,7 +26,9 @@ _STATUS_BY_STATE: Final = {
 def iso_status(payment: Payment) -> TransactionStatus:
     """The status to report in pacs.002 for a payment as it stands."""
     if payment.direction is Direction.INCOMING and payment.state is PaymentState.SETTLED:
-        return TransactionStatus.ACCC
+        return TransactionStatus.ACWP if payment.is_on_suspense else TransactionStatus.ACCC
+    if payment.state is PaymentState.CANCELLED and payment.reason == StatusReason.CUST.value:
+        return TransactionStatus.CANC
     return _STATUS_BY_STATE[payment.state]
 
 
@@ -59,6 +62,37 @@ def describe(payment: Payment) -> dict[str, object]:
         "accept_by": payment.terms.accept_by,
         "settle_by": payment.terms.settle_by,
         "created_at": payment.created_at,
+        "return_of": None if payment.return_of is None else payment.return_of.payment_id,
+        "return_reason": None if payment.return_of is None else payment.return_of.reason,
+    }
+
+
+def describe_with_returns(payment: Payment, returns: tuple[Payment, ...]) -> dict[str, object]:
+    """A payment as the API shows it by itself: with what was given back of it."""
+    summaries = [
+        {
+            "id": each.payment_id,
+            "amount": describe_amount(each.settlement_amount),
+            "status": each.state.value,
+            "reason": None if each.return_of is None else each.return_of.reason,
+        }
+        for each in returns
+    ]
+    return {**describe(payment), "returns": summaries}
+
+
+def describe_recall(recall: Recall) -> dict[str, object]:
+    """A recall as the API shows it."""
+    return {
+        "payment_id": recall.payment_id,
+        "direction": recall.direction.value,
+        "state": recall.state.value,
+        "reason": recall.reason,
+        "rejection": recall.rejection,
+        "return_payment_id": recall.return_payment_id,
+        "asked_at": recall.asked_at,
+        "answer_by": recall.answer_by,
+        "answered_at": recall.answered_at,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a payment's two banks send each other about it: the pacs.008 and the answer to it.
+"""What a payment's two banks send each other about it: the pacs.008 or pacs.004 and the answer to it.
 
 Recorded with the fact that causes it, in its transaction; couriers send it (`bridge.interbank`).
 """
@@ -20,10 +20,14 @@ from bridge.store import UnitOfWork
 def dispatch_transfer(
     institution: Institution, work: UnitOfWork, payment: Payment, at: int
 ) -> None:
-    """Record the sealed pacs.008 for the creditor bank, and its copies for supervision."""
+    """Record the sealed pacs.008 for the creditor bank, and its copies for supervision; or a return's pacs.004."""
     if payment.salt is None:
         raise PaymentIncomplete(payment.payment_id, "salt")
-    document = work.messages.get(f"{payment.payment_id}:pacs.008").document
+    document = work.messages.get(notices.message_id_of(payment)).document
+    if payment.return_of is not None:
+        body = {**_body(payment, document, payment.salt), "number": str(payment.return_of.number)}
+        _dispatch(institution, work, payment, (Kind.RETURN, body), at)
+        return
     copy = work.messages.find(copy_id(payment))
     shown = {} if copy is None else {"copy": copy.document.decode()}
     body = {**_body(payment, document, payment.salt), **shown}

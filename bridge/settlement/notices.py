@@ -5,6 +5,7 @@ notification when a customer's account was booked. Both are stored with the fact
 transaction; sending is another effect.
 """
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,6 +19,7 @@ from bridge.iso20022.codes import (
     TransactionStatus,
 )
 from bridge.iso20022.format import format_account_notification, format_status_report
+from bridge.iso20022.identifiers import Uetr
 from bridge.iso20022.messages import (
     AccountNotification,
     Charge,
@@ -25,7 +27,8 @@ from bridge.iso20022.messages import (
     CurrencyExchange,
     StatusReport,
 )
-from bridge.iso20022.parse import parse_credit_transfer
+from bridge.iso20022.messages_returns import PaymentReturn
+from bridge.iso20022.parse import parse_credit_transfer, parse_payment_return
 from bridge.money import Rate
 from bridge.payment import Direction, Payment, PaymentState
 from bridge.settlement.description import iso_status
@@ -35,28 +38,65 @@ ANSWER: Final = "answer"
 """Occasion of the status report that goes to the other bank rather than to a customer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The references of the message that a report is on: a payment's, or a return's."""
+
+    message_id: str
+    message_name: MessageName
+    end_to_end_id: str
+    uetr: Uetr
+    instruction_id: str | None
+    transaction_id: str
+
+
+def message_id_of(payment: Payment) -> str:
+    """Under which id the payment's own message is kept: its pacs.008, or its pacs.004."""
+    return f"{payment.payment_id}:{'pacs.008' if payment.return_of is None else 'pacs.004'}"
+
+
 def notify(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
     """Store the status report of a payment that ended or waits and, if it settled, the notification.
 
     Nothing can be told of a payment whose message restored books do not have.
     """
-    if work.messages.find(f"{payment.payment_id}:pacs.008") is None:
+    if work.messages.find(message_id_of(payment)) is None:
         return
-    for message in notices_of(institution, payment, transfer_of(work, payment), at):
-        work.messages.add(message)
+    state = payment.state.value
+    document = report(institution, work, payment, at)
+    work.messages.add(_message(payment, (MessageName.STATUS_REPORT, state), document, at))
+    is_booked = payment.state is PaymentState.SETTLED and not payment.is_on_suspense
+    if is_booked and _is_told(work, payment):
+        document = _notification(institution, payment, transfer_of(work, payment), at)
+        work.messages.add(
+            _message(payment, (MessageName.ACCOUNT_NOTIFICATION, state), document, at)
+        )
 
 
 def notices_of(
     institution: Institution, payment: Payment, transfer: CreditTransfer, at: int
 ) -> tuple[StoredMessage, ...]:
-    """What `notify` stores of a payment whose pacs.008 is `transfer`."""
+    """What is told of a payment inside this bank, whose pacs.008 is `transfer`."""
     state = payment.state.value
-    document = _report(institution, payment, transfer, at)
+    document = _report(institution, payment, subject_in(transfer), at)
     made = [_message(payment, (MessageName.STATUS_REPORT, state), document, at)]
     if payment.state is PaymentState.SETTLED:
         document = _notification(institution, payment, transfer, at)
         made.append(_message(payment, (MessageName.ACCOUNT_NOTIFICATION, state), document, at))
     return tuple(made)
+
+
+def notify_release(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
+    """Store the notification of a credit that came late, from suspense."""
+    if _is_told(work, payment):
+        document = _notification(institution, payment, transfer_of(work, payment), at)
+        work.messages.add(
+            _message(payment, (MessageName.ACCOUNT_NOTIFICATION, RELEASE), document, at)
+        )
+
+
+RELEASE: Final = "release"
+"""Occasion of the notification of a credit from suspense."""
 
 
 def keep_answer(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
@@ -70,17 +110,19 @@ def answer_id(payment: Payment) -> str:
     return f"{payment.payment_id}:{MessageName.STATUS_REPORT.value}:{ANSWER}"
 
 
-def report(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> bytes:
-    """A pacs.002 on the payment as it stands at the UTC second `at`, from this institution."""
-    return _report(institution, payment, transfer_of(work, payment), at)
+def report(
+    institution: Institution, work: UnitOfWork, payment: Payment, at: int, *, letter: str = "S"
+) -> bytes:
+    """A pacs.002 on the payment as it stands at the UTC second `at`, from this institution.
+
+    Its message id begins with `letter`, which tells reports of one state on different occasions apart.
+    """
+    return _report(institution, payment, subject_of(work, payment), at, letter)
 
 
-def transfer_of(work: UnitOfWork, payment: Payment) -> CreditTransfer:
-    """The pacs.008 of a payment, as it was sent or received."""
-    return parse_credit_transfer(work.messages.get(f"{payment.payment_id}:pacs.008").document)
-
-
-def _report(institution: Institution, payment: Payment, transfer: CreditTransfer, at: int) -> bytes:
+def _report(
+    institution: Institution, payment: Payment, subject: Subject, at: int, letter: str = "S"
+) -> bytes:
     status = iso_status(payment)
     reason = None
     if status in {TransactionStatus.RJCT, TransactionStatus.CANC}:
@@ -89,20 +131,83 @@ def _report(institution: Institution, payment: Payment, transfer: CreditTransfer
     settled = payment.state is PaymentState.SETTLED
     return format_status_report(
         StatusReport(
-            message_id=_message_id(payment, "S"),
+            message_id=_message_id(payment, letter),
             created_at=now,
-            original_message_id=transfer.message_id,
-            original_message_name=MessageName.CREDIT_TRANSFER,
-            original_end_to_end_id=transfer.end_to_end_id,
-            uetr=transfer.uetr,
+            original_message_id=subject.message_id,
+            original_message_name=subject.message_name,
+            original_end_to_end_id=subject.end_to_end_id,
+            uetr=subject.uetr,
             status=status,
             reason=reason,
-            original_instruction_id=transfer.instruction_id,
-            original_transaction_id=transfer.transaction_id,
+            original_instruction_id=subject.instruction_id,
+            original_transaction_id=subject.transaction_id,
             effective_settlement_date=now.date() if settled else None,
             instructing_agent=institution.agent,
             instructed_agent=institution.agent_of(payment.counterparty_lei),
         )
+    )
+
+
+def transfer_of(work: UnitOfWork, payment: Payment) -> CreditTransfer:
+    """The pacs.008 of a payment, as it was sent or received; of a return its original's, turned round."""
+    if payment.return_of is None:
+        return parse_credit_transfer(work.messages.get(message_id_of(payment)).document)
+    document = work.messages.get(_original_message_id(payment)).document
+    transfer = parse_credit_transfer(document)
+    return replace(
+        transfer,
+        transaction_id=return_message_of(work, payment).return_id,
+        charges=(),
+        debtor=transfer.creditor,
+        debtor_account=transfer.creditor_account,
+        debtor_agent=transfer.creditor_agent,
+        creditor=transfer.debtor,
+        creditor_account=transfer.debtor_account,
+        creditor_agent=transfer.debtor_agent,
+    )
+
+
+def return_message_of(work: UnitOfWork, payment: Payment) -> PaymentReturn:
+    """The pacs.004 of a return, as it was sent or received."""
+    return parse_payment_return(work.messages.get(message_id_of(payment)).document)
+
+
+def _original_message_id(payment: Payment) -> str:
+    original = payment.return_of
+    return "" if original is None else f"{original.payment_id}:pacs.008"
+
+
+def _is_told(work: UnitOfWork, payment: Payment) -> bool:
+    """Whether there is a pacs.008 to tell of; restored books may lack a return's original."""
+    if payment.return_of is None:
+        return work.messages.find(message_id_of(payment)) is not None
+    return work.messages.find(_original_message_id(payment)) is not None
+
+
+def subject_of(work: UnitOfWork, payment: Payment) -> Subject:
+    """The references of the payment's own message."""
+    if payment.return_of is not None:
+        message = return_message_of(work, payment)
+        return Subject(
+            message.message_id,
+            MessageName.PAYMENT_RETURN,
+            message.original.end_to_end_id,
+            message.original.uetr,
+            None,
+            message.return_id,
+        )
+    return subject_in(transfer_of(work, payment))
+
+
+def subject_in(transfer: CreditTransfer) -> Subject:
+    """The references of a pacs.008."""
+    return Subject(
+        transfer.message_id,
+        MessageName.CREDIT_TRANSFER,
+        transfer.end_to_end_id,
+        transfer.uetr,
+        transfer.instruction_id,
+        transfer.transaction_id,
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol, assert_never
 
-from bridge import chart
 from bridge.chain import (
     BlockData,
     ChainEvent,
@@ -19,7 +18,6 @@ from bridge.chain import (
 )
 from bridge.institution import Institution, record
 from bridge.iso20022.codes import StatusReason
-from bridge.ledger import JournalEntry
 from bridge.money import AMOUNT_MAX, CURRENCY_BY_CODE, Amount
 from bridge.payment import (
     Direction,
@@ -28,21 +26,25 @@ from bridge.payment import (
     Fact,
     Payment,
     PaymentState,
+    ReturnOf,
     SettlementId,
     Terms,
     incoming_payment_id,
     transition,
 )
-from bridge.settlement import booking, notices
+from bridge.settlement import booking, notices, suspense
 from bridge.settlement.dispatch import DISPATCH_BY_EFFECT
 from bridge.settlement.supervision import expect_copy
-from bridge.store import EventRow, QuoteState, UnitOfWork
+from bridge.store import EventRow, QuoteState, SuspenseState, UnitOfWork
 
 INSTRUCT: Final = "submit_instruct"
 """Kind of the effect that carries a reserved payment to the chain."""
 
 EXPIRE: Final = "submit_expire"
 """Kind of the effect that has the chain end a payment after its deadline."""
+
+ENQUIRE: Final = "enquire"
+"""Kind of the effect that asks the creditor bank where a payment stands, should it not say so."""
 
 CONSIDER: Final = "consider"
 """Kind of the effect that decides on an announced payment."""
@@ -106,8 +108,16 @@ class Observer:
         Everything is booked at the block's time, so that a replay books the same.
         """
         at = block.ref.timestamp
+        originals = {
+            event.arguments["paymentId"]: SettlementId(event.arguments["originalId"])
+            for event in block.events
+            if event.name == "ReturnInstructed"
+        }
         for event in block.events:
-            self._apply(work, event, at)
+            if event.name == "Instructed":
+                self._instructed(work, event, originals.get(event.arguments["paymentId"]), at)
+            else:
+                self._apply(work, event, at)
         for transaction in own:
             if not transaction.succeeded:
                 self._token_books.reverted(work, transaction, at)
@@ -117,8 +127,6 @@ class Observer:
 
     def _apply(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
         match event.name:
-            case "Instructed":
-                self._instructed(work, event, at)
             case "Issued" | "Redeemed":
                 self._token_books.observe(work, event, at)
             case "AuditLogAnchored":
@@ -128,7 +136,9 @@ class Observer:
             case _:
                 return
 
-    def _instructed(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
+    def _instructed(
+        self, work: UnitOfWork, event: ChainEvent, original: SettlementId | None, at: int
+    ) -> None:
         terms = terms_of_event(event)
         key = SettlementId(event.arguments["paymentId"])
         outgoing = work.payments.by_settlement_id(key, Direction.OUTGOING)
@@ -141,7 +151,10 @@ class Observer:
         payee = directory.owner_of(terms.legs[-1].to_reference)
         instructing = directory.by_lei(event.arguments["participant"].decode())
         if payee is not None and payee.lei == self._institution.lei != instructing.lei:
-            self._announce(work, self._announced(key, terms, instructing.lei, at), at)
+            payment = self._announced(key, terms, instructing.lei, at)
+            if payment is not None and original is not None:
+                payment = _linked(work, payment, original)
+            self._announce(work, payment, at)
 
     def _announce(self, work: UnitOfWork, payment: Payment | None, at: int) -> None:
         if payment is not None:
@@ -266,43 +279,68 @@ def follow(
     changed, effects = transition(payment, event)
     work.payments.save(changed)
     for effect in effects:
-        _carry_out(institution, work, (changed, effect), at)
+        changed = _carry_out(institution, work, (changed, effect), at)
     return changed
 
 
 def _carry_out(
     institution: Institution, work: UnitOfWork, step: tuple[Payment, Effect], at: int
-) -> None:
+) -> Payment:
+    """The payment after one effect of its step; only a credit says more of it: the account."""
     payment, effect = step
     match effect:
         case Effect.POST_RESERVATION:
             for entry_id in _entries_of(payment):
                 work.ledger.post(entry_id, at)
+            _leave_suspense(work, payment, SuspenseState.RETURNED, at)
         case Effect.VOID_RESERVATION:
             for entry_id in _entries_of(payment):
                 work.ledger.void(entry_id, at)
+            _leave_suspense(work, payment, SuspenseState.OPEN, at)
         case Effect.CREDIT_CUSTOMER:
-            work.ledger.book(_credit(payment, at), is_fact=True)
+            return suspense.credit(institution, work, payment, at)
         case Effect.NOTIFY_CUSTOMER:
             notices.notify(institution, work, payment, at)
         case Effect.DELIVER_MESSAGE | Effect.DELIVER_STATUS:
-            DISPATCH_BY_EFFECT[effect](institution, work, payment, at)
+            _dispatch(institution, work, (payment, effect), at)
         case Effect.SUBMIT_REJECT:
             record(work, payment, effect.value, at + REJECT_DELAY_SECONDS)
         case Effect.SUBMIT_ACCEPT | Effect.SUBMIT_WITHDRAW:
             record(work, payment, effect.value, at)
         case _:
             assert_never(effect)
+    return payment
 
 
-def _credit(payment: Payment, at: int) -> JournalEntry:
-    """The creditor's account less the charge; or suspense for all of it, where restored books do not
-    know the account any more.
-    """
-    if payment.account_id is not None:
-        return booking.credit(payment, payment.account_id, at)
-    account_id = chart.suspense(payment.settlement_amount.currency)
-    return booking.credit(replace(payment, creditor_charge=None), account_id, at)
+def _dispatch(
+    institution: Institution, work: UnitOfWork, step: tuple[Payment, Effect], at: int
+) -> None:
+    """Record a message to the other bank; after the payment's own, when to ask where it stands."""
+    payment, effect = step
+    DISPATCH_BY_EFFECT[effect](institution, work, payment, at)
+    if effect is Effect.DELIVER_MESSAGE:
+        record(work, payment, ENQUIRE, at + institution.settings.enquiry_seconds)
+
+
+def _leave_suspense(work: UnitOfWork, payment: Payment, state: SuspenseState, at: int) -> None:
+    """Say of the suspense item that a return was to empty what became of it."""
+    original = payment.return_of
+    if original is not None and original.payment_id is not None and payment.is_on_suspense:
+        work.suspense.move(original.payment_id, state, payment.payment_id, at)
+
+
+def _linked(work: UnitOfWork, payment: Payment, original_id: SettlementId) -> Payment:
+    """An announced return with what it gives back: the account debited for it is to be credited."""
+    original = work.payments.by_settlement_id(original_id, Direction.OUTGOING)
+    if original is None:
+        return replace(payment, return_of=ReturnOf(None))
+    return replace(
+        payment,
+        return_of=ReturnOf(original.payment_id),
+        uetr=original.uetr,
+        end_to_end_id=original.end_to_end_id,
+        account_id=original.account_id,
+    )
 
 
 def _entries_of(payment: Payment) -> tuple[str, str]:

@@ -7,6 +7,7 @@ after its transaction reverted, which it does when it was a second too early.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from bridge.chain import Call, Submitter, settlement_call, uetr_hash
@@ -15,21 +16,28 @@ from bridge.institution import Institution
 from bridge.interbank import Course, Kind
 from bridge.iso20022.codes import StatusReason
 from bridge.iso20022.commitment import commit_reason
-from bridge.payment import Effect, Event, Fact, Payment, PaymentState
+from bridge.payment import Effect, Event, Fact, Payment, PaymentState, ReturnOf
 from bridge.settlement.acceptance import consider
 from bridge.settlement.dispatch import reason_salt
+from bridge.settlement.enquiry import enquire
 from bridge.settlement.observation import (
     CONSIDER,
+    ENQUIRE,
     EXPIRE,
     EXPIRY_DELAY_SECONDS,
     INSTRUCT,
     follow,
 )
-from bridge.store import Delivery, EffectRow, TransactionState, UnitOfWork
+from bridge.settlement.returning import return_by_rule
+from bridge.settlement.suspense import RETURN_SUSPENSE
+from bridge.store import Delivery, EffectRow, UnitOfWork
 from bridge.worker import Done, Outcome, Retry
 
 EXPIRY_RETRY_SECONDS: Final = 3
 """How long to wait before asking the chain again to expire a payment."""
+
+WITHDRAWAL_RETRY_SECONDS: Final = 1
+"""How long a withdrawal waits for its payment to come to the chain."""
 
 NO_PRIORITY: Final = 0
 NO_FLAGS: Final = 0
@@ -37,6 +45,7 @@ NO_FLAGS: Final = 0
 GAS_LIMIT: Final[Mapping[str, int]] = {
     "instruct": 600_000,
     "instructWithQuotes": 800_000,
+    "instructReturn": 600_000,
     "accept": 800_000,
     "reject": 300_000,
     "withdraw": 300_000,
@@ -61,17 +70,29 @@ class Submission:
             Effect.SUBMIT_REJECT.value: self.reject,
             Effect.SUBMIT_WITHDRAW.value: self.withdraw,
             EXPIRE: self.expire,
+            RETURN_SUSPENSE: partial(return_by_rule, self.institution),
+            ENQUIRE: partial(enquire, self.institution),
         }
 
     def instruct(self, effect: EffectRow) -> Outcome:
         """Carry a reserved payment to the chain."""
         payment = self._payment(effect)
+        if payment.state is not PaymentState.RESERVED:
+            return Done()
+        if payment.return_of is not None:
+            return self._instruct_return(effect, payment, payment.return_of)
         if payment.signed_quote is None:
             return self._submit(
                 effect, payment, "instruct", (uetr_hash(payment.uetr), payment.terms)
             )
         arguments = (uetr_hash(payment.uetr), payment.terms, [payment.signed_quote])
         return self._submit(effect, payment, "instructWithQuotes", arguments)
+
+    def _instruct_return(self, effect: EffectRow, payment: Payment, return_of: ReturnOf) -> Outcome:
+        with self.institution.store.reading() as work:
+            original = work.payments.get(return_of.payment_id or "")
+        arguments = (uetr_hash(payment.uetr), return_of.number, original.terms, payment.terms)
+        return self._submit(effect, payment, "instructReturn", arguments)
 
     def accept(self, effect: EffectRow) -> Outcome:
         """Give the creditor bank's consent on the chain; it pays no leg, so it ranks none."""
@@ -90,6 +111,8 @@ class Submission:
         payment = self._payment(effect)
         if payment.is_terminal:
             return Done()
+        if payment.state is PaymentState.RESERVED:
+            return Retry(WITHDRAWAL_RETRY_SECONDS, "waiting for the payment to come to the chain")
         arguments = (payment.settlement_id, payment.terms, self._reason_commitment(payment))
         return self._submit(effect, payment, "withdraw", arguments)
 
@@ -120,7 +143,7 @@ class Submission:
         with self.institution.store.reading() as work:
             number = 0
             while (sent := work.transactions.by_purpose(f"{key}:{number}")) is not None:
-                if sent.state is not TransactionState.REVERTED:
+                if not sent.state.has_failed:
                     break
                 number += 1
         return f"{key}:{number}"
@@ -155,7 +178,7 @@ class Submission:
 def courses(institution: Institution) -> Mapping[Kind, Course]:
     """What becomes of a payment's messages on their way.
 
-    A pacs.008 is not sent once its payment has ended; its refusal withdraws the payment.
+    A pacs.008 or pacs.004 is not sent once its payment has ended; its refusal withdraws the payment.
     """
 
     def is_open(work: UnitOfWork, delivery: Delivery) -> bool:
@@ -168,7 +191,8 @@ def courses(institution: Institution) -> Mapping[Kind, Course]:
             event = Event(Fact.MESSAGE_REFUSED, reason=StatusReason.FF01.value)
             follow(institution, work, payment, event, at=institution.clock())
 
-    return {Kind.CREDIT_TRANSFER: Course(is_wanted=is_open, refused=refused)}
+    own = Course(is_wanted=is_open, refused=refused)
+    return {Kind.CREDIT_TRANSFER: own, Kind.RETURN: own}
 
 
 def _payment_id(effect: EffectRow) -> str:

@@ -5,7 +5,7 @@ reads a snapshot. A unit of work has one repository per noun: `ledger`, `stateme
 `ledger_record`, `payments`, `idempotency`, `effects`, `transactions`, `chain_log`, `messages`,
 `inbox`, `deliveries`, `receipts`, `supervisor_copies`, `vault`, `quotes`, `issuances`, `customers`,
 `approvals`, `audit`, `quotations`, `standing_orders`, `rtgs`, `movements`, `token_flows`,
-`account_statements`, `reconciliation_items`, `breaks`; for retail CBDC `wallets`,
+`account_statements`, `reconciliation_items`, `breaks`, `suspense`, `alerts`, `recalls`; for retail CBDC `wallets`,
 `retail_payments`, `devices`, `custody_orders`, `custody_credits`, `retail_register`. No SQL stands
 outside this package.
 """
@@ -34,8 +34,10 @@ from bridge.store.messages import InboxMessage, MessageDirection, MessageHeading
 from bridge.store.movements import Movement
 from bridge.store.page import PAGE_DEFAULT, PAGE_MAX, Page
 from bridge.store.quotes import QuoteRecord, QuoteState
+from bridge.store.recalls import Recall, RecallDirection, RecallState
 from bridge.store.statements import Statement, StatementItem
 from bridge.store.supervision import SupervisorCopy
+from bridge.store.suspense import SuspenseCause, SuspenseItem, SuspenseState
 from bridge.store.token_flows import NewFlow, TokenFlow
 from bridge.store.transactions import OutgoingTransaction, TransactionState
 from bridge.store.vault import MasterKey
@@ -70,6 +72,9 @@ __all__ = [
     "Payload",
     "QuoteRecord",
     "QuoteState",
+    "Recall",
+    "RecallDirection",
+    "RecallState",
     "Remembered",
     "StatedAccount",
     "Statement",
@@ -80,6 +85,9 @@ __all__ = [
     "StoredMessage",
     "StoredStatement",
     "SupervisorCopy",
+    "SuspenseCause",
+    "SuspenseItem",
+    "SuspenseState",
     "TokenFlow",
     "TransactionState",
     "UnitOfWork",

@@ -19,6 +19,7 @@ from bridge.errors import StoreBusy
 from bridge.failpoint import Failpoint, visit
 from bridge.store import migration
 from bridge.store.account_statements import AccountStatements
+from bridge.store.alerts import Alerts
 from bridge.store.approvals import Approvals
 from bridge.store.audit_log import AuditLog
 from bridge.store.breaks import Breaks
@@ -45,6 +46,7 @@ from bridge.store.movements import Movements
 from bridge.store.payments import Payments
 from bridge.store.quotations import Quotations
 from bridge.store.quotes import Quotes
+from bridge.store.recalls import Recalls
 from bridge.store.receipts import Receipts
 from bridge.store.reconciliation_items import ReconciliationItems
 from bridge.store.retail import RetailPayments, Wallets
@@ -54,6 +56,7 @@ from bridge.store.rtgs import RtgsBook
 from bridge.store.standing_orders import StandingOrders
 from bridge.store.statements import Statements
 from bridge.store.supervision import SupervisorCopies
+from bridge.store.suspense import Suspense
 from bridge.store.token_flows import TokenFlows
 from bridge.store.transactions import Transactions
 from bridge.store.vault import MasterKey, Vault
@@ -98,6 +101,9 @@ class UnitOfWork:
         self.account_statements = AccountStatements(connection)
         self.reconciliation_items = ReconciliationItems(connection)
         self.breaks = Breaks(connection)
+        self.suspense = Suspense(connection)
+        self.alerts = Alerts(connection)
+        self.recalls = Recalls(connection)
 
 
 class _Thread(threading.local):

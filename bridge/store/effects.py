@@ -2,7 +2,7 @@
 
     waiting --claim--> claimed --done--> done
        ^                  |-----abandon--> dead (kept, for people to look at)
-       |------retry-------'                (an operator's action makes a dead one waiting again)
+       |------retry-------'                (operators make a dead one waiting again, or write one off as done)
 
 A claim is a lease: when the worker that holds it dies, another takes the effect once the lease is
 over. An effect may therefore be done more than once and its handler must not mind; whatever a
@@ -24,11 +24,12 @@ from sqlalchemy import (
     insert,
     literal,
     not_,
+    or_,
     select,
     update,
 )
 
-from bridge.errors import EffectNotDead, RecordConflict
+from bridge.errors import EffectNotDead, EffectNotStuck, RecordConflict
 from bridge.store import tables
 
 Payload: TypeAlias = Mapping[str, str | int | bool | None]
@@ -84,10 +85,19 @@ EVERYTHING: Final = Lane()
 
 @dataclass(frozen=True, slots=True)
 class DeadEffect:
-    """An effect that was given up, and why."""
+    """An effect that was given up, why, and when it was to be tried."""
 
     effect: EffectRow
     error: str
+    effect_due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedEffect:
+    """An effect that is tried again and again, and since when."""
+
+    effect: EffectRow
+    since: int
 
 
 class Effects:
@@ -152,6 +162,11 @@ class Effects:
 
     def retry(self, effect: EffectRow, due_at: int, error: str) -> bool:
         """Give a claimed effect back until `due_at`; False when the claim was lost."""
+        kept = tables.effects.c
+        first = update(tables.effects).where(
+            kept.effect_id == effect.effect_id, kept.retried_since.is_(None)
+        )
+        self._connection.execute(first.values(retried_since=due_at))
         return self._leave(effect, EffectState.WAITING, due_at=due_at, error=error)
 
     def abandon(self, effect: EffectRow, error: str) -> bool:
@@ -188,14 +203,59 @@ class Effects:
         """The newest effects that were given up."""
         kept = tables.effects.c
         query = (
-            select(*_COLUMNS, kept.error)
+            select(*_COLUMNS, kept.error, kept.due_at)
             .where(kept.state == EffectState.DEAD.value)
             .order_by(kept.effect_id.desc())
             .limit(limit)
         )
         return tuple(
-            DeadEffect(_effect(*row[:-1]), row.error) for row in self._connection.execute(query)
+            DeadEffect(_effect(*row[:-2]), row.error, row.due_at)
+            for row in self._connection.execute(query)
         )
+
+    def retried_since(self, at: int, limit: int) -> tuple[RetriedEffect, ...]:
+        """Unfinished effects that were first tried in vain before `at`, the oldest first."""
+        kept = tables.effects.c
+        query = (
+            select(*_COLUMNS, kept.retried_since)
+            .where(kept.state.in_(_UNFINISHED), kept.retried_since < at)
+            .order_by(kept.retried_since)
+            .limit(limit)
+        )
+        return tuple(
+            RetriedEffect(_effect(*row[:-1]), row.retried_since)
+            for row in self._connection.execute(query)
+        )
+
+    def hurry(self, key: str, now: int) -> bool:
+        """Make an effect due now, once more even if it was done; False when it is in hand, or unknown."""
+        kept = tables.effects.c
+        in_hand = EffectState.CLAIMED.value
+        hurried = update(tables.effects).where(kept.key == key, kept.state != in_hand)
+        values = {"state": EffectState.WAITING.value, "due_at": now, "retried_since": None}
+        self.has_added = self._connection.execute(hurried.values(**values)).rowcount == 1
+        return self.has_added
+
+    def write_off(self, key: str, why: str) -> None:
+        """End an effect that was given up or is tried in vain; raises `EffectNotStuck`."""
+        kept = tables.effects.c
+        tried = (kept.state == EffectState.WAITING.value) & kept.retried_since.is_not(None)
+        ended = (
+            update(tables.effects)
+            .where(kept.key == key, or_(kept.state == EffectState.DEAD.value, tried))
+            .values(state=EffectState.DONE.value, error=why)
+        )
+        if self._connection.execute(ended).rowcount != 1:
+            raise EffectNotStuck(key)
+
+    def is_stuck(self, key: str) -> bool:
+        """Whether an effect was given up, or waits to be tried once more."""
+        kept = tables.effects.c
+        tried = (kept.state == EffectState.WAITING.value) & kept.retried_since.is_not(None)
+        query = select(kept.effect_id).where(
+            kept.key == key, or_(kept.state == EffectState.DEAD.value, tried)
+        )
+        return self._connection.execute(query).first() is not None
 
     def revive(self, key: str, now: int) -> None:
         """Make an effect that was given up due again; raises `EffectNotDead`."""
@@ -203,7 +263,7 @@ class Effects:
         revived = (
             update(tables.effects)
             .where(kept.key == key, kept.state == EffectState.DEAD.value)
-            .values(state=EffectState.WAITING.value, due_at=now)
+            .values(state=EffectState.WAITING.value, due_at=now, retried_since=None)
         )
         if self._connection.execute(revived).rowcount != 1:
             raise EffectNotDead(key)

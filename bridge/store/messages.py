@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, not_, select, update
 
 from bridge.errors import InboxConflict, RecordConflict, RecordMissing
 from bridge.payment import incoming_payment_id
@@ -196,6 +196,34 @@ class Inbox:
         kept = tables.inbox.c
         query = select(func.count()).where(kept.sender_lei == sender_lei, kept.is_taken.is_(False))
         return self._connection.execute(query).scalar_one()
+
+    def waiting_since(self, at: int, limit: int) -> tuple[InboxMessage, ...]:
+        """Messages that came before `at` and whose payment no chain event has announced, oldest first."""
+        kept, known = tables.inbox.c, tables.payments.c
+        is_announced = exists().where(
+            known.settlement_id == kept.settlement_id, known.direction == "incoming"
+        )
+        query = (
+            select(tables.inbox)
+            .where(kept.is_taken.is_(False), kept.received_at < at, not_(is_announced))
+            .order_by(kept.received_at)
+            .limit(limit)
+        )
+        return tuple(self._read(row) for row in self._connection.execute(query))
+
+    def is_waiting(self, settlement_id: bytes) -> bool:
+        """Whether a message for this settlement id is here and was not taken."""
+        row = self._find(settlement_id)
+        return row is not None and not row.is_taken
+
+    def discard(self, settlement_id: bytes) -> None:
+        """Forget a message that was not taken, so that it may come anew; raises `RecordMissing`."""
+        kept = tables.inbox.c
+        gone = delete(tables.inbox).where(
+            kept.settlement_id == settlement_id, kept.is_taken.is_(False)
+        )
+        if self._connection.execute(gone).rowcount != 1:
+            raise RecordMissing("waiting message", settlement_id.hex())
 
     def take(self, settlement_id: bytes) -> InboxMessage | None:
         """The message for a settlement id, the first time it is asked for; None afterwards."""

@@ -18,6 +18,7 @@ from bridge.payment import (
     PaymentId,
     PaymentState,
     Quote,
+    ReturnOf,
     SettlementId,
     SignedQuote,
     Terms,
@@ -54,6 +55,7 @@ def encode_payment(payment: Payment) -> str:
             "creditor_charge": None
             if payment.creditor_charge is None
             else _write_amount(payment.creditor_charge),
+            "return_of": None if payment.return_of is None else asdict(payment.return_of),
         }
     )
 
@@ -63,6 +65,7 @@ def decode_payment(text: str) -> Payment:
     document: Document = json.loads(text)
     charges, signed = document["charges"], document["signed_quote"]
     creditor_charge = document.get("creditor_charge")  # payments kept before it was known have none
+    return_of = document.get("return_of")  # so have those kept before returns
     return Payment(
         payment_id=PaymentId(document["payment_id"]),
         direction=Direction(document["direction"]),
@@ -82,6 +85,7 @@ def decode_payment(text: str) -> Payment:
         reason=document["reason"],
         transaction_hash=_read_bytes(document["transaction_hash"]),
         block_number=document["block_number"],
+        return_of=None if return_of is None else ReturnOf(**return_of),
         creditor_charge=None if creditor_charge is None else _read_amount(creditor_charge),
     )
 

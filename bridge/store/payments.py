@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, or_, select, update
 
 from bridge.errors import PaymentDuplicate, PaymentUnknown, RecordMissing
 from bridge.payment import Direction, Payment, PaymentState
@@ -32,6 +32,8 @@ class Payments:
                 client=payment.client,
                 counterparty_lei=payment.counterparty_lei,
                 settlement_id=payment.settlement_id,
+                is_return=payment.return_of is not None,
+                return_of=None if payment.return_of is None else payment.return_of.payment_id,
                 **_changing(payment),
             )
         )
@@ -79,9 +81,10 @@ class Payments:
         return self._first(query.order_by(kept.direction.desc()))
 
     def by_uetr(self, uetr: str, direction: Direction) -> Payment | None:
-        """The oldest payment of one direction with this UETR."""
+        """The oldest payment of one direction with this UETR; returns, which bear it too, aside."""
         kept = tables.payments.c
         query = _documents().where(kept.uetr == uetr, kept.direction == direction.value)
+        query = query.where(kept.is_return.is_(False))
         return self._first(query.order_by(kept.sequence))
 
     def page(
@@ -103,6 +106,18 @@ class Payments:
         rows = self._connection.execute(query.order_by(tables.payments.c.sequence))
         return tuple(decode_payment(row.document) for row in rows)
 
+    def returns_of(self, payment_id: str) -> tuple[Payment, ...]:
+        """What was given back of a payment or is on its way back, oldest first."""
+        kept = tables.payments.c
+        query = _documents().where(kept.return_of == payment_id).order_by(kept.sequence)
+        return tuple(decode_payment(row.document) for row in self._connection.execute(query))
+
+    def overdue(self, at: int, limit: int) -> tuple[Payment, ...]:
+        """Payments that have not ended though the chain could have ended them before `at`."""
+        kept = tables.payments.c
+        query = _documents().where(kept.ends_by < at).order_by(kept.ends_by).limit(limit)
+        return tuple(decode_payment(row.document) for row in self._connection.execute(query))
+
     def open_count(self) -> int:
         """How many payments are not terminal."""
         query = select(func.count()).where(tables.payments.c.is_terminal.is_(False))
@@ -117,10 +132,12 @@ class Payments:
 
     def _is_taken(self, payment: Payment, kept_as: str | None = None) -> bool:
         kept = tables.payments.c
-        same_uetr = kept.uetr == payment.uetr
-        if payment.direction is Direction.INCOMING:
-            same_uetr &= kept.counterparty_lei == payment.counterparty_lei
-        same_key = or_(kept.settlement_id == payment.settlement_id, same_uetr)
+        same_key: ColumnElement[bool] = kept.settlement_id == payment.settlement_id
+        if payment.return_of is None:
+            same_uetr = (kept.uetr == payment.uetr) & kept.is_return.is_(False)
+            if payment.direction is Direction.INCOMING:
+                same_uetr &= kept.counterparty_lei == payment.counterparty_lei
+            same_key = or_(same_key, same_uetr)
         query = select(kept.sequence).where(
             or_(
                 kept.payment_id == payment.payment_id,
@@ -144,6 +161,7 @@ def _changing(payment: Payment) -> dict[str, str | bool | int | None]:
     is_reserved = payment.state is PaymentState.RESERVED
     return {
         "lapses_after": payment.terms.accept_by if is_reserved else None,
+        "ends_by": payment.ends_by,
         "uetr": payment.uetr,
         "state": payment.state.value,
         "is_terminal": payment.is_terminal,

@@ -3,6 +3,9 @@
 Nonce, signed bytes and hash are committed together, before the first send. Whoever recovers sends
 the very same bytes again and never signs a second time for one purpose, so that whatever dies,
 whenever, at most one transaction per purpose can be included.
+
+The one exception is a no-op that uses up the nonce of another transaction (`replaces`): of the two the
+chain includes one, and the other is displaced for ever.
 """
 
 from dataclasses import dataclass
@@ -17,16 +20,25 @@ from bridge.store import tables
 
 @unique
 class TransactionState(Enum):
-    """Signed and perhaps sent; or final, with success or reverted."""
+    """Signed and perhaps sent; final, with success or reverted; or displaced at its nonce."""
 
     PREPARED = "prepared"
     SUCCEEDED = "succeeded"
     REVERTED = "reverted"
+    DISPLACED = "displaced"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a final block proves that it changed nothing and never will."""
+        return self in {TransactionState.REVERTED, TransactionState.DISPLACED}
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingTransaction:
-    """One signed transaction. `purpose` is the key of the effect that it carries out, used once."""
+    """One signed transaction. `purpose` is the key of the effect that it carries out, used once.
+
+    `replaces` is the hash of the transaction at whose nonce it was signed, if there is one.
+    """
 
     hash: bytes
     sender: bytes
@@ -37,6 +49,7 @@ class OutgoingTransaction:
     created_at: int
     state: TransactionState = TransactionState.PREPARED
     block_number: int | None = None
+    replaces: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,7 @@ class Transactions:
                 created_at=transaction.created_at,
                 state=transaction.state.value,
                 block_number=transaction.block_number,
+                replaces=transaction.replaces,
             )
         )
 
@@ -105,8 +119,16 @@ class Transactions:
         count, oldest = self._connection.execute(query).one()
         return Outstanding(count, oldest)
 
-    def finalise(self, transaction_hash: bytes, *, block_number: int, succeeded: bool) -> None:
-        """Record that a transaction of ours is in a final block.
+    def at_nonce(self, sender: bytes, nonce: int) -> tuple[OutgoingTransaction, ...]:
+        """What was signed at a nonce: a transaction, and the no-op that was to use it up."""
+        kept = tables.transactions.c
+        query = select(tables.transactions).where(kept.sender == sender, kept.nonce == nonce)
+        return tuple(_transaction(row) for row in self._connection.execute(query))
+
+    def finalise(
+        self, transaction_hash: bytes, *, block_number: int, succeeded: bool
+    ) -> tuple[OutgoingTransaction, ...]:
+        """Record that a transaction of ours is in a final block, and what that displaced.
 
         Raises `RecordMissing` when it is not ours or is final already.
         """
@@ -119,6 +141,23 @@ class Transactions:
         )
         if self._connection.execute(change).rowcount != 1:
             raise RecordMissing("outstanding transaction", transaction_hash.hex())
+        return self._displace(transaction_hash, block_number)
+
+    def _displace(
+        self, transaction_hash: bytes, block_number: int
+    ) -> tuple[OutgoingTransaction, ...]:
+        """Mark whatever else was signed at the nonce of an included transaction."""
+        included = self.get(transaction_hash)
+        if included is None:
+            raise RecordMissing("transaction", transaction_hash.hex())
+        signed = self.at_nonce(included.sender, included.nonce)
+        others = tuple(each for each in signed if each.state is TransactionState.PREPARED)
+        displaced = update(tables.transactions).where(
+            tables.transactions.c.hash.in_([each.hash for each in others])
+        )
+        state = TransactionState.DISPLACED.value
+        self._connection.execute(displaced.values(state=state, block_number=block_number))
+        return others
 
     def _one(self, condition: ColumnElement[bool]) -> OutgoingTransaction | None:
         query = select(tables.transactions).where(condition)
@@ -137,4 +176,5 @@ def _transaction(row: Row[Any]) -> OutgoingTransaction:  # a row of the whole ta
         created_at=row.created_at,
         state=TransactionState(row.state),
         block_number=row.block_number,
+        replaces=row.replaces,
     )

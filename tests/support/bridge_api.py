@@ -26,6 +26,7 @@ from bridge.opening import open_books
 from bridge.operating import Action, FourEyes
 from bridge.revival import REVIVE_EFFECT, revive_effect
 from bridge.settlement import acceptance, supervision
+from bridge.settlement.interventions import settlement_actions
 from bridge.shredding import SHRED_MESSAGES, shred_messages
 from bridge.store import MasterKey, Store
 from bridge.tariff import CHARGES_PATH, answer_charge
@@ -328,7 +329,10 @@ def instruct(bridge: Bridge) -> str:
 
 
 def _actions(institution: Institution) -> dict[str, Action]:
-    return {**ACTIONS, SHRED_MESSAGES: shred_messages(institution)}
+    shared = {**ACTIONS, SHRED_MESSAGES: shred_messages(institution)}
+    if institution.settings.role is not Role.BANK:
+        return shared
+    return {**shared, **settlement_actions(institution)}
 
 
 def _receivers(institution: Institution) -> Receivers:

@@ -10,6 +10,7 @@
     retail      wallets, retail_payments, retail_orders, retail_credits; retail_register, retail_deliveries,
                 retail_reports
     offline     devices, vouchers, voucher_conflicts
+    alerts      alerts: what is stuck
     approvals   proposals of operators, and how they were decided
     reconciliation  what is compared item by item, statements, breaks
     rtgs        rtgs_accounts, rtgs_transfers and business_days of a central bank
@@ -17,12 +18,15 @@
     vault       message_keys: the keys of documents, wrapped, until they are destroyed
     supervision supervisor_copies: copies of payment messages that the chain announced
     deliveries  messages to other institutions until they are taken; receipts: which of theirs were taken
+    recalls     recalls: settled payments asked back
+    suspense    suspense_items: money without a home
 
 Amounts are integers in minor units, times are UTC seconds, hashes and keys are raw bytes. Columns
 that are searched or must be unique stand by themselves; what only travels with a record is in its
 JSON `document`.
 """
 
+from bridge.store.tables.alerts import alerts
 from bridge.store.tables.approvals import proposals
 from bridge.store.tables.audit import audit_records
 from bridge.store.tables.business import customer_accounts, customers, issuances, payments, quotes
@@ -41,6 +45,7 @@ from bridge.store.tables.messages import inbox, messages
 from bridge.store.tables.offline import devices, voucher_conflicts, vouchers
 from bridge.store.tables.orders import occurrences, quotations, standing_orders
 from bridge.store.tables.outbox import effects, idempotency
+from bridge.store.tables.recalls import recalls
 from bridge.store.tables.reconciliation import (
     awaited,
     break_reports,
@@ -64,11 +69,13 @@ from bridge.store.tables.retail import (
 )
 from bridge.store.tables.rtgs import business_days, rtgs_accounts, rtgs_transfers
 from bridge.store.tables.supervision import supervisor_copies
+from bridge.store.tables.suspense import suspense_items
 from bridge.store.tables.vault import message_keys
 
 __all__ = [
     "METADATA",
     "accounts",
+    "alerts",
     "audit_records",
     "awaited",
     "break_reports",
@@ -98,6 +105,7 @@ __all__ = [
     "proposals",
     "quotations",
     "quotes",
+    "recalls",
     "receipts",
     "reconciliation_items",
     "retail_credits",
@@ -112,6 +120,7 @@ __all__ = [
     "statement_lines",
     "statements",
     "supervisor_copies",
+    "suspense_items",
     "token_flows",
     "token_positions",
     "transactions",

@@ -27,28 +27,33 @@ payments = Table(
     Column("counterparty_lei", Text, nullable=False),
     Column("settlement_id", LargeBinary, nullable=False),
     Column("lapses_after", WHOLE),
+    Column("ends_by", WHOLE),
+    Column("is_return", Boolean, nullable=False),
+    Column("return_of", Text),
     Column("document", Text, nullable=False),
     UniqueConstraint("direction", "settlement_id"),
     Index("payments_by_client", "client", "sequence"),
     Index("payments_by_uetr", "uetr"),
     Index("payments_open", "is_terminal"),
     Index("payments_lapsing", "lapses_after"),
+    Index("payments_ending", "ends_by"),
+    Index("payments_returning", "return_of"),
     sqlite_autoincrement=True,
 )
 Index(
     "payments_outgoing_uetr",
     payments.c.uetr,
     unique=True,
-    sqlite_where=payments.c.direction == "outgoing",
-    postgresql_where=payments.c.direction == "outgoing",
+    sqlite_where=(payments.c.direction == "outgoing") & payments.c.is_return.is_(False),
+    postgresql_where=(payments.c.direction == "outgoing") & payments.c.is_return.is_(False),
 )
 Index(
     "payments_incoming_uetr",
     payments.c.uetr,
     payments.c.counterparty_lei,
     unique=True,
-    sqlite_where=payments.c.direction == "incoming",
-    postgresql_where=payments.c.direction == "incoming",
+    sqlite_where=(payments.c.direction == "incoming") & payments.c.is_return.is_(False),
+    postgresql_where=(payments.c.direction == "incoming") & payments.c.is_return.is_(False),
 )
 
 issuances = Table(

@@ -7,7 +7,6 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 from bridge.store.tables.foundation import METADATA, WHOLE, make_immutable
@@ -24,8 +23,17 @@ transactions = Table(
     Column("created_at", WHOLE, nullable=False),
     Column("state", Text, nullable=False),
     Column("block_number", WHOLE),
-    UniqueConstraint("sender", "nonce"),
+    Column("replaces", LargeBinary, unique=True),
     Index("transactions_by_state", "state", "nonce"),
+)
+
+Index(
+    "transactions_by_nonce",
+    transactions.c.sender,
+    transactions.c.nonce,
+    unique=True,
+    sqlite_where=transactions.c.replaces.is_(None),
+    postgresql_where=transactions.c.replaces.is_(None),
 )
 
 checkpoint = Table(

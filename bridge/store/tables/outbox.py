@@ -34,6 +34,7 @@ effects = Table(
     Column("attempts", WHOLE, nullable=False),
     Column("owner", Text),
     Column("error", Text),
+    Column("retried_since", WHOLE),
     CheckConstraint("state in ('waiting', 'claimed', 'done', 'dead')"),
     Index("effects_by_due", "state", "due_at", "effect_id"),
     sqlite_autoincrement=True,

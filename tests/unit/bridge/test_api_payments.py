@@ -100,7 +100,7 @@ def test_what_is_answered_is_what_the_schema_says(alices: Bridge) -> None:
     listed = alices.request("GET", "/v1/payments", token=ALICE).json()
     single = alices.request("GET", f"/v1/payments/{body['id']}", token=ALICE).json()
     assert listed == {"items": [body], "next": None}
-    assert single == body
+    assert single == {**body, "returns": [], "recall": None}
 
 
 def test_api_21_the_same_request_again_is_the_same_payment_and_the_same_bytes(
@@ -311,13 +311,13 @@ def test_api_4_a_payment_of_somebody_else_is_as_unknown_as_none(alices: Bridge) 
     assert alices.request("GET", "/v1/payments", token=CAROL).json()["items"] == []
 
 
-def test_api_25_a_payment_is_asked_back_only_while_it_is_queued_and_only_by_who_sent_it(
+def test_api_25_a_payment_is_asked_back_only_before_it_is_final_and_only_by_who_sent_it(
     alices: Bridge,
 ) -> None:
     payment_id = instruct(alices).json()["id"]
     path = f"/v1/payments/{payment_id}/withdrawal"
     early = alices.request("POST", path, token=ALICE)
-    assert (early.status_code, early.json()["code"]) == (422, "payment_not_waiting")
+    assert (early.status_code, early.json()["status"]) == (202, "reserved")
     with alices.store.unit_of_work() as work:
         queued = replace(work.payments.get(payment_id), state=PaymentState.QUEUED)
         work.payments.save(queued)
@@ -326,6 +326,10 @@ def test_api_25_a_payment_is_asked_back_only_while_it_is_queued_and_only_by_who_
         asked = alices.request("POST", path, token=ALICE)
         assert asked.status_code == 202
         assert (asked.json()["status"], asked.json()["iso_status"]) == ("queued", "ACSP")
+    with alices.store.unit_of_work() as work:
+        work.payments.save(replace(queued, state=PaymentState.SETTLED))
+    late = alices.request("POST", path, token=ALICE)
+    assert (late.status_code, late.json()["code"]) == (422, "payment_not_waiting")
 
 
 def test_api_4_a_payment_to_a_customers_account_is_theirs_to_see(alices: Bridge) -> None:

@@ -266,17 +266,21 @@ def test_msg_19_only_a_transfer_can_be_returned_or_asked_back() -> None:
     ("change", "words"),
     [
         ({"returned_interbank_settlement_amount": Amount(SGD, 100_001)}, "at most"),
-        ({"returned_interbank_settlement_amount": Amount(SGD, 99_400)}, "less ChrgsInf"),
+        ({"returned_interbank_settlement_amount": Amount(SGD, 99_501)}, "less ChrgsInf"),
         ({"returned_interbank_settlement_amount": Amount(EUR, 99_500)}, "currency"),
-        ({"charges": ()}, "less ChrgsInf"),
         ({"charges": (Charge(Amount(EUR, 500), BANK_B),)}, "currency"),
         ({"interbank_settlement_date": date(2026, 11, 22)}, "day of the original"),
     ],
 )
-def test_msg_20_a_return_is_what_came_less_its_charges(
+def test_msg_20_a_return_is_at_most_what_came_less_its_charges(
     change: dict[str, object], words: str
 ) -> None:
     unsendable(replace(payment_return(), **change), words)  # type: ignore[arg-type]
+
+
+def test_msg_20_a_part_goes_back_without_charges() -> None:
+    part = replace(payment_return(), charges=())
+    assert parse_message(format_message(part)) == part
 
 
 def test_msg_20_a_whole_return_states_no_charges() -> None:

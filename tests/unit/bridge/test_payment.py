@@ -46,6 +46,7 @@ PAYMENT = Payment(
 
 WHOLE = (Effect.VOID_RESERVATION, Effect.NOTIFY_CUSTOMER)
 POSTED = (Effect.POST_RESERVATION, Effect.NOTIFY_CUSTOMER)
+TAKEN_BACK = (Effect.SUBMIT_WITHDRAW,)
 DELIVERED = (Effect.DELIVER_MESSAGE,)
 CREDITED = (Effect.CREDIT_CUSTOMER, Effect.NOTIFY_CUSTOMER)
 CONSENTED = (Effect.SUBMIT_ACCEPT, Effect.DELIVER_STATUS)
@@ -56,12 +57,14 @@ STEPS = [
     ("outgoing", "reserved", "instructed", "instructed", DELIVERED),
     ("outgoing", "reserved", "reverted", "failed", WHOLE),
     ("outgoing", "reserved", "lapsed", "failed", WHOLE),
+    ("outgoing", "reserved", "withdrawal_asked", "reserved", TAKEN_BACK),
     ("outgoing", "instructed", "accepted", "accepted", ()),
     ("outgoing", "instructed", "settled", "settled", POSTED),
     ("outgoing", "instructed", "rejected", "rejected", WHOLE),
     ("outgoing", "instructed", "cancelled", "cancelled", WHOLE),
     ("outgoing", "instructed", "expired", "expired", WHOLE),
-    ("outgoing", "instructed", "message_refused", "instructed", (Effect.SUBMIT_WITHDRAW,)),
+    ("outgoing", "instructed", "message_refused", "instructed", TAKEN_BACK),
+    ("outgoing", "instructed", "withdrawal_asked", "instructed", TAKEN_BACK),
     ("outgoing", "accepted", "queued", "queued", (Effect.NOTIFY_CUSTOMER,)),
     ("outgoing", "accepted", "settled", "settled", POSTED),
     ("outgoing", "accepted", "rejected", "rejected", WHOLE),
@@ -70,7 +73,7 @@ STEPS = [
     ("outgoing", "queued", "settled", "settled", POSTED),
     ("outgoing", "queued", "cancelled", "withdrawn", WHOLE),
     ("outgoing", "queued", "expired", "expired", WHOLE),
-    ("outgoing", "queued", "withdrawal_asked", "queued", (Effect.SUBMIT_WITHDRAW,)),
+    ("outgoing", "queued", "withdrawal_asked", "queued", TAKEN_BACK),
     ("incoming", "announced", "accept_decided", "accepted", CONSENTED),
     ("incoming", "announced", "refuse_decided", "refused", DECLINED),
     ("incoming", "announced", "accepted", "accepted", ()),
