@@ -2,7 +2,9 @@
 
 A bridge is told by its environment to die at one of them, `CORRIDOR_BRIDGE_FAILPOINT=name` or
 `name:count` for its count-th visit, and only where `CORRIDOR_FAILPOINTS_ALLOWED=yes` says it again.
-Without the variable a failpoint is one look into an empty mapping.
+`@FILE` instead has it look at each visit what stands in that file: a process that has run for long is
+told there to die, and visits count from then. Without the variable a failpoint is two looks at what is
+empty.
 """
 
 import os
@@ -10,6 +12,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from enum import StrEnum, unique
+from pathlib import Path
 from typing import Final
 
 from bridge.errors import SettingsInvalid
@@ -34,6 +37,12 @@ class Failpoint(StrEnum):
     """A message is claimed, its receiver has not been asked to take it."""
     DELIVERED = "delivered"
     """The receiver has taken a message, nothing says so here."""
+    TAKING = "taking"
+    """A message of another institution is read and checked, nothing of it is written."""
+    ASKING = "asking"
+    """Another institution has not been asked what is about to be asked of it."""
+    ASKED = "asked"
+    """Another institution has answered, nothing says so here."""
     ANSWERING = "answering"
     """What a request asked for is done, its answer has not left."""
     OBSERVING = "observing"
@@ -44,27 +53,59 @@ _visits_left: Final[dict[Failpoint, int]] = {}
 _counting = threading.Lock()
 
 
+class _Order:
+    """The file that tells a running process where to die, if there is one, and what stood in it."""
+
+    file: Path | None = None
+    text = ""
+
+
 def arm(environment: Mapping[str, str]) -> None:
     """Do what the environment says; raises `SettingsInvalid` for what cannot be done."""
     _visits_left.clear()
+    _Order.file, _Order.text = None, ""
     text = environment.get(FAILPOINT_VARIABLE)
     if text is None:
         return
+    if environment.get(ALLOWED_VARIABLE) != "yes":
+        raise SettingsInvalid(FAILPOINT_VARIABLE, f"only {ALLOWED_VARIABLE}=yes allows it")
+    if text.startswith("@"):
+        _Order.file = Path(text.removeprefix("@"))
+    else:
+        _set(text)
+
+
+def visit(failpoint: Failpoint) -> None:
+    """Kill this process if it was told to die here."""
+    if _Order.file is None and failpoint not in _visits_left:
+        return
+    with _counting:
+        if _Order.file is not None:
+            _read(_Order.file)
+        if failpoint not in _visits_left:
+            return
+        _visits_left[failpoint] -= 1
+        if _visits_left[failpoint] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _read(file: Path) -> None:
+    """Obey what stands in the file, once; without the file nobody dies."""
+    try:
+        text = file.read_text("ascii")
+    except FileNotFoundError:
+        text = ""
+    if text != _Order.text:
+        _Order.text = text
+        _visits_left.clear()
+        if text:
+            _set(text)
+
+
+def _set(text: str) -> None:
     name, _, count = text.partition(":")
     if name not in list(Failpoint):
         raise SettingsInvalid(FAILPOINT_VARIABLE, f"the names are {', '.join(Failpoint)}")
     if not (count or "1").isdecimal() or int(count or "1") < 1:
         raise SettingsInvalid(FAILPOINT_VARIABLE, "the count is no positive number")
-    if environment.get(ALLOWED_VARIABLE) != "yes":
-        raise SettingsInvalid(FAILPOINT_VARIABLE, f"only {ALLOWED_VARIABLE}=yes allows it")
     _visits_left[Failpoint(name)] = int(count or "1")
-
-
-def visit(failpoint: Failpoint) -> None:
-    """Kill this process if it was told to die here."""
-    if failpoint not in _visits_left:
-        return
-    with _counting:
-        _visits_left[failpoint] -= 1
-        if _visits_left[failpoint] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)

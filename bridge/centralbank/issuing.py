@@ -29,6 +29,7 @@ from bridge.errors import (
     IssuanceStopped,
     IssuanceUnreleased,
 )
+from bridge.failpoint import Failpoint, visit
 from bridge.institution import Institution
 from bridge.interbank import Kind, Received
 from bridge.iso20022.codes import StatusReason
@@ -80,6 +81,7 @@ class Issuing:
         if request.kind is not Kind.ISSUANCE_REQUEST:
             raise EnvelopeInvalid(f"{request.kind.value} is not taken here")
         issuance = self._read(request)
+        visit(Failpoint.TAKING)
         with self._institution.store.unit_of_work() as work:
             known = work.issuances.find(issuance.reference)
             if known is None:

@@ -42,6 +42,7 @@ from bridge.errors import (
     PeerUnavailable,
     Rejected,
 )
+from bridge.failpoint import Failpoint, visit
 from bridge.interbank.copies import Copyist
 from bridge.interbank.jose import SIGNING, is_signed_by, public_key
 from bridge.interbank.kinds import ANSWER_KIND, Heading, Kind
@@ -216,7 +217,9 @@ class Interbank:
         `PeerAnswerInvalid` is also raised for what is not this participant's answer to this question.
         """
         question = self.seal(to_lei, kind, body)
+        visit(Failpoint.ASKING)
         answer = self._post(to_lei, path, question)
+        visit(Failpoint.ASKED)
         try:
             received = self.open(answer)
         except Rejected as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from bridge.errors import EnvelopeInvalid
+from bridge.failpoint import Failpoint, visit
 from bridge.interbank.channel import Received
 from bridge.interbank.kinds import Kind
 from bridge.store import Store, UnitOfWork
@@ -40,6 +41,7 @@ def take(store: Store, receivers: Receivers, received: Received, *, at: int) -> 
     if receiver is None:
         raise EnvelopeInvalid(f"{received.kind.value} is not taken here")
     taking = receiver(received)
+    visit(Failpoint.TAKING)
     with store.unit_of_work() as work:
         if not work.receipts.add(*receipt, received_at=at):
             return False

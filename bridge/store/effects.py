@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from bridge.errors import EffectNotDead, EffectNotStuck, RecordConflict
 from bridge.store import tables
+from bridge.store.prepared import Prepared
 
 Payload: TypeAlias = Mapping[str, str | int | bool | None]
 """What an effect carries: plain values by name, kept as JSON."""
@@ -120,7 +121,7 @@ class Effects:
             "state": EffectState.WAITING.value,
             "due_at": effect.due_at,
         }
-        if self._connection.execute(_ADD_UNLESS_KNOWN, row).rowcount == 1:
+        if _ADD_UNLESS_KNOWN.run(self._connection, row) == 1:
             self.has_added = True
             return
         kept = tables.effects.c
@@ -315,9 +316,8 @@ class Effects:
 
 _UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
 
-_ADD_UNLESS_KNOWN = (
-    insert(tables.effects)
-    .from_select(
+_ADD_UNLESS_KNOWN = Prepared(
+    insert(tables.effects).from_select(
         ["kind", "key", "payload", "payment_id", "state", "due_at", "attempts"],
         select(
             bindparam("kind", type_=Text),
@@ -335,7 +335,6 @@ _ADD_UNLESS_KNOWN = (
             )
         ),
     )
-    .execution_options(preserve_rowcount=True)
 )
 """One statement that adds an effect unless its key is known: the row count tells which."""
 

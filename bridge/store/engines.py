@@ -26,6 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bridge.config import DatabasePlace
 from bridge.errors import BridgeError, DatabaseUnsafe, StatementRefused, StoreBusy
+from bridge.store.prepared import execute_plainly
 
 BUSY_SECONDS_MAX: Final = 10
 """How long a statement waits for another process, and a reader for a free connection."""
@@ -83,13 +84,14 @@ def open_writer(place: DatabasePlace, *, busy_seconds: int, with_references: boo
         except BaseException:
             connection.close()  # it is in no pool yet
             raise
+        connection.commit()
+        connection.autocommit = True  # transactions begin below, with their lock in one round trip
         connection.execute(f"SET lock_timeout = '{max(busy_seconds * 1_000, 1)}'")
         connection.execute(f"SET idle_in_transaction_session_timeout = '{STALLED_SECONDS_MAX}s'")
-        connection.commit()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+        execute_plainly(connection, "BEGIN", f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
 
     return engine
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, not_, select
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
+from bridge.store.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,8 @@ class Idempotency:
 
     def find(self, client: str, key: str) -> Remembered | None:
         """What this client was answered under this key, if anything."""
-        kept = tables.idempotency.c
-        query = select(kept.fingerprint, kept.status, kept.body).where(
-            kept.client == client, kept.key == key
-        )
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else Remembered(row.fingerprint, row.status, row.body)
+        rows = _FIND.rows(self._connection, {"client": client, "key": key})
+        return Remembered(*rows[0]) if rows else None
 
     def remember(self, client: str, key: str, answer: Remembered) -> None:
         """Keep an answer; raises `RecordConflict` when the key has one already."""
@@ -48,16 +45,21 @@ class Idempotency:
             "status": answer.status,
             "body": answer.body,
         }
-        if self._connection.execute(_ADD_UNLESS_KNOWN, row).rowcount != 1:
+        if _ADD_UNLESS_KNOWN.run(self._connection, row) != 1:
             raise RecordConflict("idempotency key", key)
 
 
 _KEPT = tables.idempotency.c
 _COLUMNS = (_KEPT.client, _KEPT.key, _KEPT.fingerprint, _KEPT.status, _KEPT.body)
 
-_ADD_UNLESS_KNOWN = (
-    insert(tables.idempotency)
-    .from_select(
+_FIND = Prepared(
+    select(_KEPT.fingerprint, _KEPT.status, _KEPT.body).where(
+        _KEPT.client == bindparam("client"), _KEPT.key == bindparam("key")
+    )
+)
+
+_ADD_UNLESS_KNOWN = Prepared(
+    insert(tables.idempotency).from_select(
         [column.name for column in _COLUMNS],
         select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS)).where(
             not_(
@@ -70,6 +72,5 @@ _ADD_UNLESS_KNOWN = (
             )
         ),
     )
-    .execution_options(preserve_rowcount=True)
 )
 """One statement that adds an answer unless the key has one: the row count tells which."""

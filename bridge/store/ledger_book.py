@@ -123,7 +123,7 @@ class LedgerBook:
         query = NEWEST.order_by(tables.accounts.c.account_id)
         if owner is not None:
             query = query.where(tables.accounts.c.owner == owner)
-        return tuple(balance_of(row) for row in self._connection.execute(query))
+        return tuple(balance_of(tuple(row)) for row in self._connection.execute(query))
 
     # Booking
 
@@ -151,7 +151,7 @@ class LedgerBook:
                 balances[movement.posting.account_id] = movement.after
                 postings.append(posting_row(entry.entry_id, 0, position, movement))
         self._add_entries(entries)
-        self._connection.execute(ADD_POSTINGS, postings)
+        ADD_POSTINGS.run_all(self._connection, postings)
 
     def book_linked(
         self, link_id: str, entries: Sequence[JournalEntry], *, is_fact: bool = False
@@ -251,7 +251,7 @@ class LedgerBook:
         """Add the rows of entries; the database knows best whether an id was used before."""
         rows = [entry_row(entry, position) for position, entry in enumerate(entries)]
         try:
-            self._connection.execute(ADD_ENTRIES, rows)
+            ADD_ENTRIES.run_all(self._connection, rows)
         except IntegrityError as error:
             raise RecordConflict("journal entry", entries[0].entry_id) from error
 
@@ -281,12 +281,12 @@ class LedgerBook:
             "is_final": step.is_final,
             "resolved_at": at,
         }
-        self._connection.execute(ADD_RESOLUTIONS, [resolution])
+        ADD_RESOLUTIONS.run(self._connection, resolution)
         rows = [
             posting_row(entry_id, number, position, movement)
             for position, movement in enumerate(step.movements)
         ]
-        self._connection.execute(ADD_POSTINGS, rows)
+        ADD_POSTINGS.run_all(self._connection, rows)
 
     def _balances_of(self, booked: BookedEntry) -> dict[str, Balance]:
         return self._balances({posting.account_id for posting in booked.entry.postings})
@@ -300,8 +300,8 @@ class LedgerBook:
     def _find_balances(self, account_ids: set[str]) -> dict[str, Balance]:
         found = {}
         for statement, given in newest_of(account_ids):
-            for row in self._connection.execute(statement, given):
-                found[row.account_id] = balance_of(row)
+            for row in statement.rows(self._connection, given):
+                found[row[0]] = balance_of(row)
         return found
 
     def _booked(self, row: Row[Any]) -> BookedEntry:

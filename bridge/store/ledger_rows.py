@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, func, insert, select
+from sqlalchemy import Row, bindparam, func, select
 
 from bridge.ledger import (
     Account,
@@ -20,10 +20,11 @@ from bridge.ledger import (
 )
 from bridge.money import Amount, Currency, parse_currency
 from bridge.store import tables
+from bridge.store.prepared import Prepared, prepared_insert
 
-ADD_ENTRIES = insert(tables.entries)
-ADD_POSTINGS = insert(tables.postings)
-ADD_RESOLUTIONS = insert(tables.entry_resolutions)
+ADD_ENTRIES: Final = prepared_insert(tables.entries)
+ADD_POSTINGS: Final = prepared_insert(tables.postings)
+ADD_RESOLUTIONS: Final = prepared_insert(tables.entry_resolutions)
 
 _newest = tables.postings.alias("newest")
 _line = tables.credit_lines.alias("line")
@@ -62,18 +63,23 @@ NEWEST = (
         ),
     )
 )
+_ACCOUNT_COLUMNS: Final = len(tables.accounts.columns) + 1
+"""How many columns of `NEWEST` are the account's and its credit limit's."""
+
 _IDS_AT_ONCE: Final = (4, 32, 500)
 """For how many account ids a statement stands ready: preparing one for each number costs more."""
 
 _NEWEST_OF: Final = {
-    size: NEWEST.where(
-        tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
+    size: Prepared(
+        NEWEST.where(
+            tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
+        )
     )
     for size in _IDS_AT_ONCE
 }
 
 
-def newest_of(account_ids: set[str]) -> Iterator[tuple[Select[Any], dict[str, str]]]:
+def newest_of(account_ids: set[str]) -> Iterator[tuple[Prepared, dict[str, str]]]:
     """The statements that ask for the balances of some accounts; the last id fills what is left."""
     ordered = sorted(account_ids)
     for start in range(0, len(ordered), _IDS_AT_ONCE[-1]):
@@ -137,51 +143,34 @@ def posting_row(entry_id: str, step: int, position: int, movement: Movement) -> 
     }
 
 
-def balance_of(row: Row[Any]) -> Balance:
+def balance_of(row: tuple[Any, ...]) -> Balance:
     """The balance of an account, from a row of `NEWEST`."""
-    account = _account(
-        row.account_id,
-        row.name,
-        row.account_type,
-        (row.currency, row.decimals, row.is_money),
-        (row.may_overdraw, row.is_off_balance, row.exchanges),
-        (row.owner, row.issuer, row.credit_limit),
-    )
-    if row.version is None:
+    account = _account(row[:_ACCOUNT_COLUMNS])
+    version, at, *halves = row[_ACCOUNT_COLUMNS:]
+    if version is None:
         return Balance(account)
+    pending_debits, pending_credits, posted_debits, posted_credits = halves
     return Balance(
-        account,
-        row.pending_debits,
-        row.pending_credits,
-        row.posted_debits,
-        row.posted_credits,
-        row.version,
-        row.at,
+        account, pending_debits, pending_credits, posted_debits, posted_credits, version, at
     )
 
 
-@lru_cache(maxsize=4_096)
-def _account(
-    account_id: str,
-    name: str,
-    account_type: str,
-    unit: tuple[str, int, bool],
-    flags: tuple[bool, bool, bool],
-    holder: tuple[str | None, str, int | None],
-) -> Account:
-    may_overdraw, is_off_balance, exchanges = flags
-    owner, issuer, credit_limit = holder
+@lru_cache(maxsize=16_384)
+def _account(row: tuple[Any, ...]) -> Account:
+    """An account; rows of it are equal for as long as its credit limit is."""
+    account_id, name, account_type, code, decimals, is_money, issuer, *flags, owner, limit = row
+    is_off_balance, exchanges, may_overdraw = map(bool, flags)
     return Account(
         account_id=account_id,
         name=name,
         account_type=AccountType(account_type),
-        currency=currency_of(*unit),
+        currency=currency_of(code, decimals, bool(is_money)),
         may_overdraw=may_overdraw,
         owner=owner,
         issuer=issuer,
         is_off_balance=is_off_balance,
         exchanges=exchanges,
-        credit_limit=credit_limit or 0,
+        credit_limit=limit or 0,
     )
 
 

@@ -8,11 +8,23 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, not_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    select,
+    update,
+)
 
 from bridge.errors import InboxConflict, RecordConflict, RecordMissing
 from bridge.payment import incoming_payment_id
 from bridge.store import tables
+from bridge.store.prepared import Prepared
 from bridge.store.vault import Vault
 
 
@@ -81,25 +93,23 @@ class Messages:
         Raises `RecordConflict` when the message id stands for another document, and
         `MessageShredded`, as every reading does, when its payment's key was destroyed.
         """
-        found = self.find(message.message_id)
-        if found is not None:
-            if replace(found, created_at=message.created_at) != message:
-                raise RecordConflict("message", message.message_id)
-            return
         scope, place = _scope(message.payment_id, message.message_id), message.message_id
         salt = message.salt
-        self._connection.execute(
-            insert(tables.messages).values(
-                message_id=message.message_id,
-                direction=message.direction.value,
-                name=message.name,
-                document=self._vault.seal(scope, place, message.document),
-                payment_id=message.payment_id,
-                peer=message.peer,
-                salt=None if salt is None else self._vault.seal(scope, f"{place}|salt", salt),
-                created_at=message.created_at,
-            )
-        )
+        row = {
+            "message_id": message.message_id,
+            "direction": message.direction.value,
+            "name": message.name,
+            "document": self._vault.seal(scope, place, message.document),
+            "payment_id": message.payment_id,
+            "peer": message.peer,
+            "salt": None if salt is None else self._vault.seal(scope, f"{place}|salt", salt),
+            "created_at": message.created_at,
+        }
+        if _ADD_UNLESS_KNOWN.run(self._connection, row) == 1:
+            return
+        found = self.get(message.message_id)
+        if replace(found, created_at=message.created_at) != message:
+            raise RecordConflict("message", message.message_id)
 
     def get(self, message_id: str) -> StoredMessage:
         """The document kept under this id; raises `RecordMissing`."""
@@ -255,6 +265,24 @@ class Inbox:
     def _find(self, settlement_id: bytes) -> Row[Any] | None:  # a row of the whole table
         query = select(tables.inbox).where(tables.inbox.c.settlement_id == settlement_id)
         return self._connection.execute(query).one_or_none()
+
+
+_KEPT = tables.messages.c
+_COLUMNS = [column for column in tables.messages.columns if column is not _KEPT.sequence]
+
+_ADD_UNLESS_KNOWN = Prepared(
+    insert(tables.messages).from_select(
+        [column.name for column in _COLUMNS],
+        select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS)).where(
+            not_(
+                select(_KEPT.sequence)
+                .where(_KEPT.message_id == bindparam("message_id", type_=_KEPT.message_id.type))
+                .exists()
+            )
+        ),
+    )
+)
+"""One statement that adds a document unless its id is known: the row count tells which."""
 
 
 def _scope(payment_id: str | None, message_id: str) -> str:

@@ -19,10 +19,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bridge.errors import MessageShredded, MessageUnreadable
 from bridge.store import tables
+from bridge.store.prepared import Prepared, prepared_insert
 
 KEY_BYTES: Final = 32
 """Bytes of a master key and of a data key."""
@@ -62,6 +63,7 @@ class Vault:
     def __init__(self, connection: Connection, master: MasterKey | None) -> None:
         self._connection = connection
         self._master = master
+        self._keys: dict[str, bytes] = {}
 
     def seal(self, scope: str, place: str, plain: bytes) -> bytes:
         """Bytes to keep; the first of a scope makes its key.
@@ -74,9 +76,10 @@ class Vault:
         if key is None:
             key = self._master.new_data_key()
             wrapped = self._master.seal(self._master.key, key, scope)
-            self._connection.execute(
-                insert(tables.message_keys).values(scope=scope, wrapped=wrapped)
+            _ADD_KEY.run(
+                self._connection, {"scope": scope, "wrapped": wrapped, "destroyed_at": None}
             )
+            self._keys[scope] = key
         return _SEALED + self._master.seal(key, plain, f"{scope}|{place}")
 
     def open(self, scope: str, place: str, kept: bytes) -> bytes:
@@ -97,6 +100,7 @@ class Vault:
 
         A scope without a key gets a destroyed one: nothing can be kept in it any more.
         """
+        self._keys.pop(scope, None)
         kept = tables.message_keys.c
         query = select(kept.destroyed_at).where(kept.scope == scope)
         row = self._connection.execute(query).one_or_none()
@@ -109,16 +113,28 @@ class Vault:
         return self._connection.execute(change.values(wrapped=None, destroyed_at=at)).rowcount == 1
 
     def _find_key(self, scope: str) -> bytes | None:
-        kept = tables.message_keys.c
-        query = select(kept.wrapped, kept.destroyed_at).where(kept.scope == scope)
-        row = self._connection.execute(query).one_or_none()
-        if row is None:
+        known = self._keys.get(scope)
+        if known is not None:
+            return known
+        rows = _FIND_KEY.rows(self._connection, {"scope": scope})
+        if not rows:
             return None
-        if row.destroyed_at is not None:
+        wrapped, destroyed_at = rows[0]
+        if destroyed_at is not None:
             raise MessageShredded(scope)
         if self._master is None:
             raise MessageUnreadable(scope)
-        return _open(self._master.key, row.wrapped, scope, scope)
+        key = self._keys[scope] = _open(self._master.key, wrapped, scope, scope)
+        return key
+
+
+_ADD_KEY = prepared_insert(tables.message_keys)
+
+_FIND_KEY = Prepared(
+    select(tables.message_keys.c.wrapped, tables.message_keys.c.destroyed_at).where(
+        tables.message_keys.c.scope == bindparam("scope")
+    )
+)
 
 
 def _open(key: bytes, sealed: bytes, place: str, scope: str) -> bytes:

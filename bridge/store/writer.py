@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import NestedTransaction
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import UnitOfWorkNested
 from bridge.store.engines import check_intact
+from bridge.store.prepared import execute_plainly
 
 GROUP_UNITS_MAX: Final = 64
 """Most units of work that share one commit."""
@@ -30,6 +30,8 @@ GROUP_UNITS_MAX: Final = 64
 GROUP_MILLISECONDS_MAX: Final = 20
 """Age at which a group takes no further unit."""
 
+_MARK: Final = "unit"
+"""Name of the savepoint before a unit of work that shares its transaction."""
 
 STRANDED_SECONDS: Final = 1
 """How long a unit that has ended leaves the commit to those behind it, before it sees to it itself."""
@@ -47,12 +49,20 @@ class _Group:
         self.connection = connection
         self.closes_at = closes_at
         self.count = 0
+        self.is_marked = False
         self.failure: BaseException | None = None
         self.ended = threading.Event()
 
-    def savepoint(self) -> NestedTransaction | None:
-        """Where this unit alone is undone to; the first one of a group is its whole transaction."""
-        return self.connection.begin_nested() if self.count else None
+    def mark(self) -> None:
+        """Set the point that this unit alone is undone to; for the first that is the whole transaction."""
+        if self.count:
+            release = (f"RELEASE {_MARK}",) if self.is_marked else ()
+            execute_plainly(self.connection, *release, f"SAVEPOINT {_MARK}")
+            self.is_marked = True
+
+    def undo(self) -> None:
+        """Take back what was done since the mark."""
+        execute_plainly(self.connection, f"ROLLBACK TO SAVEPOINT {_MARK}")
 
 
 class Writer:
@@ -85,15 +95,13 @@ class Writer:
         with self._take_turn():
             group = self._group or self._begin()
             try:
-                savepoint = group.savepoint()
+                group.mark()
                 try:
                     yield group.connection
                     check_intact(group.connection)
-                    if savepoint is not None:
-                        savepoint.commit()
                 except BaseException as error:  # noqa: BLE001 - raised below, when the group has ended
                     fault = error
-                    self._undo(group, savepoint)
+                    self._undo(group)
                 group.count += 1
             except DBAPIError as error:  # the transaction itself is lost, with everybody's work
                 self._end(group, error)
@@ -132,12 +140,12 @@ class Writer:
         self._group = _Group(connection, self._clock() + GROUP_MILLISECONDS_MAX)
         return self._group
 
-    def _undo(self, group: _Group, savepoint: NestedTransaction | None) -> None:
-        """Take one unit back; without a savepoint it was the first, and the group ends with it."""
-        if savepoint is None:
-            self._end(group, None)
+    def _undo(self, group: _Group) -> None:
+        """Take one unit back; the group ends with its first one."""
+        if group.count:
+            group.undo()
         else:
-            savepoint.rollback()
+            self._end(group, None)
 
     def _goes_on(self, group: _Group) -> bool:
         is_open = group.count < GROUP_UNITS_MAX and self._clock() < group.closes_at

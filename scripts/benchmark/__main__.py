@@ -1,4 +1,4 @@
-"""`scripts/bench node`, `consensus`, `settlement` and `bridge`: take every figure and print one JSON object."""
+"""`scripts/bench node`, `consensus`, `settlement`, `bridge` and `soak`: take every figure and print one JSON object."""
 
 import argparse
 import datetime as dt
@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +15,12 @@ from benchmark.bridge import BridgeSize, measure_bridge
 from benchmark.consensus import SENDERS, VALIDATORS, ConsensusSize, measure_consensus
 from benchmark.intake import measure_intake
 from benchmark.machine import describe, load_average, probe
+from benchmark.payments import PaymentsSize
 from benchmark.prepared import Prepared, prepare
 from benchmark.reads import measure_logs
 from benchmark.running import running_node
 from benchmark.settlement import SettlementSize, measure_settlement
+from benchmark.soak import measure_soak
 from benchmark.stages import measure_stages
 from benchmark.transfers import Load, make_load, measure_transfers
 
@@ -52,8 +55,21 @@ QUICK_SETTLEMENT: Final = SettlementSize(
     gridlock_banks=4,
     exchanges=3,
 )
-FULL_BRIDGE: Final = BridgeSize(accounts=1_000, entries=10_000, writers=8, items=100_000)
-QUICK_BRIDGE: Final = BridgeSize(accounts=10, entries=200, writers=2, items=400)
+FULL_BRIDGE: Final = BridgeSize(
+    accounts=1_000,
+    entries=10_000,
+    writers=8,
+    items=100_000,
+    payments=PaymentsSize(paces=(50, 100, 200), crossings=100, entries_before_death=100_000),
+)
+QUICK_BRIDGE: Final = BridgeSize(
+    accounts=10,
+    entries=200,
+    writers=2,
+    items=400,
+    payments=PaymentsSize(paces=(10,), crossings=5, entries_before_death=1_000),
+)
+SOAK_MINUTES: Final = 60.0
 
 
 def main() -> int:
@@ -69,6 +85,10 @@ def main() -> int:
         books = QUICK_BRIDGE if options.quick else FULL_BRIDGE
         figures = _measure(lambda folder: measure_bridge(books, folder), asdict(books), cache)
         wrong_balances = figures["ledger"]["wrong_balances"]
+    elif options.what == "soak":
+        soak = partial(measure_soak, options.minutes)
+        figures = _measure(soak, {"minutes": options.minutes}, cache)
+        wrong_balances = 0 if figures["at_rest"]["reconciled"] else 1
     elif options.what == "consensus":
         figures = _measure_network(QUICK_NETWORK if options.quick else FULL_NETWORK, cache)
         wrong_balances = figures["wrong_balances"]
@@ -99,7 +119,7 @@ def _measure_network(size: ConsensusSize, cache: Path) -> dict[str, Any]:  # a J
 
 
 def _measure(
-    take: Callable[[Path], dict[str, Any]], size: dict[str, int], cache: Path
+    take: Callable[[Path], dict[str, Any]], size: dict[str, Any], cache: Path
 ) -> dict[str, Any]:  # a JSON object
     """Figures taken in a folder, with the machine, its load and its reference beside them."""
     started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -167,13 +187,14 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="Measure a node, a network, settlement, or a bridge."
+        prog="scripts/bench", description="Measure a node, a network, settlement, or bridges."
     )
-    parser.add_argument("what", choices=("node", "consensus", "settlement", "bridge"))
+    parser.add_argument("what", choices=("node", "consensus", "settlement", "bridge", "soak"))
     parser.add_argument("--checkout", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="small: does it work?")
     parser.add_argument("--accounts", type=int, help="token holders (10,000 of them send)")
     parser.add_argument("--transfers", type=int)
+    parser.add_argument("--minutes", type=float, default=SOAK_MINUTES, help="of a soak")
     parser.add_argument("--cache", type=Path, help="where prepared chains are kept")
     parser.add_argument("--out", type=Path, help="write the figures there too")
     return parser

@@ -5,6 +5,7 @@ beside the ledger's without touching it.
 """
 
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.payments import PaymentsSize, measure_payments
+from benchmark.postgres import running_postgres
 from benchmark.reconciliation import measure_reconciliation
 from bridge import chart
+from bridge.config import DatabasePlace
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
 from bridge.store import NewEffect, Remembered, Store, UnitOfWork
@@ -26,6 +30,7 @@ PAID: Final = Amount(EUR, 1)
 START: Final = 1_800_000_000
 GROUP: Final = 50
 PASTS: Final = 200
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +41,41 @@ class BridgeSize:
     entries: int
     writers: int
     items: int
+    payments: PaymentsSize
 
 
 def measure_bridge(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON object
     """Every figure of a bridge."""
     return {
-        "ledger": measure_ledger(size, folder / "ledger"),
+        "ledger": measure_ledger(size, folder / "ledger" / "bridge.sqlite"),
+        "ledger_in_memory": _in_memory(size),
+        "ledger_on_postgresql": _on_postgresql(size, folder / "postgresql"),
+        "payments": measure_payments(size.payments, folder / "street"),
         "reconciliation": measure_reconciliation(size.items, folder / "reconciliation"),
     }
 
 
-def measure_ledger(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON object
+def _in_memory(size: BridgeSize) -> dict[str, Any]:
+    """The same where a write to disk costs nothing: what the processor allows."""
+    if not MEMORY.is_dir():
+        return {"left_out": f"there is no {MEMORY}"}
+    with tempfile.TemporaryDirectory(prefix="bench", dir=MEMORY) as name:
+        return measure_ledger(size, Path(name) / "bridge.sqlite")
+
+
+def _on_postgresql(size: BridgeSize, folder: Path) -> dict[str, Any]:
+    """The same on a PostgreSQL server of its own, with its files on the same disk."""
+    with running_postgres(folder) as url:
+        if url is None:
+            return {"left_out": "no PostgreSQL, or nobody to run it as"}
+        return measure_ledger(size, url)
+
+
+def measure_ledger(size: BridgeSize, place: DatabasePlace) -> dict[str, Any]:  # a JSON object
     """Entries per second by how they are booked, and milliseconds of reading the past of a busy account."""
-    with _opened(folder, size.accounts) as store:
+    with _opened(place, size.accounts) as store:
         books = _Books(store, size)
-        figures = {
+        figures: dict[str, Any] = {
             "single_entries_per_second": books.rate(books.book_single, writers=1),
             f"single_entries_per_second_of_{size.writers}_writers": books.rate(
                 books.book_single, writers=size.writers
@@ -74,15 +99,16 @@ def measure_ledger(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON 
         wrong = len(verify_books(store))
         return {
             **figures,
+            "cpu_microseconds_per_single_entry": books.cpu_microseconds,
             "entries_verified_per_second": round(books.booked / (time.perf_counter() - started)),
             "wrong_balances": wrong,
         }
 
 
 @contextmanager
-def _opened(folder: Path, accounts: int) -> Iterator[Store]:
+def _opened(place: DatabasePlace, accounts: int) -> Iterator[Store]:
     """The books of a bank with that many customers, each with money."""
-    store = Store.open(folder / "bridge.sqlite")
+    store = Store.open(place)
     with store.unit_of_work() as work:
         for account in chart.institution_accounts(EUR):
             work.ledger.open_account(account)
@@ -116,6 +142,8 @@ class _Books:
         self._store = store
         self._size = size
         self.booked = 0
+        self.cpu_microseconds = 0.0
+        """Of this process, for each entry of the first rate that was taken."""
 
     def rate(self, book: Callable[[range], None], *, writers: int, at_once: int = 1) -> float:
         """Entries per second until the last is on disk, by that many threads."""
@@ -128,12 +156,15 @@ class _Books:
                 book(range(first, first + at_once))
 
         threads = [threading.Thread(target=write, args=(start,)) for start in starts]
-        started = time.perf_counter()
+        cpu, started = time.process_time(), time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return round(share * writers / (time.perf_counter() - started), 1)
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+        if not self.cpu_microseconds:
+            self.cpu_microseconds = round(1_000_000 * cpu / (share * writers), 1)
+        return round(share * writers / seconds, 1)
 
     def book_single(self, numbers: range) -> None:
         """One entry with its answer and an effect, in a unit of work of its own."""

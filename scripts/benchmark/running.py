@@ -104,7 +104,7 @@ class RunningNode:
 
     def usage(self) -> dict[str, Usage]:
         """What its processes have used, by name."""
-        return {name: _usage(pid) for name, pid in self.pid_by_name.items()}
+        return {name: process_usage(pid) for name, pid in self.pid_by_name.items()}
 
 
 @contextmanager
@@ -180,7 +180,8 @@ def _name_of_child(pid: int) -> str:
     return "engine" if command.endswith(b"corridor-engine") else "rpc"
 
 
-def _usage(pid: int) -> Usage:
+def process_usage(pid: int) -> Usage:
+    """What a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])
     status = Path(f"/proc/{pid}/status").read_text()

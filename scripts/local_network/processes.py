@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Self
@@ -49,12 +49,17 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, name: str, arguments: Sequence[str]) -> Child:
-        """Start `python -m ARGUMENTS`; its ready line is awaited by `await_ready`."""
+    def start(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> Child:
+        """Start `python -m ARGUMENTS`; its ready line is awaited by `await_ready`.
+
+        `environment` is added to what it inherits.
+        """
         self._logs.mkdir(parents=True, exist_ok=True)
         output, log = self._logs / f"{name}.out", self._logs / f"{name}.log"
         with output.open("wb") as out, log.open("ab") as errors:
-            process = self._spawn(arguments, out, errors)
+            process = self._spawn(arguments, environment or {}, out, errors)
         child = Child(name=name, process=process, output=output, log=log)
         self._children.append(child)
         return child
@@ -102,7 +107,10 @@ class Processes:
 
     @staticmethod
     def _spawn(
-        arguments: Sequence[str], out: IO[bytes], errors: IO[bytes]
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        out: IO[bytes],
+        errors: IO[bytes],
     ) -> subprocess.Popen[bytes]:
         """A child in a session of its own, so that Ctrl-C reaches only the devnet, which ends it."""
         return subprocess.Popen(
@@ -111,7 +119,7 @@ class Processes:
             stdout=out,
             stderr=errors,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )
 
 

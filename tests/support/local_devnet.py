@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 WAIT_SECONDS = 60
 POLL_SECONDS = 0.05
+ATTESTER = "attester-"
+"""What the name of a central bank's attesting process begins with."""
 PORT_RANGE = range(20_000, 60_000, 16)
 
 
@@ -59,13 +61,14 @@ def _is_free(port: int) -> bool:
 
 @dataclass(slots=True)
 class Devnet:
-    """A running network."""
+    """A running network; `environments` is what each process is given of its own, by name."""
 
     layout: Layout
     processes: Processes
     children: dict[str, Child]
     chain: ChainClient
     caller: Caller
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def books(self) -> Books:
         """Every ledger now."""
@@ -85,18 +88,27 @@ class Devnet:
 
     def kill(self, key: str) -> None:
         """End a process without a word: SIGKILL."""
+        os.killpg(self.children[key].process.pid, signal.SIGKILL)
+        self.bury(key)
+
+    def bury(self, key: str) -> int:
+        """The exit code of a process that ends or has ended, which is watched no more."""
         child = self.children[key]
-        os.killpg(child.process.pid, signal.SIGKILL)
-        child.process.wait()
+        code = child.process.wait()
         self.processes.forget(child)
+        return code
 
     def start(self, key: str) -> None:
-        """Start an institution's bridge, or the liquidity service, and wait until it serves."""
-        command, word = ("liquidity", "resolving") if key == LIQUIDITY.key else ("run", "ready")
-        arguments = ["bridge", command, "--settings", str(self.layout.settings(key))]
-        child = self.processes.start(key, arguments)
+        """Start a process of an institution, or the liquidity service, and wait until it serves."""
+        self.processes.await_ready(self.begin(key), _command(key)[1])
+
+    def begin(self, key: str) -> Child:
+        """Start a process as `start` does, without waiting for it."""
+        settings = self.layout.settings(key.removeprefix(ATTESTER))
+        arguments = ["bridge", _command(key)[0], "--settings", str(settings)]
+        child = self.processes.start(key, arguments, self.environments.get(key))
         self.children[key] = child
-        self.processes.await_ready(child, word)
+        return child
 
     def send(self, document: bytes, *, customer: str = "alice") -> httpx.Response:
         """A pain.001 to bank A, whatever the answer."""
@@ -129,16 +141,25 @@ class Devnet:
         return str(found[account])
 
 
+def _command(key: str) -> tuple[str, str]:
+    """What runs a process, and what it says when it serves."""
+    if key == LIQUIDITY.key:
+        return "liquidity", "resolving"
+    return ("attest", "attesting") if key.startswith(ATTESTER) else ("run", "ready")
+
+
 @contextmanager
 def running_devnet(
     folder: Path,
     changes: Mapping[str, Mapping[str, object]],
     before: Callable[[Layout], None] = lambda _: None,
+    environments: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Devnet]:
     """A funded network in `folder`; `changes` alters settings by institution before the start.
 
-    `before` is called with the layout before anything is started.
+    `before` is called with the layout before anything is started; `environments` is as in `Devnet`.
     """
+    given = environments or {}
     layout = open_layout(folder, port_base=free_port_base(), default_port_base=0)
     before(layout)
     for key, changed in changes.items():
@@ -151,16 +172,17 @@ def running_devnet(
             processes.await_ready(children[name], "ready")
         for member in INSTITUTIONS:
             settings = ["--settings", str(layout.settings(member.key))]
-            children[member.key] = processes.start(member.key, ["bridge", "run", *settings])
+            name, command = member.key, ["bridge", "run", *settings]
+            children[name] = processes.start(name, command, given.get(name))
             if member.role == "central_bank":
-                name = f"attester-{member.key}"
-                children[name] = processes.start(name, ["bridge", "attest", *settings])
+                name, command = f"{ATTESTER}{member.key}", ["bridge", "attest", *settings]
+                children[name] = processes.start(name, command, given.get(name))
         for member in INSTITUTIONS:
             processes.await_ready(children[member.key], "ready")
         chain = ChainClient(layout.node_url, CHAIN_ID)
         with Caller(layout) as caller:
             Demo(layout, Console(), chain, caller).fund()
-            yield Devnet(layout, processes, children, chain, caller)
+            yield Devnet(layout, processes, children, chain, caller, given)
 
 
 def instruction(change: Callable[[PaymentInstruction], PaymentInstruction] | None = None) -> bytes:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
+
 from bridge import chart
 from bridge.approval import ProposalState
 from bridge.auditing import Auditor
@@ -33,7 +35,14 @@ from bridge.settlement.order import Answer, Order
 from bridge.settlement.submission import Submission, courses
 from bridge.store import Customer, Store, UnitOfWork
 from bridge.worker import Worker
-from support.bridge_api import ALICE_IBAN, NOW, bank_document, make_network, settings_document
+from support.bridge_api import (
+    ALICE_IBAN,
+    GENESIS_HASH,
+    NOW,
+    bank_document,
+    make_network,
+    settings_document,
+)
 from support.participants import BANK_A, BANK_B
 from support.simulated_chain import SimulatedChain
 
@@ -77,10 +86,14 @@ class Wire:
     def __init__(self, sender: str, street: "Street") -> None:
         self._sender = sender
         self._street = street
+        keys, directory = NETWORK[sender].keys, street.chain.directory
+        self.copyist = Interbank(sender, keys, directory, httpx.Client(), GENESIS_HASH).copyist
 
     def send(self, lei: str, kind: Kind, body: Mapping[str, str], heading: Heading) -> None:
         if self._street.is_cut:
             raise PeerUnavailable(lei)
+        if lei not in self._street.banks:
+            return  # a copy for the central bank
         try:
             institution = self._street.banks[lei].institution
             received = Received(self._sender, kind, body, heading=heading)

@@ -12,7 +12,7 @@ from eth_hash.auto import keccak
 from bridge.chain import BlockData, BlockRef, ChainEvent, Directory, PaymentOutcome, Receipt
 from bridge.chain.encoding import SETTLEMENT, _functions, _signature_of, _type_of
 from bridge.errors import NonceTaken, TransactionRefused
-from support.bridge_api import CHAIN_ID
+from support.bridge_api import CENTRAL_BANK, CHAIN_ID
 
 FUNCTION_BY_SELECTOR: Final = {
     keccak(_signature_of(entry))[:4]: (name, [_type_of(each) for each in entry["inputs"]])
@@ -75,6 +75,10 @@ class SimulatedChain:
 
     def refresh(self) -> None:
         """Nothing changes."""
+
+    def issuer_of(self, code: str) -> str:
+        assert code in self.currencies()
+        return CENTRAL_BANK
 
     def currencies(self) -> frozenset[str]:
         return frozenset({"EUR", "SGD"})

@@ -1,0 +1,153 @@
+"""What a bank's payments take through real processes: inside the bank, across the chain, after a death, from nothing.
+
+Everything is asked of the processes over HTTP, at a pace that does not wait for answers.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark.running import process_usage
+from benchmark.street import BANK, CAROL, CAROL_IBAN, Street, await_that, running_street
+from benchmark.traffic import Posting, post_at_pace
+from bridge.chain import ChainClient, Follower
+from bridge.ledger import JournalEntry
+from bridge.ledger import credit as credit_posting
+from bridge.ledger import debit as debit_posting
+from bridge.money import Amount, parse_currency
+from bridge.store import Store
+
+BOB: Final = "bob"
+SECONDS: Final = 10
+GROUP: Final = 500
+SERVES_SECONDS_MAX: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentsSize:
+    """How much is measured."""
+
+    paces: tuple[int, ...]
+    """Payments per second inside the bank, one pace after the other."""
+    crossings: int
+    """Payments from bank to bank, all sent at once as it were."""
+    entries_before_death: int
+
+
+def measure_payments(size: PaymentsSize, folder: Path) -> dict[str, Any]:  # a JSON object
+    """Every figure of payments through real processes."""
+    with running_street(folder) as street:
+        return {
+            "on_us": {str(pace): _measure_on_us(street, pace) for pace in size.paces},
+            "across": _measure_crossings(street, size.crossings),
+            "at_rest": street.rest(),
+            "catch_up": _measure_catch_up(street, folder / "anew"),
+            "recovery": _measure_recovery(street, size.entries_before_death),
+        }
+
+
+def alices(street: Street, creditor: str, label: str) -> Posting:
+    """Alice's orders, each with a key of its own."""
+    order = street.order(creditor)
+    return Posting(
+        url=street.layout.url(BANK) + "/v1/payments",
+        token=street.layout.token("alice"),
+        body=lambda number: {**order, "end_to_end_id": f"{label}-{number}"},
+        key=lambda number: f"{label}-{number}",
+    )
+
+
+def _measure_on_us(street: Street, pace: int) -> dict[str, Any]:
+    posting = alices(street, CAROL, f"on-us-{pace}")
+    bank = street.children[BANK].process.pid
+    before = process_usage(bank).cpu_seconds
+    answered = post_at_pace(posting, per_second=pace, count=pace * SECONDS)
+    used = process_usage(bank).cpu_seconds - before
+    return {
+        **answered.describe(),
+        "cpu_milliseconds_per_payment": round(1_000 * used / (pace * SECONDS), 2),
+    }
+
+
+def _measure_crossings(street: Street, count: int) -> dict[str, Any]:
+    pids = {name: child.process.pid for name, child in street.children.items()}
+    before = {name: process_usage(pid).cpu_seconds for name, pid in pids.items()}
+    started = time.perf_counter()
+    answered = post_at_pace(alices(street, BOB, "across"), per_second=1_000, count=count)
+    has_settled = await_that(lambda: not _open_payments(street))
+    seconds = time.perf_counter() - started
+    return {
+        "payments": count,
+        "all_ended": has_settled,
+        "ended_per_second": round(count / seconds, 2),
+        "taken_in_per_second": answered.describe()["answered_per_second"],
+        "cpu_milliseconds_per_payment": {
+            name: round(1_000 * (process_usage(pid).cpu_seconds - before[name]) / count, 1)
+            for name, pid in pids.items()
+        },
+    }
+
+
+def _open_payments(street: Street) -> int:
+    answer = street.caller.get(BANK, "/v1/operations/overview", token=BANK)
+    return int(answer.json()["open_payments"])
+
+
+def _measure_catch_up(street: Street, folder: Path) -> dict[str, Any]:
+    """Events per second into a database of its own, from the genesis block on: as read and kept,
+    before anything is booked of them.
+    """
+    chain = ChainClient(street.layout.node_url, street.chain.chain_id)
+    store = Store.open(folder / "anew.sqlite")
+    events = 0
+
+    def count(_work: object, block: Any, _final: object) -> None:
+        nonlocal events
+        events += len(block.events)
+
+    follower = Follower(store, chain, count)
+    cpu, started = time.process_time(), time.perf_counter()
+    blocks = follower.catch_up()
+    seconds = time.perf_counter() - started
+    cpu = time.process_time() - cpu
+    store.close()
+    return {
+        "blocks": blocks,
+        "events": events,
+        "events_per_second": round(events / seconds),
+        "events_per_cpu_second_of_the_bridge": round(events / cpu),
+    }
+
+
+def _measure_recovery(street: Street, entries: int) -> dict[str, Any]:
+    """Seconds from the start after a kill until a bank serves, with a long journal behind it."""
+    street.kill(BANK)
+    database = street.layout.settings(BANK).parent / "bridge.db"
+    store = Store.open(database)
+    cent = Amount(parse_currency("EUR"), 1)
+    for first in range(0, entries, GROUP):
+        with store.unit_of_work() as work:
+            work.ledger.book_many(
+                [
+                    JournalEntry(
+                        entry_id=f"long:{number}",
+                        kind="opening",
+                        description="a long past",
+                        postings=(
+                            debit_posting("reserves:EUR", cent),
+                            credit_posting(f"deposit:{CAROL_IBAN}", cent),
+                        ),
+                        booked_at=int(time.time()),
+                    )
+                    for number in range(first, first + GROUP)
+                ]
+            )
+    store.close()
+    street.start(BANK)
+    street.kill(BANK)
+    return {
+        "journal_entries": entries,
+        "seconds_until_it_serves": round(street.start(BANK), 2),
+        "database_bytes": database.stat().st_size,
+    }
