@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,26 @@ def test_two_serve_and_one_of_two_works(bank: Bank) -> None:
     bank.settles(bank.pay(instruction()), bank.pay(instruction(), second=True))
     assert bank.network.settled_books().is_reconciled
     assert credited(bank, bob, 2 * THOUSAND)
+
+
+def test_fifty_identical_requests_to_two_processes_have_one_effect_and_fifty_equal_answers(
+    bank: Bank,
+) -> None:
+    """Promise P6 of the bridge."""
+    alice, bob = bank.balances()
+    document = instruction()
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(
+            pool.map(lambda number: bank.send(document, second=number % 2 == 1), range(50))
+        )
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+    payment_id = answers[0].json()["payments"][0]["id"]
+    bank.settles(payment_id)
+    assert bank.network.settled_books().is_reconciled
+    assert credited(bank, bob, THOUSAND)
+    assert alice - bank.balances()[0] == price(bank, payment_id)
 
 
 def test_when_the_leader_is_killed_the_other_goes_on_and_nothing_happens_twice(bank: Bank) -> None:

@@ -41,7 +41,8 @@ WAIT_SECONDS = 60
 POLL_SECONDS = 0.05
 ATTESTER = "attester-"
 """What the name of a central bank's attesting process begins with."""
-PORT_RANGE = range(20_000, 60_000, 16)
+PORT_RANGE = range(20_000, 32_752, 16)
+"""Below the ports that the system gives to outgoing connections, which would take one in between."""
 
 
 def free_port_base(ports: int = PORTS_NEEDED) -> int:

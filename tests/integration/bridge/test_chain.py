@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ from bridge.errors import (
 from bridge.keys import KeystoreSigner
 from bridge.payment import Leg, Terms
 from bridge.store import Checkpoint, OutgoingTransaction, Store, TransactionState, UnitOfWork
+from bridge.store.chain_log import EventRow
 from support.node_process import NodeProcess, free_port, make_genesis, running_node
 from support.settlement_network import (
     ALPHA,
@@ -390,6 +392,7 @@ def test_a_change_is_known_soon_after_its_time_though_no_event_tells(
     assert client.directory().by_lei(MAKER.lei.decode()).endpoint == data[0]
 
 
+@pytest.mark.usefixtures("funded")
 def test_following_twice_gives_the_same_tables(client: ChainClient, tmp_path: Path) -> None:
     """CHN-5."""
     dumps = []
@@ -427,6 +430,59 @@ def test_a_handler_that_fails_leaves_nothing_of_its_block(
     with store.reading() as work:
         assert work.chain_log.position().number > stuck.number
         assert work.chain_log.events(first=stuck.number + 1, last=stuck.number + 1) != ()
+
+
+@pytest.mark.parametrize(
+    ("followed", "given"),
+    [(1, 2), (1, 0), (2, 0)],
+    ids=["gap", "duplicate", "out of order"],
+)
+@pytest.mark.usefixtures("funded")
+def test_a_node_that_answers_with_another_block_is_refused(
+    client: ChainClient,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    followed: int,
+    given: int,
+) -> None:
+    """CHN-4: and nothing of that block is kept."""
+    follower = Follower(store, client, ignore)
+    for _ in range(followed):
+        assert follower.step()
+    before = kept(store)
+    block = client.block(given)
+    with monkeypatch.context() as lying:
+        lying.setattr(ChainClient, "block", lambda *_: block)
+        with pytest.raises(ChainDiscontinuous, match="one by one"):
+            follower.step()
+    assert kept(store) == before
+    follower.catch_up()
+    with store.reading() as work:
+        assert work.chain_log.position().hash == client.head().hash
+
+
+@pytest.mark.usefixtures("funded")
+def test_a_block_with_another_parent_is_refused(
+    client: ChainClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CHN-4."""
+    follower = Follower(store, client, ignore)
+    assert follower.step()
+    before = kept(store)
+    true = client.block(1)
+    assert true is not None
+    strange = replace(true, ref=replace(true.ref, parent_hash=b"\x0f" * 32))
+    with monkeypatch.context() as lying:
+        lying.setattr(ChainClient, "block", lambda *_: strange)
+        with pytest.raises(ChainDiscontinuous, match="parent"):
+            follower.step()
+    assert kept(store) == before
+
+
+def kept(store: Store) -> tuple[Checkpoint, tuple[EventRow, ...]]:
+    """What a store has kept of the chain."""
+    with store.reading() as work:
+        return work.chain_log.position(), work.chain_log.events(first=0, last=2**31)
 
 
 def test_a_chain_that_changed_under_the_checkpoint_is_refused(
