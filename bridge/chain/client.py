@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from eth_hash.auto import keccak
@@ -131,18 +132,28 @@ class ChainClient:
 
     def block(self, number: int) -> BlockData | None:
         """The block with this number and its events, if the chain is that long."""
-        answer = self._ask("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003 - see above
-        if answer is None:
-            return None
-        ref = _block_ref(answer)
-        logs: list[dict[str, Any]] = []
-        if answer["transactions"]:
-            logs = self._ask("eth_getLogs", {"blockHash": _hex(ref.hash)})
-        events = [decode_event(_raw_log(log)) for log in logs]
-        return BlockData(
-            ref=ref,
-            transaction_hashes=tuple(_octets(each) for each in answer["transactions"]),
-            events=tuple(event for event in events if event is not None),
+        found = self.blocks(number, 1)
+        return found[0] if found else None
+
+    def blocks(self, first: int, count: int) -> tuple[BlockData, ...]:
+        """Up to `count` blocks from a number on with their events: those that the chain has.
+
+        They are asked for in two round trips, or one where no block has a transaction; `count` is at
+        most `BATCH_CALLS_MAX`.
+        """
+        asked = self._ask_all(
+            [("eth_getBlockByNumber", [hex(first + place), False]) for place in range(count)]
+        )
+        answers = list(takewhile(lambda answer: answer is not None, asked))
+        refs = [_block_ref(answer) for answer in answers]
+        wanted = [
+            ref.hash for ref, answer in zip(refs, answers, strict=True) if answer["transactions"]
+        ]
+        logs = self._ask_all([("eth_getLogs", [{"blockHash": _hex(each)}]) for each in wanted])
+        logs_by_hash = dict(zip(wanted, logs, strict=True))
+        return tuple(
+            _block(ref, answer, logs_by_hash.get(ref.hash, []))
+            for ref, answer in zip(refs, answers, strict=True)
         )
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
@@ -348,6 +359,14 @@ class ChainClient:
             raise NodeUnavailable(method, answer.message)
         return answer
 
+    def _ask_all(self, requests: list[tuple[str, list[Any]]]) -> list[Any]:
+        """The JSON results of several requests, in one round trip."""
+        answers = self._batch(requests) if requests else []
+        for (method, _), answer in zip(requests, answers, strict=True):
+            if isinstance(answer, _Fault):
+                raise NodeUnavailable(method, answer.message)
+        return answers
+
     def _request(self, method: str, params: list[Any]) -> Any:  # the JSON result, or a _Fault
         (answer,) = self._batch([(method, params)])
         return answer
@@ -402,6 +421,15 @@ def _block_ref(answer: Any) -> BlockRef:  # a JSON block object
         hash=_octets(answer["hash"]),
         parent_hash=_octets(answer["parentHash"]),
         timestamp=_integer(answer["timestamp"]),
+    )
+
+
+def _block(ref: BlockRef, answer: Any, logs: Any) -> BlockData:  # a JSON block and its JSON logs
+    events = [decode_event(_raw_log(log)) for log in logs]
+    return BlockData(
+        ref=ref,
+        transaction_hashes=tuple(_octets(each) for each in answer["transactions"]),
+        events=tuple(event for event in events if event is not None),
     )
 
 

@@ -263,16 +263,16 @@ def decode_event(log: RawLog) -> ChainEvent | None:
     entry = _events(contract).get(log.topics[0])
     if entry is None:
         return None
-    indexed = [each for each in entry["inputs"] if each["indexed"]]
-    plain = [each for each in entry["inputs"] if not each["indexed"]]
-    values = [
-        decode([_type_of(each)], topic)[0]
-        for each, topic in zip(indexed, log.topics[1:], strict=True)
-    ]
-    values += decode([_type_of(each) for each in plain], log.data)
+    shape = _shape_of(contract, log.topics[0])
+    indexed = decode(shape.indexed, b"".join(log.topics[1:]))  # each is one word, none has a tail
     arguments = {
-        each["name"]: _octets(value) if each["type"] == "address" else value
-        for each, value in zip([*indexed, *plain], values, strict=True)
+        name: _octets(value) if kind == "address" else value
+        for name, kind, value in zip(
+            shape.names,
+            (*shape.indexed, *shape.plain),
+            (*indexed, *decode(shape.plain, log.data)),
+            strict=True,
+        )
     }
     return ChainEvent(
         contract=contract,
@@ -283,6 +283,27 @@ def decode_event(log: RawLog) -> ChainEvent | None:
         log_index=log.log_index,
         transaction_hash=log.transaction_hash,
         arguments=arguments,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _EventShape:
+    """The arguments of an event: their names, those in topics first, and the types of both kinds."""
+
+    names: tuple[str, ...]
+    indexed: tuple[str, ...]
+    plain: tuple[str, ...]
+
+
+@cache
+def _shape_of(contract: ContractName, topic: bytes) -> _EventShape:
+    inputs = _events(contract)[topic]["inputs"]
+    indexed = [each for each in inputs if each["indexed"]]
+    plain = [each for each in inputs if not each["indexed"]]
+    return _EventShape(
+        names=tuple(each["name"] for each in (*indexed, *plain)),
+        indexed=tuple(_type_of(each) for each in indexed),
+        plain=tuple(_type_of(each) for each in plain),
     )
 
 

@@ -8,6 +8,7 @@ exactly once, whatever dies, and two stores that follow one chain from its genes
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -21,6 +22,9 @@ from bridge.telemetry import get_logger
 
 FOLLOW_SECONDS: Final = 0.1
 """How often the node is asked for a new block."""
+
+AHEAD_MAX: Final = 32
+"""Most blocks that are read from the node before the first of them is processed."""
 
 RESEND_SECONDS: Final = 2
 """Age from which a transaction that is not final is sent again."""
@@ -62,6 +66,8 @@ class Follower:
         self._client = client
         self._on_block = on_block
         self._directory_read_at = seconds()
+        self._ahead: deque[BlockData] = deque()
+        self._at_once = 1
 
     def run(
         self, resend: Callable[[int], object], level: threading.Event, over: threading.Event
@@ -103,7 +109,7 @@ class Follower:
         """
         with self._store.reading() as work:
             checkpoint = work.chain_log.checkpoint()
-        block = self._client.block(0 if checkpoint is None else checkpoint.number + 1)
+        block = self._next_block(0 if checkpoint is None else checkpoint.number + 1)
         if block is None:
             return False
         is_old = self._seconds() > self._directory_read_at + DIRECTORY_SECONDS_MAX
@@ -131,10 +137,25 @@ class Follower:
             self._on_block(work, block, (*final, *displaced))
         return True
 
+    def _next_block(self, number: int) -> BlockData | None:
+        """The block with this number. Far behind, many are asked for at once: blocks are final, so one
+        that was read ahead is as good as one read now.
+        """
+        while self._ahead and self._ahead[0].ref.number != number:
+            self._ahead.popleft()
+        if not self._ahead:
+            found = self._client.blocks(number, self._at_once)
+            is_behind = len(found) == self._at_once
+            self._at_once = min(2 * self._at_once, AHEAD_MAX) if is_behind else 1
+            self._ahead.extend(found)
+        return self._ahead.popleft() if self._ahead else None
+
     def _final_transactions(self, block: BlockData) -> tuple[FinalTransaction, ...]:
         """Our own transactions in a block, in its order. They were kept before they were sent, so
         none can be in a block that the store does not know of.
         """
+        if not block.transaction_hashes:
+            return ()
         with self._store.reading() as work:
             outstanding = {each.hash: each for each in work.transactions.outstanding()}
         own = [outstanding[each] for each in block.transaction_hashes if each in outstanding]

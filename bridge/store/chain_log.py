@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from bridge.errors import ChainDiscontinuous, ChainNotFollowed, RecordConflict
 from bridge.store import tables
+from bridge.store.prepared import Prepared, prepared_insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +73,30 @@ class ChainLog:
 
     def record(self, rows: Iterable[EventRow]) -> None:
         """Keep the events of a block; raises `RecordConflict` for one that is kept already."""
-        kept = tables.chain_events.c
-        for row in rows:
-            query = select(kept.name).where(
-                kept.block_hash == row.block_hash, kept.log_index == row.log_index
-            )
-            if self._connection.execute(query).first() is not None:
-                raise RecordConflict("chain event", f"{row.block_hash.hex()}/{row.log_index}")
-            self._connection.execute(
-                insert(tables.chain_events).values(
-                    block_hash=row.block_hash,
-                    log_index=row.log_index,
-                    block_number=row.block_number,
-                    transaction_hash=row.transaction_hash,
-                    address=row.address,
-                    name=row.name,
-                    document=row.document,
-                )
-            )
+        given: list[dict[str, Any]] = [
+            {
+                "block_hash": row.block_hash,
+                "log_index": row.log_index,
+                "block_number": row.block_number,
+                "transaction_hash": row.transaction_hash,
+                "address": row.address,
+                "name": row.name,
+                "document": row.document,
+            }
+            for row in rows
+        ]
+        if not given:
+            return
+        kept: set[tuple[bytes, int]] = set()
+        for block_hash in {row["block_hash"] for row in given}:
+            found = _INDEXES_OF.rows(self._connection, {"block_hash": block_hash})
+            kept |= {(block_hash, log_index) for (log_index,) in found}
+        for row in given:
+            place = (row["block_hash"], row["log_index"])
+            if place in kept:
+                raise RecordConflict("chain event", f"{place[0].hex()}/{place[1]}")
+            kept.add(place)
+        _ADD_EVENTS.run_all(self._connection, given)
 
     def about(self, settlement_id: bytes) -> tuple[EventRow, ...]:
         """The kept events that name a payment, in the order of the chain. Reads them all: rare."""
@@ -111,6 +118,15 @@ class ChainLog:
             .order_by(kept.block_number, kept.log_index)
         )
         return tuple(_event_row(row) for row in self._connection.execute(query))
+
+
+_ADD_EVENTS = prepared_insert(tables.chain_events)
+
+_INDEXES_OF = Prepared(
+    select(tables.chain_events.c.log_index).where(
+        tables.chain_events.c.block_hash == bindparam("block_hash")
+    )
+)
 
 
 def _event_row(row: Row[Any]) -> EventRow:  # a row of the whole table

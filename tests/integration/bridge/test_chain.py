@@ -452,9 +452,9 @@ def test_a_node_that_answers_with_another_block_is_refused(
     before = kept(store)
     block = client.block(given)
     with monkeypatch.context() as lying:
-        lying.setattr(ChainClient, "block", lambda *_: block)
+        lying.setattr(ChainClient, "blocks", lambda *_: (block,))
         with pytest.raises(ChainDiscontinuous, match="one by one"):
-            follower.step()
+            Follower(store, client, ignore).step()
     assert kept(store) == before
     follower.catch_up()
     with store.reading() as work:
@@ -473,9 +473,9 @@ def test_a_block_with_another_parent_is_refused(
     assert true is not None
     strange = replace(true, ref=replace(true.ref, parent_hash=b"\x0f" * 32))
     with monkeypatch.context() as lying:
-        lying.setattr(ChainClient, "block", lambda *_: strange)
+        lying.setattr(ChainClient, "blocks", lambda *_: (strange,))
         with pytest.raises(ChainDiscontinuous, match="parent"):
-            follower.step()
+            Follower(store, client, ignore).step()
     assert kept(store) == before
 
 
