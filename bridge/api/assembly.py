@@ -116,6 +116,7 @@ def _interbank_routers(role: Role) -> Sequence[APIRouter]:
 def _own_routers(role: Role) -> Sequence[APIRouter]:
     everywhere = (
         operations.router,
+        operations.monitoring,
         deliveries.router,
         ledger.operating,
         proposals.router,

@@ -25,6 +25,10 @@ ABANDONED_MAX: Final = 100
 router = APIRouter(prefix="/v1", tags=["operations"], dependencies=[OperatorNeeded])
 
 health = APIRouter(tags=["health"])
+"""Of every listener."""
+
+monitoring = APIRouter(tags=["health"])
+"""Of the institution's own listener: other institutions have no business with it."""
 
 
 @router.get("/operations/payments", response_model=PaymentPage)
@@ -119,7 +123,7 @@ def tell_ready(services: ServicesNeeded) -> JSONResponse:
     )
 
 
-@health.get("/metrics", dependencies=[MonitorNeeded], response_class=Response)
+@monitoring.get("/metrics", dependencies=[MonitorNeeded], response_class=Response)
 def show_metrics(services: ServicesNeeded) -> Response:
     """Metrics in Prometheus's text format, for the holder of the monitor's token."""
     return Response(services.metrics.page(), media_type=CONTENT_TYPE_LATEST)

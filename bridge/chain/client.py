@@ -113,7 +113,7 @@ class ChainClient:
         )
         self._lock = threading.Lock()
         self._directory: Directory | None = None
-        self._currencies: frozenset[str] | None = None
+        self._issuers: dict[str, str] | None = None
 
     def check_chain(self, genesis_hash: bytes) -> None:
         """Raise `ChainWrong` unless the node serves the chain with this id and genesis block."""
@@ -261,17 +261,21 @@ class ChainClient:
 
     def issuer_of(self, code: str) -> str:
         """LEI of the central bank that issues a currency; raises `CurrencyNotIssued`."""
-        if code not in self.currencies():
+        issuer = self._issuer_by_currency().get(code)
+        if issuer is None:
             raise CurrencyNotIssued(code)
-        (lei,) = self._token(parse_currency(code).numeric, "issuer", ())
-        return _text(lei)
+        return issuer
 
     def currencies(self) -> frozenset[str]:
-        """The codes of the currencies that can be settled; read once, until one is added."""
+        """The codes of the currencies that can be settled."""
+        return frozenset(self._issuer_by_currency())
+
+    def _issuer_by_currency(self) -> dict[str, str]:
+        """Read once, until one is added: a payment can be taken while the node is away."""
         with self._lock:
-            if self._currencies is None:
-                self._currencies = self._read_currencies()
-            return self._currencies
+            if self._issuers is None:
+                self._issuers = self._read_issuers()
+            return self._issuers
 
     def directory(self) -> Directory:
         """Every participant; read once, until `refresh` is told that the registry has changed."""
@@ -282,15 +286,20 @@ class ChainClient:
 
     def refresh(self) -> None:
         """Read participants and currencies again; until that is done the old ones are answered."""
-        directory, currencies = Directory(self._read_participants()), self._read_currencies()
+        directory, issuers = Directory(self._read_participants()), self._read_issuers()
         with self._lock:
-            self._directory, self._currencies = directory, currencies
+            self._directory, self._issuers = directory, issuers
 
-    def _read_currencies(self) -> frozenset[str]:
+    def _read_issuers(self) -> dict[str, str]:
+        """LEI of the issuer by the code of each currency that can be settled."""
+        number = self.head().number
         codes = sorted(CURRENCY_BY_CODE)
         calls = [settlement_call("assetOf", (code.encode(),)) for code in codes]
-        answers = self._call_all(calls, None)
-        return frozenset(code for code, answer in zip(codes, answers, strict=True) if any(answer))
+        answers = self._call_all(calls, number)
+        settled = [code for code, answer in zip(codes, answers, strict=True) if any(answer)]
+        asked = [token_call(parse_currency(code).numeric, "issuer", ()) for code in settled]
+        issuers = self.call_all(TOKEN, "issuer", asked, block_number=number)
+        return {code: _text(lei) for code, (lei,) in zip(settled, issuers, strict=True)}
 
     def _read_participants(self) -> list[Participant]:
         """Every participant with its accounts, all read at one block."""

@@ -58,7 +58,7 @@ def seal_copy(institution: Institution, payment: Payment, document: bytes) -> by
 
 
 def issuers_of(institution: Institution, terms: Terms) -> frozenset[str]:
-    """The central banks of the currencies of a payment. Asks the node: not inside a transaction."""
+    """The central banks of the currencies of a payment."""
     return frozenset(institution.chain.issuer_of(leg.currency) for leg in terms.legs)
 
 

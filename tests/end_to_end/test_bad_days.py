@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from bridge.iso20022.codes import ChargeBearer
+from bridge.iso20022.format import format_initiation
 from bridge.iso20022.identifiers import parse_bic
 from bridge.iso20022.messages import AccountIdentification, Agent, PaymentInstruction
+from bridge.iso20022.parse import parse_initiation
 from bridge.money import Amount, parse_currency
 from local_network.layout import Layout
 from support.gate import Gate, Hold, gate_to
@@ -72,7 +74,10 @@ def test_a_payment_settles_and_the_same_instruction_again_is_the_same_payment(
 def test_the_same_references_with_another_amount_are_refused(network: Devnet) -> None:
     document = instruction()
     network.await_state(accepted(network.send(document))["id"], "settled")
-    changed = network.send(document.replace(b"1000.00", b"1000.01"))
+    original = parse_initiation(document)
+    (asked,) = original.instructions
+    more = replace(asked, instructed_amount=sgd("1000.01"))
+    changed = network.send(format_initiation(replace(original, instructions=(more,))))
     assert changed.status_code == 422
     assert changed.json()["code"] == "idempotency_key_reused"
 

@@ -109,6 +109,9 @@ class SimulatedChain:
     def block(self, number: int) -> BlockData | None:
         return self.mined[number].data if number < len(self.mined) else None
 
+    def blocks(self, first: int, count: int) -> tuple[BlockData, ...]:
+        return tuple(each.data for each in self.mined[first : first + count])
+
     def forget(self) -> None:
         """The node loses what it had not mined."""
         self.pool.clear()

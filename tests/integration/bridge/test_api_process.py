@@ -87,7 +87,14 @@ class Street:
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    folder = tmp_path_factory.mktemp("street")
+    with opened_street(tmp_path_factory.mktemp("street")) as opened:
+        yield opened
+
+
+@contextmanager
+def opened_street(folder: Path) -> Iterator[Street]:
+    """A chain of its own on which the bank has not been yet."""
+    folder.mkdir(exist_ok=True)
     keys = folder / "bank"
     made = make_participant(keys)
     assert made.returncode == 0, made.stderr
@@ -378,9 +385,12 @@ def newest_anchor(client: httpx.Client, token: str) -> int:
     raise AssertionError("nothing was anchored")
 
 
-def test_aud_5_6_7_the_log_is_anchored_on_the_chain_and_checked_against_it(
-    street: Street, tmp_path: Path
-) -> None:
+def test_aud_5_6_7_the_log_is_anchored_on_the_chain_and_checked_against_it(tmp_path: Path) -> None:
+    with opened_street(tmp_path / "street") as street:
+        check_anchored(street, tmp_path)
+
+
+def check_anchored(street: Street, tmp_path: Path) -> None:
     settings = street.with_settings(database="audited.db")
     token = (settings.parent / "operator-token").read_text()
     with running(settings) as (process, client):
