@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support.databases import Databases, PostgresServer, running_server
+from local_network.postgres import PostgresServer
+from support.databases import Databases, running_server
 
 TESTS = Path(__file__).parent
 MARKER_BY_FOLDER = {"integration": "integration", "end_to_end": "end_to_end"}

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark.payments import PaymentsSize, measure_payments
-from benchmark.postgres import running_postgres
 from benchmark.reconciliation import measure_reconciliation
 from bridge import chart
 from bridge.config import DatabasePlace
@@ -23,6 +22,7 @@ from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
 from bridge.store import NewEffect, Remembered, Store, UnitOfWork
 from bridge.verification import verify_books
+from local_network.postgres import NoPostgres, running_server
 
 EUR: Final = parse_currency("EUR")
 OPENING: Final = Amount(EUR, 10**9)
@@ -31,6 +31,7 @@ START: Final = 1_800_000_000
 GROUP: Final = 50
 PASTS: Final = 200
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+DISK: Final = Path("/var/tmp")  # noqa: S108 - kept when a machine starts again, so no memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def measure_bridge(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON 
     return {
         "ledger": measure_ledger(size, folder / "ledger" / "bridge.sqlite"),
         "ledger_in_memory": _in_memory(size),
-        "ledger_on_postgresql": _on_postgresql(size, folder / "postgresql"),
+        "ledger_on_postgresql": _on_postgresql(size),
         "payments": measure_payments(size.payments, folder / "street"),
         "reconciliation": measure_reconciliation(size.items, folder / "reconciliation"),
     }
@@ -63,12 +64,13 @@ def _in_memory(size: BridgeSize) -> dict[str, Any]:
         return measure_ledger(size, Path(name) / "bridge.sqlite")
 
 
-def _on_postgresql(size: BridgeSize, folder: Path) -> dict[str, Any]:
-    """The same on a PostgreSQL server of its own, with its files on the same disk."""
-    with running_postgres(folder) as url:
-        if url is None:
-            return {"left_out": "no PostgreSQL, or nobody to run it as"}
-        return measure_ledger(size, url)
+def _on_postgresql(size: BridgeSize) -> dict[str, Any]:
+    """The same on a PostgreSQL server of its own, with its files on a disk."""
+    try:
+        with running_server(DISK) as server, server.database("template0") as url:
+            return measure_ledger(size, url)
+    except NoPostgres as missing:
+        return {"left_out": str(missing)}
 
 
 def measure_ledger(size: BridgeSize, place: DatabasePlace) -> dict[str, Any]:  # a JSON object

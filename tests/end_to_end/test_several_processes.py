@@ -21,7 +21,7 @@ import pytest
 from bridge.config import DatabasePlace
 from bridge.leadership import LEADING
 from bridge.store import Lease, Store
-from support.databases import PostgresServer
+from local_network.postgres import PostgresServer
 from support.local_devnet import (
     CHECKOUT,
     WAIT_SECONDS,

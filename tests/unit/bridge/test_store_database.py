@@ -25,6 +25,7 @@ from bridge.errors import (
 )
 from bridge.ledger import Account, AccountType, Resolution
 from bridge.store import PAGE_MAX, Store
+from local_network.postgres import PostgresServer
 from support.bridge_records import (
     ACCOUNTS,
     CASH,
@@ -35,7 +36,7 @@ from support.bridge_records import (
     open_store_at,
     transfer,
 )
-from support.databases import Databases, PostgresServer, running_server
+from support.databases import TEMPLATE, Databases, running_server
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_a_server_that_confirms_too_early_is_refused(
     postgresql: PostgresServer, value: str
 ) -> None:
     """STO-9."""
-    with postgresql.database() as place:
+    with postgresql.database(TEMPLATE) as place:
         name = place.partition("@/")[2].partition("?")[0]
         postgresql.execute(f"ALTER DATABASE {name} SET synchronous_commit = {value}")
         with pytest.raises(DatabaseUnsafe, match=f"synchronous_commit = {value}"):
@@ -184,7 +185,7 @@ def test_a_server_that_confirms_too_early_is_refused(
 @pytest.mark.integration
 def test_what_was_confirmed_survives_a_server_that_is_killed() -> None:
     """STO-1, 9."""
-    with running_server() as server, server.database() as place:
+    with running_server() as server, server.database(TEMPLATE) as place:
         store = open_store_at(place)
         book(store, "one", "two")
         server.stop("immediate")
