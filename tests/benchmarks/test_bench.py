@@ -100,6 +100,7 @@ def test_a_quick_run_over_a_bridge_takes_every_figure(tmp_path: Path) -> None:
     ledger = figures["ledger"]
     assert ledger.pop("wrong_balances") == 0
     assert set(ledger) == {
+        "cpu_microseconds_per_single_entry",
         "single_entries_per_second",
         "single_entries_per_second_of_2_writers",
         "single_entries_per_second_on_one_account",
