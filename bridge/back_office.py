@@ -114,13 +114,17 @@ class BackOffice:
 
         return on_block
 
-    def compare_after_block(self) -> None:
-        """Compare totals, if the books have come to another block since they were compared so."""
+    def compare_after_block(self) -> bool:
+        """Compare totals, if the books have come to another block since they were compared so; whether
+        they had.
+        """
         with self._institution.store.reading() as work:
             position = work.chain_log.checkpoint()
-        if position != self._position:
-            self._reconciler.check_totals()
-            self._position = position
+        if position == self._position:
+            return False
+        self._reconciler.check_totals()
+        self._position = position
+        return True
 
     def run(self, stop: threading.Event) -> None:
         """Do what is due until `stop` is set, whatever node and database say meanwhile."""
@@ -143,9 +147,10 @@ class BackOffice:
         now, settings = self._institution.clock(), self._institution.settings
         if self._is_central_bank:
             self._turn(now)
-        self.compare_after_block()
+        were_compared = self.compare_after_block()
         if self._compared_at is None or now >= self._compared_at + settings.reconcile_seconds:
-            self._reconciler.check_totals()
+            if not were_compared:
+                self._reconciler.check_totals()
             self._reconciler.check_items()
             self._compared_at = now
 

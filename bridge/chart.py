@@ -13,6 +13,12 @@ OPERATOR = OWN
 """Owner of the accounts that belong to the institution itself."""
 
 
+def is_customer_deposit(account: Account) -> bool:
+    """Whether an account is what the institution owes a customer."""
+    is_deposit = account.account_type is AccountType.LIABILITY and account.is_on_balance_sheet
+    return is_deposit and account.owner != OPERATOR
+
+
 def tokens(currency: Currency) -> str:
     """Central-bank money the institution holds on the chain (asset)."""
     return f"tokens:{currency.code}"

@@ -7,8 +7,7 @@ from typing import Final
 
 from bridge import chart
 from bridge.approval import Proposal
-from bridge.errors import AccountUnknown, ResourceUnknown
-from bridge.ledger import AccountType
+from bridge.errors import ResourceUnknown
 from bridge.money import Amount, parse_currency
 from bridge.operating import Action
 from bridge.store import UnitOfWork
@@ -29,13 +28,11 @@ def _carry_out(work: UnitOfWork, proposal: Proposal, at: int) -> str:
 
 def _limit(work: UnitOfWork, proposal: Proposal) -> Amount:
     """The limit in the account's own currency; raises the money errors and `ResourceUnknown`."""
-    try:
-        account = work.ledger.account(proposal.subject)
-    except AccountUnknown as error:
-        raise ResourceUnknown("account", proposal.subject) from error
-    is_deposit = account.account_type is AccountType.LIABILITY and account.is_on_balance_sheet
+    account = work.ledger.find_account(proposal.subject)
+    if account is None:
+        raise ResourceUnknown("account", proposal.subject)
     currency = parse_currency(proposal.document.get("currency", ""))
-    if account.owner == chart.OPERATOR or not is_deposit or currency != account.currency:
+    if not chart.is_customer_deposit(account) or currency != account.currency:
         raise ResourceUnknown("account", f"{proposal.subject} in {currency}")
     return Amount.parse(proposal.document.get("amount", ""), currency)
 

@@ -9,19 +9,16 @@ a hold ends at its time is this institution's own decision, made when it was pla
 depends on it, unlike a payment on the chain, which no time-out ends.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from bridge import chart
 from bridge.approval import Proposal
-from bridge.errors import AccountUnknown, HoldUnusable, IdempotencyKeyReused, ResourceUnknown
+from bridge.errors import HoldUnusable, IdempotencyKeyReused, ResourceUnknown
 from bridge.ledger import (
     HOLD,
     Account,
-    AccountType,
     BookedEntry,
     JournalEntry,
     Resolution,
@@ -69,7 +66,7 @@ class Holds:
         Raises `ResourceUnknown` for an account that is no customer's, `HoldUnusable` for a time that
         is over or too far, `InsufficientFunds`, and `IdempotencyKeyReused` for another order.
         """
-        digest = hashlib.sha256(json.dumps([operator.operator_id, key]).encode()).hexdigest()
+        digest = operator.digest_of(key)
         now = self.clock()
         entry = JournalEntry(
             entry_id=f"hold_{digest[:HOLD_ID_DIGITS]}",
@@ -140,13 +137,19 @@ def _order_of(entry: JournalEntry) -> HoldOrder:
 
 def _check_order(work: UnitOfWork, entry: JournalEntry, order: HoldOrder) -> None:
     account = _account(work, order.account_id)
-    is_deposit = account.account_type is AccountType.LIABILITY and account.is_on_balance_sheet
-    if account.owner == chart.OPERATOR or not is_deposit:
+    if not chart.is_customer_deposit(account):
         raise ResourceUnknown("account", order.account_id)
     if account.currency != order.amount.currency:
         raise HoldUnusable(entry.entry_id, f"the account is in {account.currency}")
     if not entry.booked_at < order.expires_at <= entry.booked_at + HOLD_SECONDS_MAX:
         raise HoldUnusable(entry.entry_id, "its time is over, or too far")
+
+
+def _account(work: UnitOfWork, account_id: str) -> Account:
+    account = work.ledger.find_account(account_id)
+    if account is None:
+        raise ResourceUnknown("account", account_id)
+    return account
 
 
 def _hold(work: UnitOfWork, hold_id: str) -> BookedEntry:
@@ -159,13 +162,6 @@ def _hold(work: UnitOfWork, hold_id: str) -> BookedEntry:
 def _check_open(held: BookedEntry) -> None:
     if held.resolution is not None:
         raise HoldUnusable(held.entry.entry_id, f"it was {held.resolution.value}")
-
-
-def _account(work: UnitOfWork, account_id: str) -> Account:
-    try:
-        return work.ledger.account(account_id)
-    except AccountUnknown as error:
-        raise ResourceUnknown("account", account_id) from error
 
 
 def _check_taking(work: UnitOfWork, proposal: Proposal) -> None:

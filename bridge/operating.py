@@ -30,6 +30,10 @@ class Operator:
         """Who this is in the audit log."""
         return f"operator:{self.operator_id}"
 
+    def digest_of(self, key: str) -> str:
+        """Hex digest of one of this person's idempotency keys: nobody else's has it."""
+        return hashlib.sha256(json.dumps([self.operator_id, key]).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -68,7 +72,7 @@ class FourEyes:
         key stands for another wish.
         """
         action = self._action(wish.kind)
-        digest = hashlib.sha256(json.dumps([operator.operator_id, key]).encode()).hexdigest()
+        digest = operator.digest_of(key)
         proposal = Proposal(
             proposal_id=f"prp_{digest[:PROPOSAL_ID_DIGITS]}",
             kind=wish.kind,

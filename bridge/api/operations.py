@@ -12,10 +12,8 @@ from bridge.api.operations_schemas import OverviewView, ReconciliationView
 from bridge.api.schemas import LedgerAccountList, PaymentPage
 from bridge.api.services import ServicesNeeded
 from bridge.api.shapes import PageQuery
-from bridge.config import Role
-from bridge.institution import Institution
 from bridge.money import parse_currency
-from bridge.reconciliation import Comparison, compare_holdings, compare_supply
+from bridge.reconciliation import compare
 from bridge.settlement.description import describe, describe_amount
 from bridge.store import DeliveryState
 
@@ -86,7 +84,10 @@ def list_ledger_accounts(services: ServicesNeeded) -> dict[str, object]:
 @router.get("/reconciliation", response_model=ReconciliationView)
 def reconcile(services: ServicesNeeded) -> dict[str, object]:
     """Whether ledger and chain agree, per currency, at the block the ledger has followed to."""
-    comparisons = _compare(services.institution)
+    institution = services.institution
+    comparisons = [
+        compare(institution, parse_currency(code)) for code in institution.settings.currencies
+    ]
     with services.institution.store.reading() as work:
         open_breaks = work.breaks.open_count()
     return {
@@ -127,11 +128,3 @@ def tell_ready(services: ServicesNeeded) -> JSONResponse:
 def show_metrics(services: ServicesNeeded) -> Response:
     """Metrics in Prometheus's text format, for the holder of the monitor's token."""
     return Response(services.metrics.page(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _compare(institution: Institution) -> list[Comparison]:
-    store, chain = institution.store, institution.chain
-    currencies = [parse_currency(code) for code in institution.settings.currencies]
-    if institution.settings.role is Role.CENTRAL_BANK:
-        return [compare_supply(store, chain, currency) for currency in currencies]
-    return [compare_holdings(store, chain, currency, institution.lei) for currency in currencies]

@@ -9,6 +9,7 @@ A statement is a span of lines. It is recorded where the day is closed, and writ
 account's owner, page by page, by a worker; asked for again it is the same, since lines never change.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from typing import Final
@@ -119,7 +120,10 @@ class Statements:
         for account in work.rtgs.accounts():
             yield StatedAccount(RESERVES, account.lei, code)
         for lei in sorted(work.token_flows.positions(self.currency)):
-            yield StatedAccount(TOKENS, lei, code)
+            yield self._tokens_of(lei)
+
+    def _tokens_of(self, lei: str) -> StatedAccount:
+        return StatedAccount(TOKENS, lei, self.currency.code)
 
     def _write_reserves(self, work: UnitOfWork, lei: str) -> None:
         account = StatedAccount(RESERVES, lei, self.currency.code)
@@ -150,10 +154,10 @@ class Statements:
         numbers: dict[str, int] = {}
         while True:
             flows = work.token_flows.after(work.movements.position(feed), self.currency, TAKE_MAX)
+            lines_by_lei: defaultdict[str, list[StatementLine]] = defaultdict(list)
             for flow in flows:
-                account = StatedAccount(TOKENS, flow.lei, self.currency.code)
                 if flow.lei not in numbers:
-                    last = work.account_statements.last_line(account)
+                    last = work.account_statements.last_line(self._tokens_of(flow.lei))
                     numbers[flow.lei] = 0 if last is None else last.number
                 numbers[flow.lei] += 1
                 line = StatementLine(
@@ -164,9 +168,11 @@ class Statements:
                     balance=flow.balance,
                     at=flow.at,
                 )
-                work.account_statements.add_lines(account, (line,))
+                lines_by_lei[flow.lei].append(line)
             if not flows:
                 return
+            for lei, lines in lines_by_lei.items():
+                work.account_statements.add_lines(self._tokens_of(lei), lines)
             work.movements.move(feed, flows[-1].sequence)
 
     def _state(

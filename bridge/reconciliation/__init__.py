@@ -17,7 +17,7 @@ from bridge.reconciliation.resolution import (
     ResolveBreak,
     receive_break_report,
 )
-from bridge.reconciliation.totals import Comparison, compare_holdings, compare_supply
+from bridge.reconciliation.totals import Comparison, compare
 
 __all__ = [
     "RESOLVE_BREAK",
@@ -25,7 +25,6 @@ __all__ = [
     "FlowRecorder",
     "Reconciler",
     "ResolveBreak",
-    "compare_holdings",
-    "compare_supply",
+    "compare",
     "receive_break_report",
 ]

@@ -46,6 +46,18 @@ class Findings:
     def __init__(self, institution: Institution) -> None:
         self._institution = institution
 
+    def keep(
+        self, place: Place, findings: Collection[Finding], looked_at: Collection[str] | None = None
+    ) -> None:
+        """`apply` in a transaction of its own; in none where nothing was found and nothing is open."""
+        store = self._institution.store
+        with store.reading() as work:
+            is_quiet = not findings and not work.breaks.open(place.scope, place.currency)
+        if is_quiet:
+            return
+        with store.unit_of_work() as work:
+            self.apply(work, place, findings, looked_at)
+
     def apply(
         self,
         work: UnitOfWork,

@@ -8,7 +8,6 @@ still explain it, since they add up to the same.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
@@ -59,13 +58,13 @@ class FlowRecorder:
             for lei, kind, key, amount in self._explained(work, currency, token, event):
                 unexplained[lei] -= amount
                 if amount:
-                    flow = self._flow(event, lei, currency, (kind, key, amount))
-                    work.token_flows.add(replace(flow, at=at))
+                    flow = self._flow(event, lei, currency, (kind, key, amount), at)
+                    work.token_flows.add(flow)
         for lei, amount in sorted(unexplained.items()):
             if amount:
                 key = events[0].transaction_hash.hex()[:KEY_DIGITS]
-                flow = self._flow(events[0], lei, currency, ("other", key, amount))
-                work.token_flows.add(replace(flow, at=at))
+                flow = self._flow(events[0], lei, currency, ("other", key, amount), at)
+                work.token_flows.add(flow)
 
     def _deltas(self, token: bytes, events: Sequence[ChainEvent]) -> defaultdict[str, int]:
         """What each followed account won or lost in a transaction."""
@@ -118,7 +117,7 @@ class FlowRecorder:
         return is_central_bank or lei == self._institution.lei
 
     def _flow(
-        self, event: ChainEvent, lei: str, currency: Currency, what: tuple[str, str, int]
+        self, event: ChainEvent, lei: str, currency: Currency, what: tuple[str, str, int], at: int
     ) -> NewFlow:
         kind, key, amount = what
         return NewFlow(
@@ -130,7 +129,7 @@ class FlowRecorder:
             block_number=event.block_number,
             log_index=event.log_index,
             transaction_hash=event.transaction_hash,
-            at=0,
+            at=at,
         )
 
 

@@ -18,7 +18,7 @@ from bridge.institution import Institution
 from bridge.matching import Group, Result, Side, judge, match
 from bridge.money import Amount, Currency, parse_currency
 from bridge.reconciliation.findings import Finding, Findings, Place
-from bridge.reconciliation.totals import Comparison, compare_holdings, compare_supply
+from bridge.reconciliation.totals import Comparison, compare
 from bridge.store import StatedAccount, UnitOfWork
 from bridge.store.movements import TAKE_MAX
 from bridge.store.reconciliation_items import Comparand, ItemState, NewItem
@@ -51,16 +51,15 @@ ITEM_BREAKS_MAX: Final = 1_000
 class _Outlook:
     """What is known besides the items, to judge which of them are late.
 
-    `covered_block` and `covered_at` say how far statements reach, `on_their_way` are the keys of
-    issuances not minted yet, `awaited` those of entries that are pending.
+    `covered_block` and `covered_at` say how far statements reach, `expected` are the keys of
+    issuances not minted yet and of entries that are pending.
     """
 
     now: int
     grace: int
     covered_block: int
     covered_at: int
-    on_their_way: frozenset[str]
-    awaited: frozenset[str]
+    expected: frozenset[str]
 
 
 class Reconciler:
@@ -76,24 +75,15 @@ class Reconciler:
         Raises `ChainNotFollowed` before the first block and `NodeUnavailable`.
         """
         for currency in self._currencies():
-            comparison = self.compare(currency)
+            comparison = compare(self._institution, currency)
             place = self._place(self._token_scope, currency, comparison.block_number)
-            findings = list(_totals(comparison))
-            with self._institution.store.unit_of_work() as work:
-                self._findings.apply(work, place, findings, {TOTAL, EVENTS})
+            self._findings.keep(place, list(_totals(comparison)), {TOTAL, EVENTS})
 
     def check_items(self) -> None:
         """Read, match and judge the items of everything that is compared here."""
         for currency in self._currencies():
             for scope in self._scopes():
                 self._check(scope, currency)
-
-    def compare(self, currency: Currency) -> Comparison:
-        """The totals of one currency as they stand."""
-        store, chain = self._institution.store, self._institution.chain
-        if self._is_central_bank:
-            return compare_supply(store, chain, currency)
-        return compare_holdings(store, chain, currency, self._institution.lei)
 
     @property
     def _is_central_bank(self) -> bool:
@@ -121,16 +111,13 @@ class Reconciler:
         comparand = Comparand(scope, currency.code)
         while self._read(comparand, currency):
             pass
-        store = self._institution.store
-        with store.reading() as work:
+        with self._institution.store.reading() as work:
             block = work.chain_log.position().number
             outlook = self._outlook(work, scope, currency)
             result = match(work.reconciliation_items.open(comparand), SIDES[scope])
             findings = list(self._judge(work, comparand, currency, (result, outlook)))
         self._keep_matched(result)
-        place = self._place(scope, currency, block)
-        with store.unit_of_work() as work:
-            self._findings.apply(work, place, findings)
+        self._findings.keep(self._place(scope, currency, block), findings)
 
     def _read(self, comparand: Comparand, currency: Currency) -> bool:
         """Take in what is new on every side; whether there may be more.
@@ -244,8 +231,8 @@ class Reconciler:
             grace=self._institution.settings.reconcile_grace_seconds,
             covered_block=covered_block,
             covered_at=covered_at,
-            on_their_way=work.issuances.keys_on_their_way(currency),
-            awaited=work.movements.awaited(self._account_id(scope, currency)),
+            expected=work.issuances.keys_on_their_way(currency)
+            | work.movements.awaited(self._account_id(scope, currency)),
         )
 
     def _judge(
@@ -293,7 +280,7 @@ def _is_late(group: Group, scope: str, outlook: _Outlook) -> bool:
     """
     present = group.sums.keys()
     is_old = outlook.now > group.at + outlook.grace
-    if group.key in outlook.on_their_way | outlook.awaited:
+    if group.key in outlook.expected:
         return False
     if Side.STATEMENT not in SIDES[scope]:
         return Side.CHAIN in present or is_old

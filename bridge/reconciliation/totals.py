@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from bridge import chart
 from bridge.chain import AccountKind, ChainClient
+from bridge.config import Role
+from bridge.institution import Institution
 from bridge.money import Amount, Currency
 from bridge.store import Store
 
@@ -45,7 +47,15 @@ class Comparison:
         return self.chain - self.events
 
 
-def compare_holdings(store: Store, chain: ChainClient, currency: Currency, lei: str) -> Comparison:
+def compare(institution: Institution, currency: Currency) -> Comparison:
+    """The totals of one currency as they stand: the supply at its central bank, elsewhere what is held."""
+    store, chain = institution.store, institution.chain
+    if institution.settings.role is Role.CENTRAL_BANK:
+        return _compare_supply(store, chain, currency)
+    return _compare_holdings(store, chain, currency, institution.lei)
+
+
+def _compare_holdings(store: Store, chain: ChainClient, currency: Currency, lei: str) -> Comparison:
     """A bank's or an fx provider's tokens: its asset account against the chain's balance.
 
     Tokens on their way in or out (pending entries) stand on neither side until they are final.
@@ -69,7 +79,7 @@ def compare_holdings(store: Store, chain: ChainClient, currency: Currency, lei: 
     )
 
 
-def compare_supply(store: Store, chain: ChainClient, currency: Currency) -> Comparison:
+def _compare_supply(store: Store, chain: ChainClient, currency: Currency) -> Comparison:
     """A central bank's reserves set aside against the token supply.
 
     Reserves are set aside before the mint, so while an issuance is on its way the ledger is ahead.

@@ -8,7 +8,7 @@ What is in issue is counted three ways: by the accounts, by the orders, by what 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge import chart
@@ -157,18 +157,7 @@ class Register:
         position = None
         if asked.receiver_lei is not None:
             position = work.retail_register.next_position(asked.receiver_lei)
-        work.retail_register.add(
-            RegisterRow(
-                reference=asked.reference,
-                direction=asked.direction,
-                sender_lei=asked.sender_lei,
-                amount=asked.amount,
-                taken_at=asked.taken_at,
-                receiver_lei=asked.receiver_lei,
-                position=position,
-                sealed=asked.sealed,
-            )
-        )
+        work.retail_register.add(replace(asked, position=position))
         if position is not None:
             work.effects.add(
                 NewEffect(

@@ -53,10 +53,10 @@ class Movements:
     def take(self, account_id: str, most: int = TAKE_MAX) -> tuple[Movement, ...]:
         """The next movements of an account, oldest first; none is given twice."""
         feed = f"ledger:{account_id}"
-        position = self.position(feed)
+        begin = position = self.position(feed)
         query = (
             _postings(account_id)
-            .where(tables.postings.c.version > position)
+            .where(tables.postings.c.version > begin)
             .order_by(tables.postings.c.version)
             .limit(most)
         )
@@ -69,7 +69,8 @@ class Movements:
                 name = f"{account_id}/{row.version}"
                 taken.append(Movement(name, row.kind, key, signed, row.at))
             self._await(account_id, row, key)
-        self.move(feed, position)
+        if position > begin:
+            self.move(feed, position)
         return tuple(taken)
 
     def is_read(self, account_id: str) -> bool:
