@@ -240,10 +240,9 @@ class Effects:
     def write_off(self, key: str, why: str) -> None:
         """End an effect that was given up or is tried in vain; raises `EffectNotStuck`."""
         kept = tables.effects.c
-        tried = (kept.state == EffectState.WAITING.value) & kept.retried_since.is_not(None)
         ended = (
             update(tables.effects)
-            .where(kept.key == key, or_(kept.state == EffectState.DEAD.value, tried))
+            .where(kept.key == key, _IS_STUCK)
             .values(state=EffectState.DONE.value, error=why)
         )
         if self._connection.execute(ended).rowcount != 1:
@@ -252,10 +251,7 @@ class Effects:
     def is_stuck(self, key: str) -> bool:
         """Whether an effect was given up, or waits to be tried once more."""
         kept = tables.effects.c
-        tried = (kept.state == EffectState.WAITING.value) & kept.retried_since.is_not(None)
-        query = select(kept.effect_id).where(
-            kept.key == key, or_(kept.state == EffectState.DEAD.value, tried)
-        )
+        query = select(kept.effect_id).where(kept.key == key, _IS_STUCK)
         return self._connection.execute(query).first() is not None
 
     def revive(self, key: str, now: int) -> None:
@@ -313,6 +309,13 @@ class Effects:
             change = change.values(due_at=due_at)
         return self._connection.execute(change).rowcount == 1
 
+
+_IS_STUCK = or_(
+    tables.effects.c.state == EffectState.DEAD.value,
+    (tables.effects.c.state == EffectState.WAITING.value)
+    & tables.effects.c.retried_since.is_not(None),
+)
+"""Given up, or tried in vain and waiting to be tried once more."""
 
 _UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
 from bridge.errors import PaymentDuplicate, PaymentUnknown, RecordMissing
 from bridge.payment import Direction, Payment, PaymentState
@@ -101,9 +101,10 @@ class Payments:
         return Page(tuple(decode_payment(row.document) for row in rows), next_cursor)
 
     def lapsed(self, at: int) -> tuple[Payment, ...]:
-        """Payments reserved and not instructed by their deadline, seen from the UTC second `at`."""
-        query = _documents().where(tables.payments.c.lapses_after < at)
-        rows = self._connection.execute(query.order_by(tables.payments.c.sequence))
+        """Payments reserved and not instructed by their deadline, which is before the UTC second `at`."""
+        kept = tables.payments.c
+        query = _documents().where(kept.lapses_after < at)
+        rows = self._connection.execute(query.order_by(kept.lapses_after, kept.sequence))
         return tuple(decode_payment(row.document) for row in rows)
 
     def returns_of(self, payment_id: str) -> tuple[Payment, ...]:
@@ -132,19 +133,18 @@ class Payments:
 
     def _is_taken(self, payment: Payment, kept_as: str | None = None) -> bool:
         kept = tables.payments.c
-        same_key: ColumnElement[bool] = kept.settlement_id == payment.settlement_id
+        # one condition per index: nested in each other they would be a search of half the table
+        same_way = kept.direction == payment.direction.value
+        taken = [
+            kept.payment_id == payment.payment_id,
+            same_way & (kept.settlement_id == payment.settlement_id),
+        ]
         if payment.return_of is None:
-            same_uetr = (kept.uetr == payment.uetr) & kept.is_return.is_(False)
+            same_uetr = same_way & (kept.uetr == payment.uetr) & kept.is_return.is_(False)
             if payment.direction is Direction.INCOMING:
                 same_uetr &= kept.counterparty_lei == payment.counterparty_lei
-            same_key = or_(same_key, same_uetr)
-        query = select(kept.sequence).where(
-            or_(
-                kept.payment_id == payment.payment_id,
-                (kept.direction == payment.direction.value) & same_key,
-            ),
-            kept.payment_id.is_distinct_from(kept_as),
-        )
+            taken.append(same_uetr)
+        query = select(kept.sequence).where(or_(*taken), kept.payment_id.is_distinct_from(kept_as))
         return self._connection.execute(query.limit(1)).first() is not None
 
     def _first(self, query: Select[Any]) -> Payment | None:  # a row of one document

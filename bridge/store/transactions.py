@@ -69,9 +69,12 @@ class Transactions:
     def next_nonce(self, sender: bytes, chain_nonce: int) -> int:
         """The nonce to sign next: past what the chain has seen and past what was ever signed."""
         kept = tables.transactions.c
-        query = select(func.max(kept.nonce)).where(kept.sender == sender)
+        # a no-op stands at the nonce of a transaction that is kept: it can be left out
+        query = select(func.max(kept.nonce)).where(
+            kept.sender == sender, kept.nonce >= chain_nonce, kept.replaces.is_(None)
+        )
         newest: int | None = self._connection.execute(query).scalar()
-        return chain_nonce if newest is None else max(chain_nonce, newest + 1)
+        return chain_nonce if newest is None else newest + 1
 
     def add(self, transaction: OutgoingTransaction) -> None:
         """Keep a signed transaction; raises `RecordConflict` when its purpose has one already."""
@@ -133,31 +136,24 @@ class Transactions:
         Raises `RecordMissing` when it is not ours or is final already.
         """
         kept = tables.transactions.c
+        is_prepared = kept.state == TransactionState.PREPARED.value
         state = TransactionState.SUCCEEDED if succeeded else TransactionState.REVERTED
-        change = (
+        including = (
             update(tables.transactions)
-            .where(kept.hash == transaction_hash, kept.state == TransactionState.PREPARED.value)
+            .where(kept.hash == transaction_hash, is_prepared)
             .values(state=state.value, block_number=block_number)
+            .returning(kept.sender, kept.nonce)
         )
-        if self._connection.execute(change).rowcount != 1:
-            raise RecordMissing("outstanding transaction", transaction_hash.hex())
-        return self._displace(transaction_hash, block_number)
-
-    def _displace(
-        self, transaction_hash: bytes, block_number: int
-    ) -> tuple[OutgoingTransaction, ...]:
-        """Mark whatever else was signed at the nonce of an included transaction."""
-        included = self.get(transaction_hash)
+        included = self._connection.execute(including).one_or_none()
         if included is None:
-            raise RecordMissing("transaction", transaction_hash.hex())
-        signed = self.at_nonce(included.sender, included.nonce)
-        others = tuple(each for each in signed if each.state is TransactionState.PREPARED)
-        displaced = update(tables.transactions).where(
-            tables.transactions.c.hash.in_([each.hash for each in others])
+            raise RecordMissing("outstanding transaction", transaction_hash.hex())
+        displacing = (
+            update(tables.transactions)
+            .where(kept.sender == included.sender, kept.nonce == included.nonce, is_prepared)
+            .values(state=TransactionState.DISPLACED.value, block_number=block_number)
+            .returning(tables.transactions)
         )
-        state = TransactionState.DISPLACED.value
-        self._connection.execute(displaced.values(state=state, block_number=block_number))
-        return others
+        return tuple(_transaction(row) for row in self._connection.execute(displacing))
 
     def _one(self, condition: ColumnElement[bool]) -> OutgoingTransaction | None:
         query = select(tables.transactions).where(condition)

@@ -1,0 +1,61 @@
+"""What is asked for every payment or block is found by an index, however much is kept."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, event
+
+from bridge.payment import Direction
+from bridge.store.payments import Payments
+from bridge.store.tables import METADATA
+from bridge.store.transactions import Transactions
+from support.bridge_records import outgoing, payment
+
+ASKED: dict[str, Callable[[Connection], object]] = {
+    "the next nonce": lambda kept: Transactions(kept).next_nonce(b"sender", 7),
+    "a transaction that is final": lambda kept: _finalise(Transactions(kept)),
+    "payments that lapsed": lambda kept: Payments(kept).lapsed(7),
+    "payments that are overdue": lambda kept: Payments(kept).overdue(7, 10),
+    "an outgoing payment": lambda kept: Payments(kept).add(payment(1)),
+    "an incoming payment": lambda kept: Payments(kept).add(payment(2, Direction.INCOMING)),
+}
+
+
+def _finalise(transactions: Transactions) -> None:
+    transactions.add(outgoing(1))
+    transactions.finalise(outgoing(1).hash, block_number=1, succeeded=True)
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    engine = create_engine(f"sqlite:///{tmp_path / 'plans.sqlite'}")
+    METADATA.create_all(engine)
+    with engine.begin() as opened:
+        yield opened
+    engine.dispose()
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED.keys())
+def test_nothing_that_is_asked_again_and_again_reads_a_whole_table(
+    connection: Connection, asked: Callable[[Connection], object]
+) -> None:
+    run: list[tuple[str, Any]] = []  # a statement and its parameters, as the driver takes them
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        run.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    asked(connection)
+    event.remove(connection, "before_cursor_execute", note)
+    assert run
+    for statement, parameters in run:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [row.detail for row in plan]
+        searches = [step for step in steps if step.startswith(("SCAN ", "SEARCH "))]
+        assert all(" USING " in step and "SCAN" not in step for step in searches), (
+            statement,
+            steps,
+        )
+        assert all("(direction=?)" not in step for step in steps), (statement, steps)
