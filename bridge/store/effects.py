@@ -234,8 +234,9 @@ class Effects:
         in_hand = EffectState.CLAIMED.value
         hurried = update(tables.effects).where(kept.key == key, kept.state != in_hand)
         values = {"state": EffectState.WAITING.value, "due_at": now, "retried_since": None}
-        self.has_added = self._connection.execute(hurried.values(**values)).rowcount == 1
-        return self.has_added
+        is_hurried = self._connection.execute(hurried.values(**values)).rowcount == 1
+        self.has_added |= is_hurried
+        return is_hurried
 
     def write_off(self, key: str, why: str) -> None:
         """End an effect that was given up or is tried in vain; raises `EffectNotStuck`."""
