@@ -1,29 +1,23 @@
 """The shapes of the ledger's requests and answers; times are UTC seconds."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bridge.api.schemas import AmountBody, AmountView
+from bridge.api.shapes import SECOND_MAX, AnswerShape, RequestShape
 from bridge.store import PAGE_DEFAULT, PAGE_MAX
-
-SECOND_MAX: Final = 2**40
-"""Latest UTC second that is asked for."""
 
 _Second = Annotated[int, Field(ge=0, le=SECOND_MAX)]
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MomentQuery(_Shape):
+class MomentQuery(RequestShape):
     """Which moment: the end of the UTC second `at`; now without it."""
 
     at: _Second | None = None
 
 
-class StatementQuery(_Shape):
+class StatementQuery(RequestShape):
     """Which movements: `from` a UTC second on and before the second `to`, oldest first."""
 
     start: Annotated[_Second | None, Field(alias="from")] = None
@@ -32,7 +26,7 @@ class StatementQuery(_Shape):
     cursor: Annotated[str, Field(max_length=40)] | None = None
 
 
-class BalanceView(_Shape):
+class BalanceView(AnswerShape):
     """An account at a moment; `version` counts its movements until then."""
 
     account: str
@@ -41,7 +35,7 @@ class BalanceView(_Shape):
     version: int
 
 
-class StatementItemView(_Shape):
+class StatementItemView(AnswerShape):
     """One movement, and the ledger balance after it."""
 
     version: int
@@ -55,7 +49,7 @@ class StatementItemView(_Shape):
     balance: AmountView
 
 
-class StatementView(_Shape):
+class StatementView(AnswerShape):
     """A page of a statement; opening and closing balance are of the whole statement."""
 
     account: str
@@ -65,7 +59,7 @@ class StatementView(_Shape):
     next: str | None
 
 
-class HoldBody(_Shape):
+class HoldBody(RequestShape):
     """What shall be held of a customer's account, until which second, and why."""
 
     account: Annotated[str, Field(min_length=1, max_length=200)]
@@ -74,7 +68,7 @@ class HoldBody(_Shape):
     reason: Annotated[str, Field(min_length=1, max_length=140)]
 
 
-class HoldView(_Shape):
+class HoldView(AnswerShape):
     """A hold; `held` is what is held still."""
 
     id: str
@@ -87,14 +81,14 @@ class HoldView(_Shape):
     expires_at: int
 
 
-class FindingView(_Shape):
+class FindingView(AnswerShape):
     """Something in the books that cannot be."""
 
     place: str
     fault: str
 
 
-class VerificationView(_Shape):
+class VerificationView(AnswerShape):
     """Whether the books are right, and what is not (at most 100 findings)."""
 
     verified: bool

@@ -21,7 +21,7 @@ from bridge.iso20022.messages import CustomerCreditTransferInitiation, PaymentIn
 from bridge.iso20022.parse import parse_initiation
 from bridge.settlement.customer_report import report_to_customer
 from bridge.settlement.initiation import initiate
-from bridge.settlement.order import Answer, Order, Result
+from bridge.settlement.order import Answer, Order, Result, refused
 from bridge.store import Customer
 
 XML_CONTENT_TYPE = "application/xml"
@@ -108,8 +108,7 @@ def _initiate(
     try:
         return initiate(institution, Order(customer, key, instruction))
     except IdempotencyKeyReused as error:
-        body = {"code": error.code, "reason": error.reason, "detail": str(error)}
-        return Answer(Result.REFUSED, body)
+        return refused(error)
 
 
 def _describe(instruction: PaymentInstruction, answer: Answer) -> dict[str, object]:

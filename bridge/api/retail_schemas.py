@@ -2,20 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bridge.api.schemas import AmountBody
+from bridge.api.shapes import AnswerShape, RequestShape
 
 WalletId = Annotated[str, Field(pattern=r"^wal_[0-9a-f]{24}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
 Lei = Annotated[str, Field(pattern=r"^[A-Z0-9]{18}[0-9]{2}$")]
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WalletOpening(_Shape):
+class WalletOpening(RequestShape):
     """A wallet for a customer. `identification` is what the bank has seen of the holder."""
 
     customer_id: Name
@@ -26,21 +23,21 @@ class WalletOpening(_Shape):
     linked_account: Annotated[str, Field(max_length=34)] | None = None
 
 
-class PayeeBody(_Shape):
+class PayeeBody(RequestShape):
     """Who is paid: a wallet, and the LEI of the bank that keeps it unless it is this one."""
 
     wallet: WalletId
     agent: Lei | None = None
 
 
-class ConditionBody(_Shape):
+class ConditionBody(RequestShape):
     """Who may release the payment, until when (UTC second)."""
 
     releaser: Name
     expires_at: Annotated[int, Field(gt=0, lt=2**53)]
 
 
-class RetailPaymentOrder(_Shape):
+class RetailPaymentOrder(RequestShape):
     """A payment of retail CBDC, at once or held under a condition."""
 
     wallet: WalletId
@@ -49,27 +46,27 @@ class RetailPaymentOrder(_Shape):
     condition: ConditionBody | None = None
 
 
-class RetailAmount(_Shape):
+class RetailAmount(RequestShape):
     """How much."""
 
     amount: AmountBody
 
 
-class VaultOrder(_Shape):
+class VaultOrder(RequestShape):
     """Retail CBDC for the bank's own vault out of its reserves, or back into them."""
 
     direction: Literal["issue", "redeem"]
     amount: AmountBody
 
 
-class MoneyView(_Shape):
+class MoneyView(AnswerShape):
     """An amount."""
 
     value: str
     currency: str
 
 
-class LimitsView(_Shape):
+class LimitsView(AnswerShape):
     """The limits of a tier; null where there is none."""
 
     balance_max: MoneyView | None
@@ -79,7 +76,7 @@ class LimitsView(_Shape):
     offline_max: MoneyView
 
 
-class WalletView(_Shape):
+class WalletView(AnswerShape):
     """A wallet. `holding` counts against the balance limit, `available` can be paid out."""
 
     id: str
@@ -93,20 +90,20 @@ class WalletView(_Shape):
     limits: LimitsView
 
 
-class WalletList(_Shape):
+class WalletList(AnswerShape):
     """A customer's wallets."""
 
     items: list[WalletView]
 
 
-class PayeeView(_Shape):
+class PayeeView(AnswerShape):
     """Who is paid."""
 
     agent: str
     wallet: str
 
 
-class RetailPaymentView(_Shape):
+class RetailPaymentView(AnswerShape):
     """A retail payment as it stands."""
 
     id: str
@@ -122,14 +119,14 @@ class RetailPaymentView(_Shape):
     reason: str | None
 
 
-class RetailPaymentPage(_Shape):
+class RetailPaymentPage(AnswerShape):
     """Some of a customer's retail payments, newest first."""
 
     items: list[RetailPaymentView]
     next: str | None
 
 
-class CustodyOrderView(_Shape):
+class CustodyOrderView(AnswerShape):
     """An order at the central bank."""
 
     reference: str
@@ -138,7 +135,7 @@ class CustodyOrderView(_Shape):
     amount: MoneyView
 
 
-class CustodyView(_Shape):
+class CustodyView(AnswerShape):
     """What a bank keeps. `own` is on its balance sheet, the rest is its customers'."""
 
     in_custody: MoneyView
@@ -147,7 +144,7 @@ class CustodyView(_Shape):
     tiers: dict[str, int]
 
 
-class ReportView(_Shape):
+class ReportView(AnswerShape):
     """What a bank reported of a day (days since 1970-01-01)."""
 
     day: int
@@ -155,7 +152,7 @@ class ReportView(_Shape):
     tiers: dict[str, int]
 
 
-class KeepingView(_Shape):
+class KeepingView(AnswerShape):
     """What one bank keeps, by the register and by its own report."""
 
     lei: str
@@ -163,7 +160,7 @@ class KeepingView(_Shape):
     report: ReportView | None
 
 
-class RegisterView(_Shape):
+class RegisterView(AnswerShape):
     """Retail CBDC in issue, and whether its accounts and its orders say the same."""
 
     in_issue: MoneyView
@@ -176,14 +173,14 @@ DeviceKeyText = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SignatureText = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 
 
-class DeviceBody(_Shape):
+class DeviceBody(RequestShape):
     """A device of a wallet, by its Ed25519 public key."""
 
     wallet: WalletId
     device: DeviceKeyText
 
 
-class DeviceView(_Shape):
+class DeviceView(AnswerShape):
     """A device as it stands; `loaded` in minor units, ever."""
 
     device: str
@@ -193,7 +190,7 @@ class DeviceView(_Shape):
     expires_at: int
 
 
-class DeviceLoadView(_Shape):
+class DeviceLoadView(AnswerShape):
     """What a device was loaded with in all, in minor units, and until when it can be spent."""
 
     device: str
@@ -201,13 +198,13 @@ class DeviceLoadView(_Shape):
     expires_at: int
 
 
-class CertificateView(_Shape):
+class CertificateView(AnswerShape):
     """A bank's signed statement about a device."""
 
     certificate: str
 
 
-class VoucherBody(_Shape):
+class VoucherBody(RequestShape):
     """A voucher as its device signed it; amount in minor units."""
 
     device: DeviceKeyText
@@ -221,14 +218,14 @@ class VoucherBody(_Shape):
     signature: SignatureText
 
 
-class EndorsementBody(_Shape):
+class EndorsementBody(RequestShape):
     """The payee hands the voucher on."""
 
     to: DeviceKeyText
     signature: SignatureText
 
 
-class PresentationBody(_Shape):
+class PresentationBody(RequestShape):
     """A voucher with its holder's order where to pay."""
 
     voucher: VoucherBody
@@ -238,7 +235,7 @@ class PresentationBody(_Shape):
     signature: SignatureText
 
 
-class EvidenceView(_Shape):
+class EvidenceView(AnswerShape):
     """Two presentations that cannot both be true, as JSON text."""
 
     culprit: str
@@ -247,7 +244,7 @@ class EvidenceView(_Shape):
     found_at: int
 
 
-class EvidenceList(_Shape):
+class EvidenceList(AnswerShape):
     """The newest evidence."""
 
     items: list[EvidenceView]

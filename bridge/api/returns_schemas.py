@@ -2,21 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bridge.api.schemas import AmountBody, AmountView, PaymentView
-from bridge.api.shapes import PageQuery
+from bridge.api.shapes import AnswerShape, PageQuery, RequestShape
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ReturnSummary(_Answer):
+class ReturnSummary(AnswerShape):
     """A return of a payment, in short; it is a payment of its own under its id."""
 
     id: str
@@ -25,7 +17,7 @@ class ReturnSummary(_Answer):
     reason: str | None
 
 
-class RecallView(_Answer):
+class RecallView(AnswerShape):
     """A settled payment that is asked back, and the answer."""
 
     payment_id: str
@@ -39,27 +31,27 @@ class RecallView(_Answer):
     answered_at: int | None
 
 
-class RecallPage(_Answer):
+class RecallPage(AnswerShape):
     """Some recalls, newest first."""
 
     items: tuple[RecallView, ...]
     next: str | None
 
 
-class RecalledView(_Answer):
+class RecalledView(AnswerShape):
     """A payment that was asked back, and its recall; without one it is withdrawn instead."""
 
     payment: PaymentView
     recall: RecallView | None
 
 
-class RecallBody(_Request):
+class RecallBody(RequestShape):
     """A wish to have a payment back, with its ISO cancellation reason."""
 
     reason: Annotated[str, Field(pattern=r"^[A-Z0-9]{4}$", examples=["DUPL"])]
 
 
-class RecallAnswerBody(_Request):
+class RecallAnswerBody(RequestShape):
     """Whether the money goes back."""
 
     is_granted: bool
@@ -72,14 +64,14 @@ class PaymentDetailView(PaymentView):
     recall: RecallView | None
 
 
-class ReturnBody(_Request):
+class ReturnBody(RequestShape):
     """A wish to give a payment back; without an amount, all that is left of it."""
 
     reason: Annotated[str, Field(pattern=r"^[A-Z0-9]{4}$", examples=["CUST"])]
     amount: AmountBody | None = None
 
 
-class ReturnAnswerView(_Answer):
+class ReturnAnswerView(AnswerShape):
     """The return, or the proposal that another person has to approve first."""
 
     payment: PaymentView | None
@@ -104,7 +96,7 @@ class SuspenseQuery(PageQuery):
     state: Literal["open", "returning", "returned", "credited"] | None = None
 
 
-class SuspenseItemView(_Answer):
+class SuspenseItemView(AnswerShape):
     """Money that came for an account that could not be credited, and what became of it."""
 
     payment_id: str
@@ -117,7 +109,7 @@ class SuspenseItemView(_Answer):
     resolved_by: str | None
 
 
-class AlertView(_Answer):
+class AlertView(AnswerShape):
     """Something stuck: since when, and the kinds of proposal that can end it."""
 
     kind: str
@@ -131,7 +123,7 @@ class AlertView(_Answer):
     actions: tuple[str, ...]
 
 
-class AlertPage(_Answer):
+class AlertPage(AnswerShape):
     """Some alerts, newest first, and how many of each kind are raised now."""
 
     raised: dict[str, int]
@@ -139,7 +131,7 @@ class AlertPage(_Answer):
     next: str | None
 
 
-class SuspensePage(_Answer):
+class SuspensePage(AnswerShape):
     """Some suspense items, newest first."""
 
     items: tuple[SuspenseItemView, ...]

@@ -1,10 +1,13 @@
 """What every JSON body of the API is made of."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.store import PAGE_DEFAULT, PAGE_MAX
+
+SECOND_MAX: Final = 2**40
+"""Latest UTC second that is asked for."""
 
 
 class RequestShape(BaseModel):

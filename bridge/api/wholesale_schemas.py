@@ -2,25 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bridge.api.schemas import AmountBody, AmountView
-from bridge.api.shapes import PageQuery
+from bridge.api.shapes import SECOND_MAX, AnswerShape, PageQuery, RequestShape
 from bridge.iso20022.identifiers import REFERENCE_CHARACTERS_MAX
 
-SECOND_MAX = 2**40
-"""Latest UTC second that can be asked for."""
 
-
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TransferBody(_Request):
+class TransferBody(RequestShape):
     """A transfer out of the institution's own RTGS account."""
 
     creditor: Annotated[str, Field(min_length=20, max_length=20)]
@@ -29,7 +18,7 @@ class TransferBody(_Request):
     end_to_end_id: Annotated[str, Field(max_length=REFERENCE_CHARACTERS_MAX)]
 
 
-class TransferView(_Answer):
+class TransferView(AnswerShape):
     """A transfer between RTGS accounts as it stands; `ordered_by` is the LEI of who wants it."""
 
     id: str
@@ -45,14 +34,14 @@ class TransferView(_Answer):
     ended_at: int | None
 
 
-class TransferPage(_Answer):
+class TransferPage(AnswerShape):
     """Some transfers, newest first."""
 
     items: tuple[TransferView, ...]
     next: str | None
 
 
-class StatementView(_Answer):
+class StatementView(AnswerShape):
     """A statement of an account at the central bank, or a page of one; its lines are numbered."""
 
     id: str
@@ -69,7 +58,7 @@ class StatementView(_Answer):
     block: int
 
 
-class StatementPageView(_Answer):
+class StatementPageView(AnswerShape):
     """Some statements, newest first."""
 
     items: tuple[StatementView, ...]
@@ -82,7 +71,7 @@ class BreaksQuery(PageQuery):
     state: Literal["open", "resolved", "agreed"] | None = None
 
 
-class BreakView(_Answer):
+class BreakView(AnswerShape):
     """A break as it stands; `amount` is the difference, `age_seconds` how long it is or was open."""
 
     id: str
@@ -101,14 +90,14 @@ class BreakView(_Answer):
     entry_id: str | None
 
 
-class BreakPage(_Answer):
+class BreakPage(AnswerShape):
     """Some breaks, newest first."""
 
     items: tuple[BreakView, ...]
     next: str | None
 
 
-class BackingView(_Answer):
+class BackingView(AnswerShape):
     """What backs a currency's tokens: figures of the chain and of the central bank, at one block.
 
     `ratio` is the attested reserves for each token, rounded down; there is none without tokens.
@@ -124,21 +113,21 @@ class BackingView(_Answer):
     ratio: str | None
 
 
-class PeriodQuery(_Request):
+class PeriodQuery(RequestShape):
     """From one UTC second to another, both included."""
 
     since: Annotated[int, Field(ge=0, le=SECOND_MAX)] = 0
     until: Annotated[int, Field(ge=0, le=SECOND_MAX)] = SECOND_MAX
 
 
-class QueueView(_Answer):
+class QueueView(AnswerShape):
     """What waits in an account's queue."""
 
     count: int
     amount: AmountView
 
 
-class ReportedBreakView(_Answer):
+class ReportedBreakView(AnswerShape):
     """A break that a participant reports of its own books."""
 
     id: str
@@ -148,7 +137,7 @@ class ReportedBreakView(_Answer):
     opened_at: int
 
 
-class ParticipantReport(_Answer):
+class ParticipantReport(AnswerShape):
     """One participant as its central bank sees it; issued and redeemed are of the period."""
 
     participant: str
@@ -163,7 +152,7 @@ class ParticipantReport(_Answer):
     breaks: tuple[ReportedBreakView, ...]
 
 
-class ParticipantReports(_Answer):
+class ParticipantReports(AnswerShape):
     """Every participant with an RTGS account, by LEI."""
 
     items: tuple[ParticipantReport, ...]

@@ -44,7 +44,7 @@ from bridge.errors import (
 )
 from bridge.failpoint import Failpoint, visit
 from bridge.interbank.copies import Copyist
-from bridge.interbank.jose import SIGNING, is_signed_by, public_key
+from bridge.interbank.jose import is_signed_by, public_key, sign
 from bridge.interbank.kinds import ANSWER_KIND, Heading, Kind
 from bridge.interbank.tls import lei_of_certificate
 from bridge.keys import MessageKeys
@@ -145,13 +145,7 @@ class Interbank:
             "body": dict(body),
             **more,
         }
-        header = {"alg": SIGNING, "kid": self._lei}
-        signed = jws.serialize_compact(
-            header,
-            json.dumps(content, sort_keys=True).encode(),
-            self._keys.signing,
-            algorithms=[SIGNING],
-        )
+        signed = sign(content, self._lei, self._keys.signing)
         protected = {"alg": _SEALING[0], "enc": _SEALING[1], "cty": "JOSE"}
         try:
             sealed = jwe.encrypt_compact(
@@ -169,12 +163,7 @@ class Interbank:
     def state(self, statement: Mapping[str, str]) -> str:
         """A statement that anyone can read and check, signed with this institution's key (JWS)."""
         content = {"network": self._network, "statement": dict(statement)}
-        return jws.serialize_compact(
-            {"alg": SIGNING, "kid": self._lei},
-            json.dumps(content, sort_keys=True).encode(),
-            self._keys.signing,
-            algorithms=[SIGNING],
-        )
+        return sign(content, self._lei, self._keys.signing)
 
     def open(self, sealed: bytes) -> Received:
         """The message in `sealed`, once seal, signature, sender and receiver are checked.

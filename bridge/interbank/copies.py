@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 
 from bridge.chain import Directory, Participant
 from bridge.errors import CopyUnreadable, PeerMisconfigured
-from bridge.interbank.jose import SIGNING, is_signed_by, public_key
+from bridge.interbank.jose import is_signed_by, public_key, sign
 from bridge.keys import MessageKeys
 
 _WRAPPING: Final = ("ECDH-ES+A256KW", "A256GCM")
@@ -56,12 +56,7 @@ class Copyist:
             "document": content.document.decode(),
             "salt": content.salt.hex(),
         }
-        signed = jws.serialize_compact(
-            {"alg": SIGNING, "kid": self.lei},
-            json.dumps(plain, sort_keys=True).encode(),
-            self.keys.signing,
-            algorithms=[SIGNING],
-        )
+        signed = sign(plain, self.lei, self.keys.signing)
         sealed = jwe.GeneralJSONEncryption({"enc": _WRAPPING[1]}, signed.encode())
         for recipient in sorted(recipients, key=lambda each: each.lei):
             try:

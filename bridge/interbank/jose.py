@@ -1,6 +1,8 @@
 """Public keys and signatures of institutions, as the registry's bytes make them."""
 
 import base64
+import json
+from collections.abc import Mapping
 from typing import Final
 
 from joserfc import jws
@@ -15,6 +17,16 @@ def public_key(curve: str, key: bytes) -> OKPKey:
     """The key with these 32 bytes; raises `ValueError` or `JoseError` where they are none."""
     text = base64.urlsafe_b64encode(key).rstrip(b"=").decode()
     return OKPKey.import_key({"kty": "OKP", "crv": curve, "x": text})
+
+
+def sign(content: Mapping[str, object], lei: str, key: OKPKey) -> str:
+    """A JWS over the JSON of `content`, by the institution with this LEI and signing key."""
+    return jws.serialize_compact(
+        {"alg": SIGNING, "kid": lei},
+        json.dumps(content, sort_keys=True).encode(),
+        key,
+        algorithms=[SIGNING],
+    )
 
 
 def is_signed_by(signed: jws.CompactSignature, key: bytes) -> bool:

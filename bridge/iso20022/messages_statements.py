@@ -30,9 +30,6 @@ from bridge.money import Amount, Currency
 ENTRIES_MAX: Final = 30
 """Entries on one page: whatever they say, the page is smaller than the largest message read."""
 
-PAGES_MAX: Final = 99_999
-"""Pages of one statement (Max5NumericText)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -24,9 +24,8 @@ from bridge.iso20022.layouts_returns import (
     PAYMENT_RETURN,
     STATUS_REQUEST,
 )
-from bridge.iso20022.layouts_statements import ACCOUNT_NOTIFICATION, INTRADAY_REPORT, STATEMENT
+from bridge.iso20022.layouts_statements import INTRADAY_REPORT, STATEMENT
 from bridge.iso20022.messages import (
-    AccountNotification,
     CreditTransfer,
     CustomerCreditTransferInitiation,
     CustomerStatusReport,
@@ -102,11 +101,6 @@ def parse_intraday_report(data: bytes) -> IntradayReport:
 def parse_statement(data: bytes) -> Statement:
     """Return the page of a camt.053."""
     return _parse(data, STATEMENT)
-
-
-def parse_account_notification(data: bytes) -> AccountNotification:
-    """Return the notification of a camt.054."""
-    return _parse(data, ACCOUNT_NOTIFICATION)
 
 
 def _parse(data: bytes, layout: Layout[_Message]) -> _Message:

@@ -21,23 +21,11 @@ class Letter:
 
 def send(work: UnitOfWork, payment: Payment, letter: Letter, at: int) -> None:
     """Keep a message and record its delivery; the same one again changes nothing."""
-    message_id = f"{payment.payment_id}:{letter.label}"
-    if work.messages.find(message_id) is not None:
+    if not _keep(work, payment, letter, at, MessageDirection.OUT):
         return
-    work.messages.add(
-        StoredMessage(
-            message_id=message_id,
-            direction=MessageDirection.OUT,
-            name=letter.name,
-            document=letter.document,
-            created_at=at,
-            payment_id=payment.payment_id,
-            peer=payment.counterparty_lei,
-        )
-    )
     body = {"settlement_id": payment.settlement_id.hex(), "document": letter.document.decode()}
     message = Outgoing(
-        key=message_id,
+        key=_id_of(payment, letter),
         to_lei=payment.counterparty_lei,
         kind=letter.kind,
         body=body,
@@ -48,13 +36,19 @@ def send(work: UnitOfWork, payment: Payment, letter: Letter, at: int) -> None:
 
 def keep(work: UnitOfWork, payment: Payment, letter: Letter, at: int) -> bool:
     """Keep a message that came from the other bank; False when it is here already."""
-    message_id = f"{payment.payment_id}:{letter.label}"
+    return _keep(work, payment, letter, at, MessageDirection.IN)
+
+
+def _keep(
+    work: UnitOfWork, payment: Payment, letter: Letter, at: int, direction: MessageDirection
+) -> bool:
+    message_id = _id_of(payment, letter)
     if work.messages.find(message_id) is not None:
         return False
     work.messages.add(
         StoredMessage(
             message_id=message_id,
-            direction=MessageDirection.IN,
+            direction=direction,
             name=letter.name,
             document=letter.document,
             created_at=at,
@@ -63,3 +57,7 @@ def keep(work: UnitOfWork, payment: Payment, letter: Letter, at: int) -> bool:
         )
     )
     return True
+
+
+def _id_of(payment: Payment, letter: Letter) -> str:
+    return f"{payment.payment_id}:{letter.label}"

@@ -32,13 +32,13 @@ def dispatch_transfer(
     shown = {} if copy is None else {"copy": copy.document.decode()}
     body = {**_body(payment, document, payment.salt), **shown}
     _dispatch(institution, work, payment, (Kind.CREDIT_TRANSFER, body), at)
-    dispatch_copies(institution, work, payment, at)
+    if copy is not None:
+        dispatch_copies(institution, work, payment, copy.document, at)
 
 
 def dispatch_answer(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
     """Keep and record the sealed pacs.002 that tells the debtor bank how this bank decided."""
-    notices.keep_answer(institution, work, payment, at)
-    document = work.messages.get(notices.answer_id(payment)).document
+    document = notices.keep_answer(institution, work, payment, at)
     body = _body(payment, document, reason_salt(institution, payment))
     _dispatch(institution, work, payment, (Kind.STATUS_REPORT, body), at)
 

@@ -69,7 +69,7 @@ def take_enquiry(
 
 def _is_reported(work: UnitOfWork, payment: Payment) -> bool:
     prefix = f"{payment.payment_id}:{FROM_AGENT}:"
-    kept = work.messages.of_payment(payment.payment_id)
+    kept = work.messages.headings(payment.payment_id)
     return any(each.message_id.startswith(prefix) for each in kept)
 
 

@@ -103,18 +103,20 @@ def _take(institution: Institution, order: Order) -> Answer:
     now = institution.clock()
     execution = plan_execution(institution.settings, route, order.instruction, now=now)
     if execution.opens_at <= now:
-        return execute(institution, order, execution.value_date, _nothing_more)
+        return execute(institution, order, route, execution.value_date, _nothing_more)
     if order.quotation_id is not None:
         raise QuotationExpired(order.quotation_id, execution.opens_at)
     return schedule_once(institution, order, execution)
 
 
-def execute(institution: Institution, order: Order, value_date: date, claim: Claim) -> Answer:
-    """Reserve the payment of an order now, whatever day it was requested for.
+def execute(
+    institution: Institution, order: Order, route: Route, value_date: date, claim: Claim
+) -> Answer:
+    """Reserve the payment of an order now, by its route, whatever day it was requested for.
 
     `claim` runs in the transaction and may refuse. Nothing of a refusal is kept: it is raised.
     """
-    prepared = _prepare(institution, order, value_date)
+    prepared = _prepare(institution, order, route, value_date)
     with institution.store.unit_of_work() as work:
         earlier = recall(work, order)
         if earlier is not None:
@@ -127,8 +129,7 @@ def _nothing_more(_: UnitOfWork, __: Payment) -> None:
     """The claim of an order that stands by itself."""
 
 
-def _prepare(institution: Institution, order: Order, value_date: date) -> Prepared:
-    route = find_route(institution, order.client, order.instruction)
+def _prepare(institution: Institution, order: Order, route: Route, value_date: date) -> Prepared:
     now = institution.clock()
     price = price_of_order(institution, order, Inquiry(route, order.instruction, now))
     uetr = order.instruction.uetr or derive_uetr(institution.secret, order)

@@ -99,10 +99,11 @@ RELEASE: Final = "release"
 """Occasion of the notification of a credit from suspense."""
 
 
-def keep_answer(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
+def keep_answer(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> bytes:
     """Store the creditor bank's answer to the debtor bank, so that every sending has its bytes."""
     document = report(institution, work, payment, at)
     work.messages.add(_message(payment, (MessageName.STATUS_REPORT, ANSWER), document, at))
+    return document
 
 
 def answer_id(payment: Payment) -> str:

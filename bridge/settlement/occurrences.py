@@ -29,7 +29,7 @@ from bridge.iso20022.codes import MessageName, StatusReason, TransactionStatus
 from bridge.iso20022.format import format_status_report
 from bridge.iso20022.messages import StatusReport
 from bridge.payment import Payment
-from bridge.settlement.admission import calendars_of, debtor_of
+from bridge.settlement.admission import calendars_of, debtor_of, find_route
 from bridge.settlement.initiation import execute
 from bridge.settlement.order import (
     Order,
@@ -89,7 +89,8 @@ class DueDates:
             advance(work, due.standing, due.calendars, after=due.occurrence)
 
         try:
-            execute(self.institution, due.order, hours.value_date, claim)
+            route = find_route(self.institution, due.order.client, due.order.instruction)
+            execute(self.institution, due.order, route, hours.value_date, claim)
         except (InsufficientFunds, LiquidityShort) as error:
             pause = self.institution.settings.standing_order_retry_seconds
             if now + pause < hours.closes_at:

@@ -52,7 +52,7 @@ from bridge.settlement.booking import reservation
 from bridge.settlement.description import describe
 from bridge.settlement.notices import message_id_of, transfer_of
 from bridge.settlement.observation import EXPIRE, EXPIRY_DELAY_SECONDS, INSTRUCT
-from bridge.settlement.order import Answer, Result
+from bridge.settlement.order import Answer, Result, refused
 from bridge.settlement.suspense import REASON_BY_CAUSE, RETURN_SUSPENSE
 from bridge.store import (
     CustomerAccountStatus,
@@ -108,9 +108,8 @@ def request_return(institution: Institution, asker: str, order: ReturnOrder) -> 
     except IdempotencyKeyReused:
         raise
     except Rejected as refusal:
-        body = {"code": refusal.code, "reason": refusal.reason, "detail": str(refusal)}
         with institution.store.unit_of_work() as work:
-            return _remember(work, (asker, order.key, fingerprint), Answer(Result.REFUSED, body))
+            return _remember(work, (asker, order.key, fingerprint), refused(refusal))
 
 
 def give_back(institution: Institution, work: UnitOfWork, order: ReturnOrder, at: int) -> Payment:
@@ -154,10 +153,9 @@ def give_back(institution: Institution, work: UnitOfWork, order: ReturnOrder, at
 
 def left_of(work: UnitOfWork, original: Payment) -> Amount:
     """What may still be given back of a payment: what came less its returns, those under way too."""
-    failed = {state for state in PaymentState if state is not PaymentState.SETTLED}
     left = original.settlement_amount
     for payment in work.payments.returns_of(original.payment_id):
-        if not (payment.is_terminal and payment.state in failed):
+        if not payment.is_terminal or payment.state is PaymentState.SETTLED:
             left -= payment.settlement_amount
     return left
 

@@ -81,19 +81,18 @@ def copy_id(payment: Payment) -> str:
     return f"{payment.payment_id}:{COPY_NAME}"
 
 
-def dispatch_copies(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
-    """Record a payment's copy for each of its recipients."""
-    kept = work.messages.find(copy_id(payment))
-    if kept is None:
-        return
-    for lei in sorted(recipients_of(kept.document)):
+def dispatch_copies(
+    institution: Institution, work: UnitOfWork, payment: Payment, copy: bytes, at: int
+) -> None:
+    """Record a payment's sealed copy for each of its recipients."""
+    for lei in sorted(recipients_of(copy)):
         message = Outgoing(
             key=f"{copy_id(payment)}:{lei}",
             to_lei=lei,
             kind=Kind.SUPERVISOR_COPY,
             body={
                 "settlement_id": payment.settlement_id.hex(),
-                "copy": kept.document.decode(),
+                "copy": copy.decode(),
             },
             payment_id=payment.payment_id,
         )
