@@ -203,10 +203,14 @@ class AccountStatements:
         query = select(tables.statements)
         if lei is not None:
             query = query.where(tables.statements.c.lei == lei)
-        rows, next_cursor = read_page(
-            self._connection, query, tables.statements.c.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection,
+            query,
+            tables.statements.c.sequence,
+            _statement,
+            limit=limit,
+            cursor=cursor,
         )
-        return Page(tuple(_statement(row) for row in rows), next_cursor)
 
 
 def _lines(account: StatedAccount) -> Any:  # a select of the whole table

@@ -50,10 +50,7 @@ class Alerts:
         query = select(tables.alerts)
         if is_raised is not None:
             query = query.where(kept.is_raised.is_(is_raised))
-        rows, next_cursor = read_page(
-            self._connection, query, kept.sequence, limit=limit, cursor=cursor
-        )
-        return Page(tuple(_alert(row) for row in rows), next_cursor)
+        return read_page(self._connection, query, kept.sequence, _alert, limit=limit, cursor=cursor)
 
     def _raise(self, finding: Finding, at: int) -> None:
         kept = tables.alerts.c

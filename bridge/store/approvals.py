@@ -89,10 +89,9 @@ class Approvals:
         query = select(tables.proposals)
         if state is not None:
             query = query.where(kept.state == state.value)
-        rows, next_cursor = read_page(
-            self._connection, query, kept.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection, query, kept.sequence, _proposal, limit=limit, cursor=cursor
         )
-        return Page(tuple(_proposal(row) for row in rows), next_cursor)
 
     def count(self, state: ProposalState) -> int:
         """How many proposals are in a state."""

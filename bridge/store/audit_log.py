@@ -53,14 +53,14 @@ class AuditLog:
     def page(self, *, limit: int = PAGE_DEFAULT, cursor: str | None = None) -> Page[AuditRecord]:
         """Records, newest first."""
         kept = tables.audit_records.c
-        rows, next_cursor = read_page(
+        return read_page(
             self._connection,
             select(tables.audit_records),
             kept.sequence,
+            _record,
             limit=limit,
             cursor=cursor,
         )
-        return Page(tuple(_record(row) for row in rows), next_cursor)
 
     def records(self) -> Iterator[AuditRecord]:
         """Every record, oldest first, read in parts."""

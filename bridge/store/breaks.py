@@ -127,10 +127,9 @@ class Breaks:
         query = select(tables.breaks)
         if state is not None:
             query = query.where(tables.breaks.c.state == state.value)
-        rows, next_cursor = read_page(
-            self._connection, query, tables.breaks.c.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection, query, tables.breaks.c.sequence, _break, limit=limit, cursor=cursor
         )
-        return Page(tuple(_break(row) for row in rows), next_cursor)
 
     def report(self, report: BreakReport) -> None:
         """Keep what another institution says of a break; what has ended there stays ended."""

@@ -263,10 +263,14 @@ class Deliveries:
         query = select(*_COLUMNS)
         if state is not None:
             query = query.where(tables.deliveries.c.state == state.value)
-        rows, following = read_page(
-            self._connection, query, tables.deliveries.c.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection,
+            query,
+            tables.deliveries.c.sequence,
+            _delivery,
+            limit=limit,
+            cursor=cursor,
         )
-        return Page(tuple(_delivery(row) for row in rows), following)
 
     def count(self, state: DeliveryState) -> int:
         """How many deliveries are in a state."""

@@ -221,10 +221,14 @@ class LedgerBook:
         kept = tables.postings.c
         touching = select(kept.entry_id).where(kept.account_id == account_id, kept.step == 0)
         query = select(tables.entries).where(tables.entries.c.entry_id.in_(touching))
-        rows, next_cursor = read_page(
-            self._connection, query, tables.entries.c.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection,
+            query,
+            tables.entries.c.sequence,
+            self._booked,
+            limit=limit,
+            cursor=cursor,
         )
-        return Page(tuple(self._booked(row) for row in rows), next_cursor)
 
     def expired(self, now: int, limit: int = PAGE_DEFAULT) -> tuple[str, ...]:
         """Ids of pending entries whose time is over, the earliest first; nothing happens to them."""

@@ -3,6 +3,7 @@
 The cursor is the sequence number of the last row seen, so a page stays right while rows are added.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -33,11 +34,12 @@ def read_page(
     connection: Connection,
     query: Select[Any],  # the caller's columns decide the row's shape
     sequence: Column[int],
+    read: Callable[[Row[Any]], _Item],
     *,
     limit: int,
     cursor: str | None,
-) -> tuple[list[Row[Any]], str | None]:
-    """The next rows of `query`, newest first, and the cursor that goes on after them.
+) -> Page[_Item]:
+    """The next rows of `query`, newest first, each as `read` makes it.
 
     `query` selects the `sequence` column among others. Raises `CursorInvalid`.
     """
@@ -47,7 +49,8 @@ def read_page(
         query = query.where(sequence < parse_cursor(cursor))
     found = list(connection.execute(query.order_by(sequence.desc()).limit(limit + 1)))
     rows = found[:limit]
-    return rows, str(rows[-1].sequence) if len(found) > limit else None
+    next_cursor = str(rows[-1].sequence) if len(found) > limit else None
+    return Page(tuple(read(row) for row in rows), next_cursor)
 
 
 def parse_cursor(cursor: str) -> int:

@@ -95,10 +95,14 @@ class Payments:
         query = select(kept.sequence, kept.document)
         if client is not None:
             query = query.where(kept.client == client)
-        rows, next_cursor = read_page(
-            self._connection, query, kept.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection,
+            query,
+            kept.sequence,
+            lambda row: decode_payment(row.document),
+            limit=limit,
+            cursor=cursor,
         )
-        return Page(tuple(decode_payment(row.document) for row in rows), next_cursor)
 
     def lapsed(self, at: int) -> tuple[Payment, ...]:
         """Payments reserved and not instructed by their deadline, which is before the UTC second `at`."""

@@ -153,10 +153,9 @@ class Recalls:
         query = select(tables.recalls)
         if direction is not None:
             query = query.where(kept.direction == direction.value)
-        rows, next_cursor = read_page(
-            self._connection, query, kept.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection, query, kept.sequence, _recall, limit=limit, cursor=cursor
         )
-        return Page(tuple(_recall(row) for row in rows), next_cursor)
 
 
 def _recall(row: Row[Any]) -> Recall:  # a row of the whole table

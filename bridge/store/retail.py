@@ -151,10 +151,9 @@ class RetailPayments:
         """What one customer asked for, newest first."""
         kept = tables.retail_payments.c
         query = select(tables.retail_payments).where(kept.client == client)
-        rows, next_cursor = read_page(
-            self._connection, query, kept.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection, query, kept.sequence, _payment, limit=limit, cursor=cursor
         )
-        return Page(tuple(_payment(row) for row in rows), next_cursor)
 
 
 def _changing(payment: RetailPayment) -> dict[str, str | bytes | int | None]:

@@ -180,14 +180,14 @@ class RtgsBook:
 
     def page(self, *, limit: int = PAGE_DEFAULT, cursor: str | None = None) -> Page[Transfer]:
         """Transfers, newest first."""
-        rows, next_cursor = read_page(
+        return read_page(
             self._connection,
             select(tables.rtgs_transfers),
             tables.rtgs_transfers.c.sequence,
+            _transfer,
             limit=limit,
             cursor=cursor,
         )
-        return Page(tuple(_transfer(row) for row in rows), next_cursor)
 
     def open_day(self, currency: Currency) -> date | None:
         """The business day that is open; None before the first."""

@@ -52,10 +52,9 @@ class StandingOrders:
     def page(self, client: str, *, limit: int, cursor: str | None) -> Page[StandingOrder]:
         """A client's orders, newest first."""
         query = select(standing_orders).where(standing_orders.c.client == client)
-        rows, next_cursor = read_page(
-            self._connection, query, standing_orders.c.sequence, limit=limit, cursor=cursor
+        return read_page(
+            self._connection, query, standing_orders.c.sequence, _order, limit=limit, cursor=cursor
         )
-        return Page(tuple(_order(row) for row in rows), next_cursor)
 
     def active_count(self, client: str) -> int:
         """How many orders of a client are active."""

@@ -88,14 +88,14 @@ class SupervisorCopies:
     def page(self, *, limit: int, cursor: str | None) -> Page[SupervisorCopy]:
         """Announced payments and their copies, newest first; raises `CursorInvalid`."""
         query = select(tables.supervisor_copies)
-        rows, following = read_page(
+        return read_page(
             self._connection,
             query,
             tables.supervisor_copies.c.sequence,
+            _copy,
             limit=limit,
             cursor=cursor,
         )
-        return Page(tuple(_copy(row) for row in rows), following)
 
 
 def _copy(row: Row[Any]) -> SupervisorCopy:  # a row of the whole table

@@ -114,10 +114,7 @@ class Suspense:
         query = select(tables.suspense_items)
         if state is not None:
             query = query.where(kept.state == state.value)
-        rows, next_cursor = read_page(
-            self._connection, query, kept.sequence, limit=limit, cursor=cursor
-        )
-        return Page(tuple(_item(row) for row in rows), next_cursor)
+        return read_page(self._connection, query, kept.sequence, _item, limit=limit, cursor=cursor)
 
     def opened_before(self, at: int, limit: int) -> tuple[SuspenseItem, ...]:
         """Items that are open since before a UTC second, oldest first."""
