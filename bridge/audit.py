@@ -71,7 +71,12 @@ def follow_up(head: AuditRecord | None, note: Note, at: int, *, sequence: int = 
 
 
 def _hash(sequence: int, at: int, note: Note, previous: bytes) -> bytes:
-    content: dict[str, Any] = {  # JSON
+    return hashlib.sha256(rfc8785.dumps(_content(sequence, at, note, previous))).digest()
+
+
+def _content(sequence: int, at: int, note: Note, previous: bytes) -> dict[str, Any]:  # JSON
+    """The members of a record that its hash is over."""
+    return {
         "sequence": sequence,
         "at": at,
         "actor": note.actor,
@@ -80,7 +85,6 @@ def _hash(sequence: int, at: int, note: Note, previous: bytes) -> bytes:
         "details": dict(note.details),
         "previous": previous.hex(),
     }
-    return hashlib.sha256(rfc8785.dumps(content)).digest()
 
 
 class RowDigest:
@@ -127,22 +131,15 @@ class Finding:
             raise AuditLogInvalid(sequence, "the chain has another hash of it")
 
 
+def plain(record: AuditRecord) -> dict[str, Any]:  # JSON
+    """A record by its members, as whoever checks its hash reads it."""
+    content = _content(record.sequence, record.at, record.note, record.previous)
+    return content | {"hash": record.hash.hex()}
+
+
 def export_record(record: AuditRecord) -> str:
     """A record as a line of an exported log."""
-    note = record.note
-    return json.dumps(
-        {
-            "sequence": record.sequence,
-            "at": record.at,
-            "actor": note.actor,
-            "action": note.action,
-            "subject": note.subject,
-            "details": dict(note.details),
-            "previous": record.previous.hex(),
-            "hash": record.hash.hex(),
-        },
-        sort_keys=True,
-    )
+    return json.dumps(plain(record), sort_keys=True)
 
 
 def export_row(table: str, row: Mapping[str, str | None]) -> str:

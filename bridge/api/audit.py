@@ -8,7 +8,7 @@ from bridge.api.authentication import OperatorNeeded
 from bridge.api.operations_schemas import AuditPage
 from bridge.api.services import ServicesNeeded
 from bridge.api.shapes import PageQuery
-from bridge.audit import AuditRecord
+from bridge.audit import plain
 
 router = APIRouter(prefix="/v1/audit", tags=["operations"], dependencies=[OperatorNeeded])
 
@@ -20,18 +20,4 @@ def list_audit_records(
     """Records of the audit log, newest first; each names the hash of the one before it."""
     with services.institution.store.reading() as work:
         found = work.audit.page(limit=page.limit, cursor=page.cursor)
-    return {"items": [_describe(record) for record in found.items], "next": found.next_cursor}
-
-
-def _describe(record: AuditRecord) -> dict[str, object]:
-    note = record.note
-    return {
-        "sequence": record.sequence,
-        "at": record.at,
-        "actor": note.actor,
-        "action": note.action,
-        "subject": note.subject,
-        "details": dict(note.details),
-        "previous": record.previous.hex(),
-        "hash": record.hash.hex(),
-    }
+    return {"items": [plain(record) for record in found.items], "next": found.next_cursor}
