@@ -40,6 +40,7 @@ from support.bridge_api import (
     make_network,
     settings_document,
 )
+from support.clock import Clock
 from support.participants import BANK_A, BANK_B
 from support.participants import Institution as Keys
 
@@ -60,16 +61,6 @@ def account_number(customer_id: str) -> str:
 
 def euros(cents: int) -> Amount:
     return Amount(EUR, cents)
-
-
-@dataclass(slots=True)
-class Clock:
-    """A clock that moves when told."""
-
-    now: int = NOW
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @dataclass(slots=True)
@@ -169,7 +160,7 @@ class RetailNetwork:
 
 def make_retail_network(folder: Path, **terms: Any) -> RetailNetwork:
     """The network with a wallet for each customer, all of them empty. `terms` change the banks'."""
-    network = RetailNetwork(Clock())
+    network = RetailNetwork(Clock(NOW))
     keys = make_network()
     for lei, party in keys.items():
         reachable = replace(party.participant, endpoint=f"http://{lei.lower()}.test")

@@ -32,6 +32,7 @@ from bridge.interbank import (
 from bridge.interbank.delivery import Courses
 from bridge.interbank.fetching import answer_fetch
 from bridge.store import Delivery, Store, UnitOfWork
+from support.clock import Clock
 from support.participants import BANK_A, BANK_B, make_institutions
 
 NETWORK = b"\x11" * 32
@@ -46,16 +47,6 @@ class Fault(Enum):
     ANSWER_LOST = "answer lost"
     TWICE = "twice"
     PATIENCE = "patience"
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self, now: int) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
 from bridge.store import EffectRow, Store
 from bridge.store import audit_log as audit_log_module
+from support.clock import Clock
 
 EUR = parse_currency("EUR")
 LEI = "529900T8BM49AURSDO55"
@@ -51,14 +52,6 @@ class FixedChain:
     def audit_anchor(self, lei: str) -> AuditAnchor:
         assert lei == LEI
         return self.anchor
-
-
-@dataclass(slots=True)
-class Clock:
-    now: int = NOW
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @dataclass(slots=True)
@@ -119,7 +112,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     store = Store.open(tmp_path / "bridge.sqlite")
-    chain, clock = FixedChain(AuditAnchor(0, 0, bytes(32))), Clock()
+    chain, clock = FixedChain(AuditAnchor(0, 0, bytes(32))), Clock(NOW)
     auditor = Auditor(store, cast(ChainClient, chain), cast(Submitter, None), LEI, DAY, clock)
     return Desk(store, chain, clock, auditor, tmp_path / "bridge.sqlite")
 

@@ -28,16 +28,7 @@ from bridge.worker import (
     listen,
 )
 from support.bridge_records import NOW, effect, open_store
-
-
-@dataclass
-class Clock:
-    """Stands still until a test moves it."""
-
-    now: int = NOW
-
-    def __call__(self) -> int:
-        return self.now
+from support.clock import Clock
 
 
 @dataclass
@@ -75,7 +66,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    store, clock, handler = open_store(tmp_path), Clock(), Handler([Done()])
+    store, clock, handler = open_store(tmp_path), Clock(NOW), Handler([Done()])
     yield Bench(store, clock, handler, Worker(store, {"send": handler}, clock, "worker"))
     store.close()
 
