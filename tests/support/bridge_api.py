@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -44,6 +45,28 @@ CAROL_IBAN: Final = "DE89370400440532013000"
 SECRET: Final = b"\x07" * 32
 GENESIS_HASH: Final = b"\x11" * 32
 
+ORDER: Final[Mapping[str, Any]] = {
+    "end_to_end_id": "RENT-2026-12",
+    "requested_execution_date": "2026-11-23",
+    "debtor_account": {"iban": ALICE_IBAN},
+    "creditor": {
+        "name": "Bob Tan Wei Ming",
+        "address": {"town": "Singapore", "country": "SG", "post_code": "018981"},
+    },
+    "creditor_account": {"other": "0720123456"},
+    "creditor_agent": {"bic": "STHBSGS0XXX"},
+    "amount": {"value": "1000.00", "currency": "SGD"},
+}
+"""Alice's payment of Singapore dollars to Bob at bank B, as the API takes it."""
+ON_US_ORDER: Final[Mapping[str, Any]] = {
+    "end_to_end_id": "RENT",
+    "debtor_account": {"iban": ALICE_IBAN},
+    "creditor": {"name": "Carol Brandt", "address": {"town": "Frankfurt", "country": "DE"}},
+    "creditor_account": {"iban": CAROL_IBAN},
+    "creditor_agent": {"bic": "AURODEF0XXX"},
+    "amount": {"value": "100.00", "currency": "EUR"},
+}
+"""Alice's payment of euros to Carol at the same bank; a test says for which day, or days."""
 
 ACTIONS: Final = {
     REVIVE_EFFECT: revive_effect,

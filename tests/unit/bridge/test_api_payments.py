@@ -20,6 +20,7 @@ from support.bridge_api import (
     CAROL_IBAN,
     NOW,
     OPERATOR,
+    ORDER,
     Bridge,
     bank,
     bank_without_provider,
@@ -27,20 +28,7 @@ from support.bridge_api import (
 from support.bridge_records import payment
 
 UETR = "6c1d9f04-5b0e-4f6a-9b1c-2f7a3c58d9e1"
-ORDER: dict[str, Any] = {
-    "end_to_end_id": "RENT-2026-12",
-    "requested_execution_date": "2026-11-23",
-    "debtor_account": {"iban": ALICE_IBAN},
-    "creditor": {
-        "name": "Bob Tan Wei Ming",
-        "address": {"town": "Singapore", "country": "SG", "post_code": "018981"},
-    },
-    "creditor_account": {"other": "0720123456"},
-    "creditor_agent": {"bic": "STHBSGS0XXX"},
-    "amount": {"value": "1000.00", "currency": "SGD"},
-    "uetr": UETR,
-    "remittance_information": "Rent for December",
-}
+FULL_ORDER = {**ORDER, "uetr": UETR, "remittance_information": "Rent for December"}
 
 
 @pytest.fixture
@@ -55,7 +43,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Bridge:
 
 
 def instruct(
-    bridge: Bridge, order: dict[str, Any] = ORDER, *, key: str = "key-1", token: str = ALICE
+    bridge: Bridge, order: dict[str, Any] = FULL_ORDER, *, key: str = "key-1", token: str = ALICE
 ) -> Any:
     return bridge.request(
         "POST", "/v1/payments", token=token, headers={"Idempotency-Key": key}, json=order
@@ -65,9 +53,9 @@ def instruct(
 def changed(path: str, value: object) -> dict[str, Any]:
     """The order with one field changed, or left out where the value is `...`."""
     head, _, rest = path.partition(".")
-    order = dict(ORDER)
+    order = dict(FULL_ORDER)
     if rest:
-        order[head] = {**ORDER[head], rest: value}
+        order[head] = {**FULL_ORDER[head], rest: value}
     elif value is ...:
         del order[head]
     else:
@@ -269,7 +257,7 @@ def test_api_43_a_business_refusal_leaves_only_the_remembered_answer(
 )
 def test_api_20_a_payment_needs_a_key(alices: Bridge, headers: dict[str, str], code: str) -> None:
     rows = alices.rows()
-    answer = alices.request("POST", "/v1/payments", token=ALICE, headers=headers, json=ORDER)
+    answer = alices.request("POST", "/v1/payments", token=ALICE, headers=headers, json=FULL_ORDER)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert alices.rows() == rows
 

@@ -12,20 +12,7 @@ import pytest
 from bridge.api.order_schemas import QuotationView
 from bridge.iso20022.parse import parse_credit_transfer
 from bridge.settlement.quoting import QUOTATIONS_OPEN_MAX
-from support.bridge_api import ALICE, ALICE_IBAN, CAROL, CAROL_IBAN, NOW, Bridge, bank
-
-ORDER: dict[str, Any] = {
-    "end_to_end_id": "RENT-2026-12",
-    "requested_execution_date": "2026-11-23",
-    "debtor_account": {"iban": ALICE_IBAN},
-    "creditor": {
-        "name": "Bob Tan Wei Ming",
-        "address": {"town": "Singapore", "country": "SG", "post_code": "018981"},
-    },
-    "creditor_account": {"other": "0720123456"},
-    "creditor_agent": {"bic": "STHBSGS0XXX"},
-    "amount": {"value": "1000.00", "currency": "SGD"},
-}
+from support.bridge_api import ALICE, CAROL, CAROL_IBAN, NOW, ORDER, Bridge, bank
 
 
 @pytest.fixture

@@ -13,18 +13,10 @@ import pytest
 
 from bridge.iso20022.codes import MessageName
 from bridge.store import CustomerAccountStatus
-from support.bridge_api import ALICE, ALICE_IBAN, CAROL, CAROL_IBAN, Bridge, bank
+from support.bridge_api import ALICE, ALICE_IBAN, CAROL, CAROL_IBAN, ON_US_ORDER, Bridge, bank
 
 ALICES, CAROLS = f"deposit:{ALICE_IBAN}", f"deposit:{CAROL_IBAN}"
-ORDER: dict[str, Any] = {
-    "end_to_end_id": "LUNCH",
-    "requested_execution_date": "2026-11-23",
-    "debtor_account": {"iban": ALICE_IBAN},
-    "creditor": {"name": "Carol Brandt", "address": {"town": "Frankfurt", "country": "DE"}},
-    "creditor_account": {"iban": CAROL_IBAN},
-    "creditor_agent": {"bic": "AURODEF0XXX"},
-    "amount": {"value": "100.00", "currency": "EUR"},
-}
+ORDER = {**ON_US_ORDER, "requested_execution_date": "2026-11-23"}
 
 
 @pytest.fixture

@@ -20,18 +20,10 @@ from bridge.money import Amount, parse_currency
 from bridge.settlement.occurrences import Due, DueDates
 from bridge.store import CustomerAccountStatus, EffectRow
 from bridge.worker import Outcome, Retry, Worker
-from support.bridge_api import ALICE, ALICE_IBAN, CAROL, CAROL_IBAN, NOW, Bridge, bank
+from support.bridge_api import ALICE, ALICE_IBAN, CAROL, CAROL_IBAN, NOW, ON_US_ORDER, Bridge, bank
 
 ALICES, CAROLS = f"deposit:{ALICE_IBAN}", f"deposit:{CAROL_IBAN}"
 DAY = 86_400
-TRANSFER: dict[str, Any] = {
-    "end_to_end_id": "RENT",
-    "debtor_account": {"iban": ALICE_IBAN},
-    "creditor": {"name": "Carol Brandt", "address": {"town": "Frankfurt", "country": "DE"}},
-    "creditor_account": {"iban": CAROL_IBAN},
-    "creditor_agent": {"bic": "AURODEF0XXX"},
-    "amount": {"value": "100.00", "currency": "EUR"},
-}
 SCHEDULE = {"frequency": "monthly", "first_date": "2026-11-30", "day": 31}
 
 
@@ -46,7 +38,7 @@ class Street:
     bridge: Bridge
 
     def order(self, key: str = "key-1", *, token: str = ALICE, **changes: Any) -> Any:
-        body = {**TRANSFER, "schedule": SCHEDULE, **changes}
+        body = {**ON_US_ORDER, "schedule": SCHEDULE, **changes}
         headers = {"Idempotency-Key": key}
         return self.bridge.request(
             "POST", "/v1/standing-orders", token=token, headers=headers, json=body
@@ -54,7 +46,7 @@ class Street:
 
     def pay(self, day: str, key: str = "key-1", **changes: Any) -> Any:
         headers = {"Idempotency-Key": key}
-        body = {**TRANSFER, "requested_execution_date": day, **changes}
+        body = {**ON_US_ORDER, "requested_execution_date": day, **changes}
         return self.bridge.request("POST", "/v1/payments", token=ALICE, headers=headers, json=body)
 
     def work(self, at: int) -> None:
