@@ -163,11 +163,6 @@ class Effects:
 
     def retry(self, effect: EffectRow, due_at: int, error: str) -> bool:
         """Give a claimed effect back until `due_at`; False when the claim was lost."""
-        kept = tables.effects.c
-        first = update(tables.effects).where(
-            kept.effect_id == effect.effect_id, kept.retried_since.is_(None)
-        )
-        self._connection.execute(first.values(retried_since=due_at))
         return self._leave(effect, EffectState.WAITING, due_at=due_at, error=error)
 
     def abandon(self, effect: EffectRow, error: str) -> bool:
@@ -307,7 +302,8 @@ class Effects:
             .values(state=state.value, owner=None, error=error)
         )
         if due_at is not None:
-            change = change.values(due_at=due_at)
+            since = func.coalesce(kept.retried_since, due_at)
+            change = change.values(due_at=due_at, retried_since=since)
         return self._connection.execute(change).rowcount == 1
 
 

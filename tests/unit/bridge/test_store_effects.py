@@ -116,6 +116,7 @@ def test_a_worker_that_lost_its_claim_is_not_heard(store: Store) -> None:
         assert not work.effects.retry(lost, NOW + 999, "late")
         assert not work.effects.abandon(lost, "late")
         assert not work.effects.done(lost)
+        assert work.effects.retried_since(NOW + 9_999, 9) == ()
         assert work.effects.done(taken)
     assert count(store, EffectState.DONE) == 1
 
