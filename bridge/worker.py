@@ -35,13 +35,13 @@ LEASE_SECONDS: Final = 60
 """How long a claimed effect is left to the worker that claimed it; longer than any handler takes."""
 
 IDLE_SECONDS_MAX: Final = 1
-"""Longest sleep of an idle worker: another process may add effects without waking it."""
+"""Longest sleep of whoever is idle: another process may record something to do without waking it."""
 
 LISTEN_SECONDS: Final = 0.1
 """How often it is looked whether another process has added effects."""
 
 ERROR_CHARACTERS_MAX: Final = 500
-"""How much of an error's text is kept with an effect."""
+"""How much of an error's text is kept with what failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,7 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set (and `wake` called, to be quick); raises what no retry can mend."""
-        while not stop.is_set():
-            self._woken.clear()
-            if not self._step_patiently():
-                self._woken.wait(IDLE_SECONDS_MAX)
+        keep_working(self._step_if_due, self._woken, stop=stop)
 
     def step(self) -> bool:
         """Do the one effect that is due first; False when none is due."""
@@ -118,18 +115,11 @@ class Worker:
             self._record(effect, self._do(effect))
         return bool(claimed)
 
-    def _step_patiently(self) -> bool:
-        """A step; a database that is busy counts as nothing to do."""
-        try:
-            return self._has_due() and self.step()
-        except Unavailable:
-            return False
-
-    def _has_due(self) -> bool:
-        """Whether an effect is due; asked of a snapshot, so that idling writes nothing."""
+    def _step_if_due(self) -> bool:
+        """A step, once a snapshot says that an effect is due, so that idling writes nothing."""
         with self._store.reading() as work:
             next_due = work.effects.next_due(self._lane)
-        return next_due is not None and next_due <= self._clock()
+        return next_due is not None and next_due <= self._clock() and self.step()
 
     def _do(self, effect: EffectRow) -> Outcome:
         handler = self._handlers.get(effect.kind)
@@ -176,6 +166,26 @@ class Worker:
                     assert_never(outcome)
 
 
+def keep_working(
+    step: Callable[[], bool], woken: threading.Event, *, stop: threading.Event
+) -> None:
+    """Take steps until `stop` is set (and `woken`, to be quick), idle after one that did nothing.
+
+    A database that is busy counts as nothing to do. Raises what no retry can mend.
+    """
+    while not stop.is_set():
+        woken.clear()
+        if not _is_done(step):
+            woken.wait(IDLE_SECONDS_MAX)
+
+
+def _is_done(step: Callable[[], bool]) -> bool:
+    try:
+        return step()
+    except Unavailable:
+        return False
+
+
 def listen(store: Store, wakes: Iterable[Callable[[], None]], over: threading.Event) -> None:
     """Wake workers when any process has added effects, until `over` is set."""
     known: int | None = None
@@ -193,5 +203,9 @@ def listen(store: Store, wakes: Iterable[Callable[[], None]], over: threading.Ev
 
 def backoff_seconds(attempts: int) -> int:
     """The pause after so many attempts: 1, 2, 4 ... up to `BACKOFF_SECONDS_MAX`."""
-    doublings = min(attempts - 1, BACKOFF_SECONDS_MAX.bit_length())
-    return min(1 << doublings, BACKOFF_SECONDS_MAX)
+    return doubling_seconds(attempts - 1, most=BACKOFF_SECONDS_MAX)
+
+
+def doubling_seconds(doublings: int, *, most: int) -> int:
+    """One second doubled so many times, or `most`; no number of doublings is too great."""
+    return min(1 << min(doublings, most.bit_length()), most)

@@ -19,6 +19,7 @@ from bridge.interbank.channel import Interbank
 from bridge.interbank.kinds import Heading, Kind
 from bridge.store import Delivery, DeliveryState, NewDelivery, Store, UnitOfWork
 from bridge.telemetry import get_logger
+from bridge.worker import ERROR_CHARACTERS_MAX, doubling_seconds, keep_working
 
 PAUSE_SECONDS_MAX: Final = 600
 """Longest pause between two attempts at one message."""
@@ -26,16 +27,10 @@ PAUSE_SECONDS_MAX: Final = 600
 LEASE_SECONDS: Final = 60
 """How long a claimed delivery is left to its courier; longer than any attempt takes."""
 
-IDLE_SECONDS_MAX: Final = 1
-"""Longest sleep of an idle courier: another process may record deliveries without waking it."""
-
 DAYS_DEFAULT: Final = 7
 """For how many days a message is tried when the settings do not say."""
 
 SECONDS_PER_DAY: Final = 86_400
-
-ERROR_CHARACTERS_MAX: Final = 500
-"""How much of an error's text is kept with a delivery."""
 
 _MESSAGE_ID_DIGITS: Final = 32
 
@@ -126,10 +121,7 @@ class Courier:
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set (and `wake` called, to be quick); raises what no retry can mend."""
-        while not stop.is_set():
-            self._woken.clear()
-            if not self._step_patiently():
-                self._woken.wait(IDLE_SECONDS_MAX)
+        keep_working(self._step_if_due, self._woken, stop=stop)
 
     def step(self) -> bool:
         """Attempt the one delivery that is due first; False when none is due."""
@@ -142,14 +134,11 @@ class Courier:
         self._attempt(claimed)
         return True
 
-    def _step_patiently(self) -> bool:
-        """A step; a database that is busy counts as nothing to do."""
-        try:
-            with self._store.reading() as work:
-                has_due = work.deliveries.first_due(self._clock()) is not None
-            return has_due and self.step()
-        except Unavailable:
-            return False
+    def _step_if_due(self) -> bool:
+        """A step, once a snapshot says that a delivery is due, so that idling writes nothing."""
+        with self._store.reading() as work:
+            has_due = work.deliveries.first_due(self._clock()) is not None
+        return has_due and self.step()
 
     def _attempt(self, delivery: Delivery) -> None:
         course = self._courses.get(Kind(delivery.kind), _PLAIN)
@@ -202,8 +191,7 @@ class Courier:
 
 def pause_seconds(failures: int) -> int:
     """The pause after one more failure than `failures`: 1, 2, 4 ... `PAUSE_SECONDS_MAX`."""
-    doublings = min(failures, PAUSE_SECONDS_MAX.bit_length())
-    return min(1 << doublings, PAUSE_SECONDS_MAX)
+    return doubling_seconds(failures, most=PAUSE_SECONDS_MAX)
 
 
 def _heading(delivery: Delivery) -> Heading:

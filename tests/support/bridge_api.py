@@ -162,16 +162,7 @@ class Bridge:
         **arguments: Any,
     ) -> httpx.Response:
         """One request, answered; a fault of the bridge is an answer too."""
-        bearer = {} if token is None else {"authorization": f"Bearer {token}"}
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.api, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
-                return await client.request(
-                    method, path, headers={**bearer, **(headers or {})}, **arguments
-                )
-
-        return asyncio.run(ask())
+        return ask(self.api, method, path, token=token, headers=headers, **arguments)
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has."""
@@ -199,6 +190,28 @@ class Bridge:
         """Let the ledger have followed the chain to its first block."""
         with self.store.unit_of_work() as work:
             work.chain_log.advance(number=0, block_hash=bytes(32), parent_hash=bytes(32))
+
+
+def ask(
+    api: FastAPI,
+    method: str,
+    path: str,
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **arguments: Any,
+) -> httpx.Response:
+    """One request to an API in this process, answered; a fault of the bridge is an answer too."""
+    bearer = {} if token is None else {"authorization": f"Bearer {token}"}
+
+    async def answered() -> httpx.Response:
+        transport = httpx.ASGITransport(api, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
+            return await client.request(
+                method, path, headers={**bearer, **(headers or {})}, **arguments
+            )
+
+    return asyncio.run(answered())
 
 
 def heading_of(body: dict[str, str]) -> Heading:

@@ -4,7 +4,6 @@ Sealed messages travel through the banks' own applications. `lose` says what the
 next ones: nothing, lose the question, or lose the answer of one that was taken.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,6 +35,7 @@ from support.bridge_api import (
     GENESIS_HASH,
     NOW,
     StandingChain,
+    ask,
     digest,
     make_network,
     settings_document,
@@ -90,24 +90,12 @@ class House:
                 return 0
             return work.ledger.balance(account_id).ledger.minor_units
 
-    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """One request to this house, answered."""
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.api, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
-                return await client.request(method, path, **arguments)
-
-        return asyncio.run(ask())
-
     def say(
         self, method: str, path: str, token: str, *, key: str = "", **arguments: Any
     ) -> httpx.Response:
         """One request with a bearer token, and a key where one is given."""
-        headers = {"authorization": f"Bearer {token}"}
-        if key:
-            headers["Idempotency-Key"] = key
-        return self.request(method, path, headers=headers, **arguments)
+        headers = {"Idempotency-Key": key} if key else {}
+        return ask(self.api, method, path, token=token, headers=headers, **arguments)
 
 
 @dataclass(slots=True)
@@ -187,7 +175,8 @@ def _carry(network: RetailNetwork, request: httpx.Request) -> httpx.Response:
     if fate == "question":
         raise httpx.ConnectError("it is lost", request=request)
     (house,) = [one for one in network.houses.values() if one.lei.lower() in request.url.host]
-    answer = house.request(
+    answer = ask(
+        house.api,
         request.method,
         request.url.path,
         content=request.content,

@@ -53,7 +53,7 @@ class Street:
         """Do everything that is due at a UTC second, and nothing that is due later."""
         self.bridge.now = at
         worker = self.worker(DueDates(self.bridge.institution).execute)
-        while worker._has_due() and worker.step():
+        while worker.step():
             pass
 
     def worker(self, handler: Callable[[EffectRow], Outcome]) -> Worker:
