@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from bridge.errors import ChainDiscontinuous, ChainNotFollowed, RecordConflict
 from bridge.store import tables
-from bridge.store.prepared import Prepared, prepared_insert
+from bridge.store.prepared import Prepared, PreparedInsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class ChainLog:
             if place in kept:
                 raise RecordConflict("chain event", f"{place[0].hex()}/{place[1]}")
             kept.add(place)
-        _ADD_EVENTS.run_all(self._connection, given)
+        _ADD_EVENTS.add(self._connection, given)
 
     def about(self, settlement_id: bytes) -> tuple[EventRow, ...]:
         """The kept events that name a payment, in the order of the chain. Reads them all: rare."""
@@ -120,7 +120,7 @@ class ChainLog:
         return tuple(_event_row(row) for row in self._connection.execute(query))
 
 
-_ADD_EVENTS = prepared_insert(tables.chain_events)
+_ADD_EVENTS = PreparedInsert(tables.chain_events)
 
 _INDEXES_OF = Prepared(
     select(tables.chain_events.c.log_index).where(

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -62,48 +62,86 @@ from bridge.store.transactions import Transactions
 from bridge.store.vault import MasterKey, Vault
 from bridge.store.writer import Writer
 
+_Repository = TypeVar("_Repository")
+
+
+class _Part(Generic[_Repository]):
+    """A repository of a unit of work, made when it is first asked for: most units need few of them."""
+
+    def __init__(self, make: Callable[["UnitOfWork"], _Repository]) -> None:
+        self._make = make
+        self._name = ""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, work: "UnitOfWork", _: type) -> _Repository:
+        """The repository; from now on it is an attribute of the unit of work itself."""
+        made = self._make(work)
+        work.__dict__[self._name] = made
+        return made
+
+
+def _over(make: Callable[[Connection], _Repository]) -> _Part[_Repository]:
+    return _Part(lambda work: make(work.connection))
+
+
+def _sealed(make: Callable[[Connection, Vault], _Repository]) -> _Part[_Repository]:
+    return _Part(lambda work: make(work.connection, work.vault))
+
 
 class UnitOfWork:
     """The repositories of one database transaction."""
 
+    connection: Connection
+    master: MasterKey | None
+
+    vault = _Part(lambda work: Vault(work.connection, work.master))
+    ledger = _over(LedgerBook)
+    ledger_record = _over(LedgerRecord)
+    statements = _over(Statements)
+    payments = _over(Payments)
+    idempotency = _over(Idempotency)
+    effects = _over(Effects)
+    transactions = _over(Transactions)
+    chain_log = _over(ChainLog)
+    messages = _sealed(Messages)
+    inbox = _sealed(Inbox)
+    deliveries = _sealed(Deliveries)
+    supervisor_copies = _sealed(SupervisorCopies)
+    receipts = _over(Receipts)
+    quotes = _over(Quotes)
+    issuances = _over(Issuances)
+    customers = _over(Customers)
+    quotations = _over(Quotations)
+    standing_orders = _over(StandingOrders)
+    leases = _over(Leases)
+    wallets = _over(Wallets)
+    retail_payments = _over(RetailPayments)
+    devices = _over(Devices)
+    custody_orders = _over(CustodyOrders)
+    custody_credits = _over(CustodyCredits)
+    retail_register = _over(RetailRegister)
+    approvals = _over(Approvals)
+    audit = _over(AuditLog)
+    rtgs = _over(RtgsBook)
+    movements = _over(Movements)
+    token_flows = _over(TokenFlows)
+    account_statements = _over(AccountStatements)
+    reconciliation_items = _over(ReconciliationItems)
+    breaks = _over(Breaks)
+    suspense = _over(Suspense)
+    alerts = _over(Alerts)
+    recalls = _over(Recalls)
+
     def __init__(self, connection: Connection, master: MasterKey | None) -> None:
-        self.vault = Vault(connection, master)
-        self.ledger = LedgerBook(connection)
-        self.ledger_record = LedgerRecord(connection)
-        self.statements = Statements(connection)
-        self.payments = Payments(connection)
-        self.idempotency = Idempotency(connection)
-        self.effects = Effects(connection)
-        self.transactions = Transactions(connection)
-        self.chain_log = ChainLog(connection)
-        self.messages = Messages(connection, self.vault)
-        self.inbox = Inbox(connection, self.vault)
-        self.deliveries = Deliveries(connection, self.vault)
-        self.supervisor_copies = SupervisorCopies(connection, self.vault)
-        self.receipts = Receipts(connection)
-        self.quotes = Quotes(connection)
-        self.issuances = Issuances(connection)
-        self.customers = Customers(connection)
-        self.quotations = Quotations(connection)
-        self.standing_orders = StandingOrders(connection)
-        self.leases = Leases(connection)
-        self.wallets = Wallets(connection)
-        self.retail_payments = RetailPayments(connection)
-        self.devices = Devices(connection)
-        self.custody_orders = CustodyOrders(connection)
-        self.custody_credits = CustodyCredits(connection)
-        self.retail_register = RetailRegister(connection)
-        self.approvals = Approvals(connection)
-        self.audit = AuditLog(connection)
-        self.rtgs = RtgsBook(connection)
-        self.movements = Movements(connection)
-        self.token_flows = TokenFlows(connection)
-        self.account_statements = AccountStatements(connection)
-        self.reconciliation_items = ReconciliationItems(connection)
-        self.breaks = Breaks(connection)
-        self.suspense = Suspense(connection)
-        self.alerts = Alerts(connection)
-        self.recalls = Recalls(connection)
+        self.connection = connection
+        self.master = master
+
+    @property
+    def has_added(self) -> bool:
+        """Whether effects or deliveries were added that somebody has to be woken for."""
+        return self.effects.has_added or self.deliveries.has_added
 
 
 class _Thread(threading.local):
@@ -169,8 +207,8 @@ class Store:
 
     def close(self) -> None:
         """Give every connection back to the system."""
-        self._readers.dispose()
         self._writer.close()
+        self._readers.dispose()
 
     @contextmanager
     def under(self, lease: Lease) -> Iterator[None]:
@@ -199,7 +237,7 @@ class Store:
             yield work
             visit(Failpoint.COMMITTING)
         visit(Failpoint.COMMITTED)
-        if work.effects.has_added or work.deliveries.has_added:
+        if work.has_added:
             for listener in self._listeners:
                 listener()
 

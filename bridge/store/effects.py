@@ -121,14 +121,18 @@ class Effects:
             "state": EffectState.WAITING.value,
             "due_at": effect.due_at,
         }
-        if _ADD_UNLESS_KNOWN.run(self._connection, row) == 1:
+
+        def note() -> None:
             self.has_added = True
-            return
-        kept = tables.effects.c
-        query = select(kept.kind, kept.payload, kept.payment_id).where(kept.key == effect.key)
-        found = tuple(self._connection.execute(query).one())
-        if found != (row["kind"], row["payload"], row["payment_id"]):
-            raise RecordConflict("effect", effect.key)
+
+        def compare() -> None:
+            kept = tables.effects.c
+            query = select(kept.kind, kept.payload, kept.payment_id).where(kept.key == effect.key)
+            found = tuple(self._connection.execute(query).one())
+            if found != (row["kind"], row["payload"], row["payment_id"]):
+                raise RecordConflict("effect", effect.key)
+
+        _ADD_UNLESS_KNOWN.add_unless_known(self._connection, row, known=compare, added=note)
 
     def has(self, key: str) -> bool:
         """Whether an effect was ever recorded under this key."""

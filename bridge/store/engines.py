@@ -26,7 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bridge.config import DatabasePlace
 from bridge.errors import BridgeError, DatabaseUnsafe, StatementRefused, StoreBusy
-from bridge.store.prepared import execute_plainly
+from bridge.store import gathering
 
 BUSY_SECONDS_MAX: Final = 10
 """How long a statement waits for another process, and a reader for a free connection."""
@@ -36,6 +36,13 @@ READERS_MAX: Final = 48
 
 CONNECT_SECONDS_MAX: Final = 5
 """How long a database server is given to take a connection."""
+
+PAGE_BYTES: Final = 2_048
+"""Page size of a new SQLite database: a commit writes a dozen pages of which little has changed."""
+
+CHECKPOINT_PAGES: Final = 16_000
+"""After how many pages of its log SQLite copies them into the database: the hot ones then go once for
+thousands of commits, and the log stays at some 32 MB."""
 
 STALLED_SECONDS_MAX: Final = 5
 """How long a process that stopped inside a transaction may hold a PostgreSQL database up."""
@@ -59,6 +66,13 @@ _PASSING_STATES: Final = ("08", "40", "53", "55P03", "57", "58", "25P03")
 not to be had, a server that ends, its disk, a session that stood still (PostgreSQL, appendix A)."""
 
 _IN_ERROR: Final = psycopg.pq.TransactionStatus.INERROR
+
+_PLANNING: Final = (
+    b"SET plan_cache_mode = force_generic_plan",
+    b"SET enable_seqscan = off",
+)
+"""What is written is found by keys: a plan for that is made once, and made when tables were still empty
+it must not be one that reads them through."""
 
 _DURABLE: Final = {
     "synchronous_commit": ("on", "remote_apply"),
@@ -86,12 +100,19 @@ def open_writer(place: DatabasePlace, *, busy_seconds: int, with_references: boo
             raise
         connection.commit()
         connection.autocommit = True  # transactions begin below, with their lock in one round trip
+        for setting in _PLANNING:
+            connection.execute(setting)
         connection.execute(f"SET lock_timeout = '{max(busy_seconds * 1_000, 1)}'")
         connection.execute(f"SET idle_in_transaction_session_timeout = '{STALLED_SECONDS_MAX}s'")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        execute_plainly(connection, "BEGIN", f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+        gathering.gather(connection)
+        gathering.control(connection, "BEGIN", f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def settle(connection: Connection, *_: object) -> None:
+        gathering.settle(connection)
 
     return engine
 
@@ -128,10 +149,11 @@ def shown(place: DatabasePlace) -> str:
 
 
 def check_intact(connection: Connection) -> None:
-    """Refuse to go on after a failed statement that somebody caught.
+    """Have done what still waits; refuse to go on after a failed statement that somebody caught.
 
     PostgreSQL answers the commit of such a transaction by rolling it back, and calls that no error.
     """
+    gathering.settle(connection)
     driver: object = connection.connection.dbapi_connection
     if isinstance(driver, psycopg.Connection) and driver.info.transaction_status is _IN_ERROR:
         raise StatementRefused("an earlier statement of this unit of work was refused")
@@ -207,14 +229,16 @@ def _sqlite(
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # transactions begin below, not where the driver guesses
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA foreign_keys = {'ON' if with_references else 'OFF'}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        gathering.control(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine

@@ -45,8 +45,11 @@ class Idempotency:
             "status": answer.status,
             "body": answer.body,
         }
-        if _ADD_UNLESS_KNOWN.run(self._connection, row) != 1:
+
+        def refuse() -> None:
             raise RecordConflict("idempotency key", key)
+
+        _ADD_UNLESS_KNOWN.add_unless_known(self._connection, row, refuse)
 
 
 _KEPT = tables.idempotency.c

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from bridge.errors import AccountUnknown, EntryLinked, RecordConflict, RecordMissing
 from bridge.ledger import (
@@ -151,7 +150,7 @@ class LedgerBook:
                 balances[movement.posting.account_id] = movement.after
                 postings.append(posting_row(entry.entry_id, 0, position, movement))
         self._add_entries(entries)
-        ADD_POSTINGS.run_all(self._connection, postings)
+        ADD_POSTINGS.add(self._connection, postings)
 
     def book_linked(
         self, link_id: str, entries: Sequence[JournalEntry], *, is_fact: bool = False
@@ -254,10 +253,8 @@ class LedgerBook:
     def _add_entries(self, entries: Sequence[JournalEntry]) -> None:
         """Add the rows of entries; the database knows best whether an id was used before."""
         rows = [entry_row(entry, position) for position, entry in enumerate(entries)]
-        try:
-            ADD_ENTRIES.run_all(self._connection, rows)
-        except IntegrityError as error:
-            raise RecordConflict("journal entry", entries[0].entry_id) from error
+        first = entries[0].entry_id
+        ADD_ENTRIES.add(self._connection, rows, lambda: RecordConflict("journal entry", first))
 
     def _single(self, entry_id: str) -> BookedEntry:
         booked = self.entry(entry_id)
@@ -285,12 +282,12 @@ class LedgerBook:
             "is_final": step.is_final,
             "resolved_at": at,
         }
-        ADD_RESOLUTIONS.run(self._connection, resolution)
+        ADD_RESOLUTIONS.add(self._connection, (resolution,))
         rows = [
             posting_row(entry_id, number, position, movement)
             for position, movement in enumerate(step.movements)
         ]
-        ADD_POSTINGS.run_all(self._connection, rows)
+        ADD_POSTINGS.add(self._connection, rows)
 
     def _balances_of(self, booked: BookedEntry) -> dict[str, Balance]:
         return self._balances({posting.account_id for posting in booked.entry.postings})

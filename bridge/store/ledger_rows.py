@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Column, Row, ScalarSelect, bindparam, select
 
 from bridge.ledger import (
     Account,
@@ -20,48 +20,40 @@ from bridge.ledger import (
 )
 from bridge.money import Amount, Currency, parse_currency
 from bridge.store import tables
-from bridge.store.prepared import Prepared, prepared_insert
+from bridge.store.prepared import Prepared, PreparedInsert
 
-ADD_ENTRIES: Final = prepared_insert(tables.entries)
-ADD_POSTINGS: Final = prepared_insert(tables.postings)
-ADD_RESOLUTIONS: Final = prepared_insert(tables.entry_resolutions)
+ADD_ENTRIES: Final = PreparedInsert(tables.entries)
+ADD_POSTINGS: Final = PreparedInsert(tables.postings)
+ADD_RESOLUTIONS: Final = PreparedInsert(tables.entry_resolutions)
 
 _newest = tables.postings.alias("newest")
-_line = tables.credit_lines.alias("line")
 
 BALANCE_COLUMNS = ("pending_debits", "pending_credits", "posted_debits", "posted_credits")
+
+
+def _latest(column: Column[Any]) -> ScalarSelect[Any]:
+    """What the newest version of an account's rows says in a column: one look at an index."""
+    kept = column.table.c
+    return (
+        select(column)
+        .where(kept.account_id == tables.accounts.c.account_id)
+        .order_by(kept.version.desc())
+        .limit(1)
+        .correlate(tables.accounts)
+        .scalar_subquery()
+    )
+
 
 NEWEST = (
     select(
         tables.accounts,
-        _line.c.credit_limit,
+        _latest(tables.credit_lines.c.credit_limit).label("credit_limit"),
         _newest.c.version,
         _newest.c.at,
         *(_newest.c[name] for name in BALANCE_COLUMNS),
     )
     .select_from(tables.accounts)
-    .outerjoin(
-        _newest,
-        (_newest.c.account_id == tables.accounts.c.account_id)
-        & (
-            _newest.c.version
-            == select(func.max(tables.postings.c.version))
-            .where(tables.postings.c.account_id == tables.accounts.c.account_id)
-            .correlate(tables.accounts)
-            .scalar_subquery()
-        ),
-    )
-    .outerjoin(
-        _line,
-        (_line.c.account_id == tables.accounts.c.account_id)
-        & (
-            _line.c.version
-            == select(func.max(tables.credit_lines.c.version))
-            .where(tables.credit_lines.c.account_id == tables.accounts.c.account_id)
-            .correlate(tables.accounts)
-            .scalar_subquery()
-        ),
-    )
+    .outerjoin(_newest, _newest.c.sequence == _latest(tables.postings.c.sequence))
 )
 _ACCOUNT_COLUMNS: Final = len(tables.accounts.columns) + 1
 """How many columns of `NEWEST` are the account's and its credit limit's."""

@@ -105,11 +105,13 @@ class Messages:
             "salt": None if salt is None else self._vault.seal(scope, f"{place}|salt", salt),
             "created_at": message.created_at,
         }
-        if _ADD_UNLESS_KNOWN.run(self._connection, row) == 1:
-            return
-        found = self.get(message.message_id)
-        if replace(found, created_at=message.created_at) != message:
-            raise RecordConflict("message", message.message_id)
+
+        def compare() -> None:
+            found = self.get(message.message_id)
+            if replace(found, created_at=message.created_at) != message:
+                raise RecordConflict("message", message.message_id)
+
+        _ADD_UNLESS_KNOWN.add_unless_known(self._connection, row, compare)
 
     def get(self, message_id: str) -> StoredMessage:
         """The document kept under this id; raises `RecordMissing`."""

@@ -6,17 +6,33 @@ statement is given, and what it answers, are the driver's own values: SQLite ans
 column is a boolean. Its errors are SQLAlchemy's, as everywhere else.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-import psycopg
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Table, Update, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Dialect,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+)
+
+from bridge.store.gathering import Change, execute, gathering, shown
 
 Given: TypeAlias = Mapping[str, Any]
 """Values by the names of a statement's parameters, of types that the driver takes as they are."""
+
+_ROWS_AT_ONCE: Final = (32, 8, 4, 2, 1)
+"""How many rows a statement that gathers them adds: one for each number would be prepared too often."""
+
+_NAMED: Final = re.compile(r"%\((\w+)\)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +41,17 @@ class _Text:
 
     text: str
     constants: dict[str, Any]
-    arrange: Callable[[Given], Any]
+    arrange: Callable[[Given], tuple[Any, ...]]
 
-    def parameters(self, given: Given) -> Any:  # what the driver takes: a tuple or a mapping
+    def parameters(self, given: Given) -> tuple[Any, ...]:
         return self.arrange({**self.constants, **given} if self.constants else given)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement that is executed often; `columns` are those that a plain insert is given."""
+    """A statement that is executed often."""
 
     statement: Select[Any] | Insert | Update | Delete
-    columns: tuple[str, ...] | None = None
     _text_by_dialect: dict[str, _Text] = field(default_factory=dict)
 
     def rows(self, connection: Connection, given: Given) -> list[tuple[Any, ...]]:
@@ -47,71 +62,120 @@ class Prepared:
         """How many rows a change has changed."""
         return self._execute(connection, given).rowcount  # type: ignore[no-any-return]
 
-    def run_all(self, connection: Connection, rows: Sequence[Given]) -> None:
-        """Make a change once for each of the rows, in their order."""
-        if len(rows) == 1:
-            self.run(connection, rows[0])
-            return
-        text, driver = self._text(connection.dialect), _driver(connection)
-        try:
-            driver.cursor().executemany(text.text, [text.parameters(row) for row in rows])
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _translated(error, connection, text.text) from error
+    def add_unless_known(
+        self,
+        connection: Connection,
+        row: Given,
+        known: Callable[[], None],
+        added: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a change of at most one row; then `known` is called if it changed none, else `added`.
+
+        They are called now or, where changes are gathered, once it has been executed.
+        """
+
+        def report(count: int) -> None:
+            if count == 0:
+                known()
+            elif added is not None:
+                added()
+
+        kept = gathering(connection)
+        if kept is None:
+            report(self.run(connection, row))
+        else:
+            text = self._text(connection.dialect)
+            kept.waiting.append(Change(text.text, text.parameters(row), then=report))
 
     def _execute(self, connection: Connection, given: Given) -> Any:  # the driver's cursor
-        text, driver = self._text(connection.dialect), _driver(connection)
-        try:
-            return driver.execute(text.text, text.parameters(given))
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _translated(error, connection, text.text) from error
+        text = self._text(connection.dialect)
+        return execute(connection, Change(text.text, text.parameters(given)))
 
     def _text(self, dialect: Dialect) -> _Text:
         found = self._text_by_dialect.get(dialect.name)
         if found is None:
-            found = self._text_by_dialect[dialect.name] = self._compiled(dialect)
+            found = self._text_by_dialect[dialect.name] = _compiled(self.statement, dialect)
         return found
 
-    def _compiled(self, dialect: Dialect) -> _Text:
-        compiled: Any = self.statement.compile(
-            dialect=dialect, column_keys=None if self.columns is None else list(self.columns)
-        )
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
-        names = tuple(compiled.positiontup) if compiled.positional else None
-        return _Text(str(compiled), constants, dict if names is None else _picker(names))
+
+@dataclass(frozen=True, slots=True)
+class PreparedInsert:
+    """The adding of rows to a table, of which every column is given but a key that counts up by itself."""
+
+    table: Table
+    _text_by_kind: dict[tuple[str, int], _Text] = field(default_factory=dict)
+
+    def add(
+        self,
+        connection: Connection,
+        rows: Sequence[Given],
+        refused: Callable[[], BaseException] | None = None,
+    ) -> None:
+        """Add rows in their order.
+
+        Where changes are gathered they wait for what is executed next, or for the end of the unit of
+        work, and so does their error; `refused` makes the one of a row that breaks the table's rules.
+        """
+        kept = gathering(connection)
+        if kept is not None:
+            changes = self._gathered(connection.dialect, rows, refused)
+            kept.waiting.extend(changes)
+            return
+        text = self._text(connection.dialect, 1)
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            if len(rows) == 1:
+                driver.execute(text.text, text.parameters(rows[0]))
+            else:
+                driver.executemany(text.text, map(text.parameters, rows))
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise shown(error, connection, Change(text.text, refused=refused)) from error
+
+    def _gathered(
+        self,
+        dialect: Dialect,
+        rows: Sequence[Given],
+        refused: Callable[[], BaseException] | None,
+    ) -> Iterator[Change]:
+        start = 0
+        while start < len(rows):
+            size = next(size for size in _ROWS_AT_ONCE if size <= len(rows) - start)
+            text = self._text(dialect, size)
+            values = sum((text.parameters(row) for row in rows[start : start + size]), ())
+            yield Change(text.text, values, refused=refused)
+            start += size
+
+    def _text(self, dialect: Dialect, size: int) -> _Text:
+        found = self._text_by_kind.get((dialect.name, size))
+        if found is None:
+            found = self._text_by_kind[dialect.name, size] = self._compiled(dialect, size)
+        return found
+
+    def _compiled(self, dialect: Dialect, size: int) -> _Text:
+        """The statement for so many rows; its parameters are those of one row, for each of them."""
+        names = [each.name for each in self.table.columns if each.autoincrement is not True]
+        row: dict[str, Any] = {name: bindparam(name) for name in names}
+        if size == 1:
+            return _compiled(insert(self.table).values(row), dialect)
+        many: list[dict[str, Any]] = [
+            {name: bindparam(f"{name}_{at}") for name in names} for at in range(size)
+        ]
+        text = _compiled(insert(self.table).values(many), dialect).text
+        return _Text(text, {}, _picker(tuple(names)))
 
 
-def prepared_insert(table: Table) -> Prepared:
-    """Add a row of which every column is given but a key that counts up by itself."""
-    given = tuple(column.name for column in table.columns if column.autoincrement is not True)
-    return Prepared(insert(table), given)
-
-
-def execute_plainly(connection: Connection, *statements: str) -> None:
-    """Execute statements without parameters one after the other, on PostgreSQL in one round trip."""
-    driver = _driver(connection)
-    try:
-        if isinstance(driver, psycopg.Connection):
-            driver.execute("; ".join(statements).encode(), prepare=False)
-        else:
-            for statement in statements:
-                driver.execute(statement)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise _translated(error, connection, "; ".join(statements)) from error
+def _compiled(statement: Any, dialect: Dialect) -> _Text:
+    compiled: Any = statement.compile(dialect=dialect)
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    text = str(compiled)
+    if compiled.positional:
+        return _Text(text, constants, _picker(tuple(compiled.positiontup)))
+    names = tuple(_NAMED.findall(text))
+    return _Text(_NAMED.sub("%s", text), constants, _picker(names))
 
 
 def _picker(names: tuple[str, ...]) -> Callable[[Given], tuple[Any, ...]]:
-    """What puts named values into an order; a single name too gives a tuple."""
-    if len(names) == 1:
-        (name,) = names
-        return lambda given: (given[name],)
+    """What puts named values into an order; one name and none give a tuple too."""
+    if len(names) <= 1:
+        return lambda given: tuple(given[name] for name in names)
     return itemgetter(*names)
-
-
-def _driver(connection: Connection) -> Any:  # sqlite3's or psycopg's connection
-    return connection.connection.dbapi_connection
-
-
-def _translated(error: Exception, connection: Connection, text: str) -> BaseException:
-    """A driver's error as SQLAlchemy's."""
-    dialect = connection.dialect
-    return DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, dialect=dialect)

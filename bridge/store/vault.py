@@ -23,7 +23,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bridge.errors import MessageShredded, MessageUnreadable
 from bridge.store import tables
-from bridge.store.prepared import Prepared, prepared_insert
+from bridge.store.prepared import Prepared, PreparedInsert
 
 KEY_BYTES: Final = 32
 """Bytes of a master key and of a data key."""
@@ -76,9 +76,8 @@ class Vault:
         if key is None:
             key = self._master.new_data_key()
             wrapped = self._master.seal(self._master.key, key, scope)
-            _ADD_KEY.run(
-                self._connection, {"scope": scope, "wrapped": wrapped, "destroyed_at": None}
-            )
+            row = {"scope": scope, "wrapped": wrapped, "destroyed_at": None}
+            _ADD_KEY.add(self._connection, (row,))
             self._keys[scope] = key
         return _SEALED + self._master.seal(key, plain, f"{scope}|{place}")
 
@@ -128,7 +127,7 @@ class Vault:
         return key
 
 
-_ADD_KEY = prepared_insert(tables.message_keys)
+_ADD_KEY = PreparedInsert(tables.message_keys)
 
 _FIND_KEY = Prepared(
     select(tables.message_keys.c.wrapped, tables.message_keys.c.destroyed_at).where(

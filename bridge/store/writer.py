@@ -21,8 +21,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import UnitOfWorkNested
+from bridge.store import gathering
 from bridge.store.engines import check_intact
-from bridge.store.prepared import execute_plainly
 
 GROUP_UNITS_MAX: Final = 64
 """Most units of work that share one commit."""
@@ -57,12 +57,12 @@ class _Group:
         """Set the point that this unit alone is undone to; for the first that is the whole transaction."""
         if self.count:
             release = (f"RELEASE {_MARK}",) if self.is_marked else ()
-            execute_plainly(self.connection, *release, f"SAVEPOINT {_MARK}")
+            gathering.control(self.connection, *release, f"SAVEPOINT {_MARK}")
             self.is_marked = True
 
     def undo(self) -> None:
         """Take back what was done since the mark."""
-        execute_plainly(self.connection, f"ROLLBACK TO SAVEPOINT {_MARK}")
+        gathering.undo(self.connection, _MARK)
 
 
 class Writer:
@@ -75,6 +75,7 @@ class Writer:
         self._counting = threading.Lock()
         self._waiting = 0
         self._thread: int | None = None
+        self._connection: Connection | None = None
         self._group: _Group | None = None
 
     @property
@@ -84,6 +85,12 @@ class Writer:
 
     def close(self) -> None:
         """Give the connection back to the system."""
+        with self._turn:
+            if self._group is not None:
+                self._commit(self._group)
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
         self._engine.dispose()
 
     @contextmanager
@@ -130,15 +137,24 @@ class Writer:
             self._turn.release()
 
     def _begin(self) -> _Group:
-        connection = self._engine.connect()
+        if self._connection is None:
+            self._connection = self._engine.connect()
         try:
-            connection.begin()
+            self._connection.begin()
         except BaseException:
-            connection.invalidate()
-            connection.close()
+            self._drop_connection()
             raise
-        self._group = _Group(connection, self._clock() + GROUP_MILLISECONDS_MAX)
+        self._group = _Group(self._connection, self._clock() + GROUP_MILLISECONDS_MAX)
         return self._group
+
+    def _drop_connection(self) -> None:
+        """Never use the connection again: what it holds is in doubt."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.invalidate()
+            finally:
+                connection.close()
 
     def _undo(self, group: _Group) -> None:
         """Take one unit back; the group ends with its first one."""
@@ -153,9 +169,7 @@ class Writer:
 
     def _commit(self, group: _Group) -> None:
         try:
-            transaction = group.connection.get_transaction()
-            if transaction is not None:
-                transaction.commit()
+            group.connection.commit()
         except BaseException as error:  # noqa: BLE001 - raised by everybody in the group
             self._end(group, error)
         else:
@@ -166,9 +180,10 @@ class Writer:
         self._group = None
         group.failure = failure
         try:
-            if failure is not None:
-                group.connection.invalidate()
-            group.connection.close()
+            if failure is None:
+                group.connection.rollback()
+            else:
+                self._drop_connection()
         finally:
             group.ended.set()
 

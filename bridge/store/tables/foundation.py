@@ -2,7 +2,7 @@
 rows that never change.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, event
@@ -14,6 +14,8 @@ WHOLE: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 _CHANGES: Final = ("UPDATE", "DELETE", "TRUNCATE")
 _GUARDED: Final = "guards"
+_SQLITE: Final = frozenset({"sqlite"})
+_POSTGRESQL: Final = frozenset({"postgresql"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Guard:
     verb: str
     refused: str
     message: str
+    on: frozenset[str] = _SQLITE | _POSTGRESQL
+    """On which databases it is needed."""
 
 
 def key_column() -> Column[int]:
@@ -35,13 +39,15 @@ def make_immutable(table: Table, same: str) -> None:
     """Have the database refuse to change, delete or replace a row of `table`.
 
     `same` is what makes a new row meet an old one, in SQL over `NEW`: SQLite's INSERT OR REPLACE
-    deletes without firing DELETE triggers. PostgreSQL refuses TRUNCATE as well.
+    deletes without firing DELETE triggers. PostgreSQL has no such statement, and refuses TRUNCATE.
     """
     message = f"{table.name} are immutable"
     for verb in _CHANGES:
-        _add_guard(table, Guard(f"{table.name}_refuse_{verb.lower()}", verb, "", message))
+        guard = Guard(f"{table.name}_refuse_{verb.lower()}", verb, "", message)
+        _add_guard(table, guard if verb != "TRUNCATE" else replace(guard, on=_POSTGRESQL))
     meets = f"EXISTS (SELECT 1 FROM {table.name} WHERE {same})"  # noqa: S608
-    _add_guard(table, Guard(f"{table.name}_refuse_insert", "INSERT", meets, message))
+    name = f"{table.name}_refuse_insert"
+    _add_guard(table, Guard(name, "INSERT", meets, message, on=_SQLITE))
 
 
 def guard_inserts(table: Table, requirement: str, message: str) -> None:
@@ -81,6 +87,8 @@ def _add_guard(table: Table, guard: Guard) -> None:
 
 
 def _create(connection: Connection, table: str, guard: Guard) -> None:
+    if connection.dialect.name not in guard.on:
+        return
     if connection.dialect.name == "sqlite":
         _create_in_sqlite(connection, table, guard)
     else:
@@ -88,8 +96,6 @@ def _create(connection: Connection, table: str, guard: Guard) -> None:
 
 
 def _create_in_sqlite(connection: Connection, table: str, guard: Guard) -> None:
-    if guard.verb == "TRUNCATE":
-        return  # SQLite has none
     condition = f"WHEN {guard.refused}" if guard.refused else ""
     connection.exec_driver_sql(
         f"CREATE TRIGGER {guard.name} BEFORE {guard.verb} ON {table} {condition} "

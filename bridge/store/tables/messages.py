@@ -38,3 +38,10 @@ inbox = Table(
     Column("received_at", WHOLE, nullable=False),
     Column("is_taken", Boolean, nullable=False),
 )
+for _name, _column in (("inbox_waiting", "sender_lei"), ("inbox_waiting_since", "received_at")):
+    Index(
+        _name,
+        inbox.c[_column],
+        sqlite_where=inbox.c.is_taken.is_(False),
+        postgresql_where=inbox.c.is_taken.is_(False),
+    )

@@ -68,6 +68,7 @@ retail_orders = Table(
     Column("created_at", WHOLE, nullable=False),
     CheckConstraint("direction in ('issue', 'redeem', 'transfer')"),
     CheckConstraint("state in ('ordered', 'taken', 'refused')"),
+    Index("retail_orders_by_state", "state", "direction"),
     sqlite_autoincrement=True,
 )
 

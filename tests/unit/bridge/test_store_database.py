@@ -134,8 +134,10 @@ def test_threads_write_one_after_the_other(store: Store) -> None:
 def test_another_process_that_holds_the_database_makes_it_busy(databases: Databases) -> None:
     impatient = Store.open(databases.place(), busy_seconds=0)
     other = Store.open(databases.place())
-    with other.unit_of_work(), pytest.raises(StoreBusy):
-        book(impatient, "one")
+    with other.unit_of_work() as work:
+        assert work.ledger.accounts()
+        with pytest.raises(StoreBusy):
+            book(impatient, "one")
     book(impatient, "one")
     other.close()
     impatient.close()

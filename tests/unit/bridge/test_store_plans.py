@@ -8,9 +8,12 @@ import pytest
 from sqlalchemy import Connection, create_engine, event
 
 from bridge.payment import Direction
+from bridge.store.messages import Inbox
 from bridge.store.payments import Payments
+from bridge.store.retail_register import CustodyOrders
 from bridge.store.tables import METADATA
 from bridge.store.transactions import Transactions
+from bridge.store.vault import Vault
 from support.bridge_records import outgoing, payment
 
 ASKED: dict[str, Callable[[Connection], object]] = {
@@ -19,6 +22,11 @@ ASKED: dict[str, Callable[[Connection], object]] = {
     "payments that lapsed": lambda kept: Payments(kept).lapsed(7),
     "payments that are overdue": lambda kept: Payments(kept).overdue(7, 10),
     "an outgoing payment": lambda kept: Payments(kept).add(payment(1)),
+    "messages that wait for a sender": lambda kept: Inbox(kept, Vault(kept, None)).waiting_count(
+        "lei"
+    ),
+    "messages that wait for long": lambda kept: Inbox(kept, Vault(kept, None)).waiting_since(7, 10),
+    "redemptions without an answer": lambda kept: CustodyOrders(kept).open_redemptions(),
     "an incoming payment": lambda kept: Payments(kept).add(payment(2, Direction.INCOMING)),
 }
 

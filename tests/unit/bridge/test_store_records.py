@@ -33,6 +33,7 @@ from bridge.store import (
     TransactionState,
     UnitOfWork,
 )
+from bridge.store.gathering import settle
 from support.bridge_records import (
     ALPHA_LEI,
     BETA_LEI,
@@ -73,8 +74,13 @@ def test_an_answer_once_given_is_never_replaced(work: UnitOfWork) -> None:
     """STO-6."""
     answer = Remembered(fingerprint=b"\x01" * 32, status=201, body="{}")
     work.idempotency.remember("alice", "key", answer)
-    with pytest.raises(RecordConflict):
+
+    def remember_another() -> None:
         work.idempotency.remember("alice", "key", replace(answer, status=422))
+        settle(work.connection)
+
+    with pytest.raises(RecordConflict):
+        remember_another()
 
 
 # Transactions
@@ -201,8 +207,13 @@ def test_a_message_is_kept_once_and_byte_for_byte(work: UnitOfWork) -> None:
     work.messages.add(stored("one"))
     work.messages.add(replace(stored("one"), created_at=NOW + 9))
     assert work.messages.get("one") == stored("one")
-    with pytest.raises(RecordConflict):
+
+    def keep_another() -> None:
         work.messages.add(replace(stored("one"), document=b"<Document />"))
+        settle(work.connection)
+
+    with pytest.raises(RecordConflict):
+        keep_another()
     with pytest.raises(RecordMissing):
         work.messages.get("two")
 

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from bridge.errors import InsufficientFunds, StatementRefused, StoreBusy
 from bridge.store import Store, UnitOfWork
 from bridge.store.engines import BUSY_SECONDS_MAX, open_readers, open_writer
+from bridge.store.gathering import settle
 from bridge.store.writer import GROUP_MILLISECONDS_MAX, GROUP_UNITS_MAX, Writer
 from support.bridge_records import CASH, DEPOSIT, effect, open_store_at, transfer
 from support.databases import Databases
@@ -92,6 +93,7 @@ def held(bench: Bench, body: Callable[[UnitOfWork], None]) -> Iterator[Caller]:
 
     def wait(work: UnitOfWork) -> None:
         body(work)
+        settle(work.connection)  # only now it surely has the database for itself
         entered.set()
         assert leave.wait(SECONDS_MAX)
 
