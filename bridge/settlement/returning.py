@@ -63,7 +63,7 @@ from bridge.store import (
     SuspenseState,
     UnitOfWork,
 )
-from bridge.worker import Abandon, Done, Outcome
+from bridge.worker import Abandon, Done, Outcome, Retry
 
 RETURN_PAYMENT: Final = "return_payment"
 """Kind of the action that gives a settled payment back; its subject is the payment."""
@@ -74,6 +74,9 @@ OPERATOR_PREFIX: Final = "operator:"
 RETURN_DOMAIN: Final = b"corridor-return-v1"
 
 _NUMBER_BYTES: Final = 6
+
+_RETRY_SECONDS: Final = 600
+"""After how long a return by rule is tried again when the money for it was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +198,20 @@ def return_suspense(
 
 
 def return_by_rule(institution: Institution, effect: EffectRow) -> Outcome:
-    """Give money on suspense back once its time there is over, unless it has a home by then."""
+    """Give money on suspense back once its time there is over, unless it has a home by then.
+
+    While the money to do it with is not there, it is tried again.
+    """
     payment_id = effect.payment_id or ""
-    with institution.store.unit_of_work() as work:
-        item = work.suspense.find(payment_id)
-        if item is None or item.state is not SuspenseState.OPEN:
-            return Done()
-        try:
-            return_suspense(institution, work, payment_id, institution.clock())
-        except Rejected as refusal:
-            return Abandon(str(refusal))
+    try:
+        with institution.store.unit_of_work() as work:
+            item = work.suspense.find(payment_id)
+            if item is not None and item.state is SuspenseState.OPEN:
+                return_suspense(institution, work, payment_id, institution.clock())
+    except (InsufficientFunds, LiquidityShort) as error:
+        return Retry(_RETRY_SECONDS, str(error))
+    except Rejected as refusal:
+        return Abandon(str(refusal))
     return Done()
 
 

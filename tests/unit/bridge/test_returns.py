@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge import chart
 from bridge.errors import ReturnExceeded, ReturnUnavailable, SuspenseResolved
 from bridge.iso20022.codes import MessageName, ReturnReason
 from bridge.iso20022.parse import parse_payment_return
+from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount
 from bridge.operating import Operator
 from bridge.payment import Payment, PaymentState
@@ -241,6 +243,39 @@ def test_sus_4_after_its_time_the_rule_gives_back_but_never_what_is_frozen(
         street.chain.settle_queued()
         street.settle_down(20)
         assert street.b.balance(SUSPENSE) == left
+
+
+def test_sus_4_a_return_by_rule_waits_for_the_money_it_needs_and_books_nothing_meanwhile(
+    tmp_path: Path,
+) -> None:
+    street = Street(tmp_path, suspense_return_seconds=10)
+    payment = announced(street, 5_000)
+    _set(street.b, BOB, CustomerAccountStatus.CLOSED)
+    street.chain.settle_queued()
+    street.settle_down(5)
+    assert street.b.available(SUSPENSE) == 5_000
+    with street.b.store.unit_of_work() as work:
+        work.ledger.book(_set_aside(street.b.available(TOKENS), street.chain.now))
+    street.settle_down(20)
+    assert street.b.available(SUSPENSE) == 5_000
+    assert returns(street, payment) == []
+    with street.b.store.unit_of_work() as work:
+        work.ledger.void("elsewhere", street.chain.now)
+    street.settle_down(610)
+    assert (street.b.balance(SUSPENSE), books(street)) == (0, (200_000, 0))
+
+
+def _set_aside(cents: int, at: int) -> JournalEntry:
+    """All of a bank's tokens, reserved for something else."""
+    amount = Amount(EUR, cents)
+    return JournalEntry(
+        entry_id="elsewhere",
+        kind="test",
+        description="reserved for something else",
+        postings=(debit(chart.reserves(EUR), amount), credit(TOKENS, amount)),
+        booked_at=at,
+        pending=True,
+    )
 
 
 def test_sus_5_a_part_of_what_is_on_suspense_does_not_go_back(street: Street) -> None:
