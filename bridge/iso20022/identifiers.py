@@ -9,6 +9,7 @@ extension that CBPR+ makes of it.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, NewType
 from uuid import UUID
 
@@ -66,6 +67,9 @@ SEQUENCE_DIGITS_MAX: Final = 18
 UETR_BYTES: Final = 16
 """Bytes from which `shape_uetr` makes a UETR."""
 
+_REMEMBERED: Final = 4_096
+"""How many right ones of a kind are remembered: a payment's messages name the same ones many times."""
+
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{1,30}")
 _BIC = re.compile(r"[A-Z0-9]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
 _LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
@@ -75,6 +79,7 @@ _EXTENDED = re.compile(r"[ -~]+")
 _NUMBER = re.compile(r"[0-9]+")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse_iban(text: str) -> Iban:
     """Return an IBAN whose country, length, structure and check digits are right."""
     if _IBAN.fullmatch(text) is None:
@@ -86,6 +91,7 @@ def parse_iban(text: str) -> Iban:
     return Iban(text)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse_bic(text: str) -> Bic:
     """Return a BIC of 8 or 11 characters with a real country; whether it exists is not asked."""
     match = _BIC.fullmatch(text)
@@ -94,6 +100,7 @@ def parse_bic(text: str) -> Bic:
     return Bic(text)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse_lei(text: str) -> Lei:
     """Return an LEI with right check digits."""
     if _LEI.fullmatch(text) is None:

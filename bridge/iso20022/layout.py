@@ -14,8 +14,8 @@ Because the three come from one declaration, what is written can be read, and no
 is not declared.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from lxml import etree
@@ -77,15 +77,20 @@ class Layout(Generic[_Message]):
     built: type[_Message]
     body: str
     kind: Kind
+    structure: Element = field(init=False, repr=False)
+    """The accepted subset of the message."""
+    document: Element = field(init=False, repr=False)
+    """The same, with the `Document` around it."""
 
-    @property
-    def structure(self) -> Element:
-        """Return the accepted subset of the message."""
-        return Element(self.body, self.kind.children)
+    def __post_init__(self) -> None:
+        """Declare the structure once, for every message that is read."""
+        structure = Element(self.body, self.kind.children)
+        object.__setattr__(self, "structure", structure)
+        object.__setattr__(self, "document", Element("Document", (structure,)))
 
     def parse(self, root: etree._Element) -> _Message:
         """Return the message in a `Document` that is of this name."""
-        message: _Message = self.kind.read(check_document(root, self.name, self.structure))
+        message: _Message = self.kind.read(check_document(root, self.name, self.document))
         return message
 
 
@@ -129,15 +134,19 @@ def derived(
 
 def record(built: Callable[..., Any], *parts: Part, checks: tuple[Check, ...] = ()) -> Kind:
     """Return the kind of an element that is a value of its own, built from its parts."""
+    derives = _derives(parts)
 
     def read(node: Checked) -> Any:
-        value = built(**dict(_read(node, parts)))
+        fields: dict[str, object] = {}
+        _read(node, parts, fields)
+        value = built(**fields)
         for check in checks:
             try:
                 check(node, value)
             except Rejected as error:
                 raise error.at(node.path) from None
-        _check_derived(node, parts, value)
+        if derives:
+            _check_derived(node, parts, value)
         return value
 
     def write(name: str, value: Any) -> Node:
@@ -168,24 +177,29 @@ def _declare(part: Part) -> Iterator[Element]:
         yield Element(part.name, kind.children, *counts, amount=kind.amount)
 
 
-def _read(node: Checked | None, parts: tuple[Part, ...]) -> Iterator[tuple[str, object]]:
-    """Yield each field that the parts of an element hold; without the element they are absent."""
+def _read(node: Checked | None, parts: tuple[Part, ...], fields: dict[str, object]) -> None:
+    """Fill in each field that the parts of an element hold; without the element they are absent."""
     for part in parts:
         if part.derive is not None:
             continue
         children = _elements_of(node, part)
         if part.kind is None:
-            yield from _read(next(iter(children), None), part.parts)
+            _read(children[0] if children else None, part.parts, fields)
         elif part.many:
-            yield part.field, tuple(part.kind.read(child) for child in children)
+            fields[part.field] = tuple(map(part.kind.read, children))
         else:
-            yield part.field, part.kind.read(children[0]) if children else part.absent
+            fields[part.field] = part.kind.read(children[0]) if children else part.absent
 
 
-def _elements_of(node: Checked | None, part: Part) -> tuple[Checked, ...]:
+def _elements_of(node: Checked | None, part: Part) -> Sequence[Checked]:
     if node is None:
         return ()
     return (node,) if part.is_embedded else node.all(part.name)
+
+
+def _derives(parts: tuple[Part, ...]) -> bool:
+    """Whether anything here follows from the value around it."""
+    return any(part.derive is not None or _derives(part.parts) for part in parts)
 
 
 def _check_derived(node: Checked, parts: tuple[Part, ...], value: object) -> None:

@@ -10,8 +10,8 @@ Declarations come from the layouts and are a subset of the ISO schemas, so a mes
 valid there too, as far as its structure goes.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from lxml import etree
@@ -43,24 +43,32 @@ class Element:
     maximum: int = 1
     choice: bool = False
     amount: bool = False
+    position_by_name: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    """Where each child stands in the order of the schema."""
+
+    def __post_init__(self) -> None:
+        """Number the children once: every message that is read asks for them."""
+        positions = {child.name: position for position, child in enumerate(self.children)}
+        object.__setattr__(self, "position_by_name", positions)
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An element that fits its declaration."""
+    """An element that fits its declaration; its children by name, each name's in their order."""
 
     path: str
     text: str
     currency: str
-    children: tuple[tuple[str, "Checked"], ...]
+    children: Mapping[str, Sequence["Checked"]]
 
-    def all(self, name: str) -> tuple["Checked", ...]:
+    def all(self, name: str) -> Sequence["Checked"]:
         """Return every child of a name, in order."""
-        return tuple(child for held, child in self.children if held == name)
+        return self.children.get(name, ())
 
     def maybe(self, name: str) -> "Checked | None":
         """Return the child of a name, or None where it is absent."""
-        return next(iter(self.all(name)), None)
+        held = self.children.get(name)
+        return held[0] if held else None
 
     def one(self, *names: str) -> "Checked":
         """Return the descendant along the names, which the declaration makes mandatory."""
@@ -73,81 +81,78 @@ class Checked:
         return node
 
 
-def check_document(root: etree._Element, name: MessageName, body: Element) -> Checked:
+def check_document(root: etree._Element, name: MessageName, document: Element) -> Checked:
     """Return the message inside a document that is of this name, as its declaration has it."""
-    return check_element(root, Element("Document", (body,)), name.namespace).one(body.name)
+    (body,) = document.children
+    return check_element(root, document, name.namespace).one(body.name)
 
 
 def check_element(
     root: etree._Element, declaration: Element, namespace: str, parent: str = ""
 ) -> Checked:
     """Return an element that fits its declaration; `parent` is the path of what it stands in."""
-    return _check_element(root, declaration, f"{parent}/{declaration.name}", namespace)
+    return _check_element(root, declaration, f"{parent}/{declaration.name}", f"{{{namespace}}}")
 
 
-def _check_element(
-    node: etree._Element, declaration: Element, path: str, namespace: str
-) -> Checked:
+def _check_element(node: etree._Element, declaration: Element, path: str, prefix: str) -> Checked:
     currency = _check_attributes(node, declaration, path)
+    inside = list(node)
     if not declaration.children:
-        for child in node:
-            raise UnknownElement(_local_name(child, namespace)).at(path)
+        for child in inside:
+            raise UnknownElement(_local_name(child, prefix)).at(path)
         if not node.text:
             raise InvalidText("", "it is empty").at(path)
-        return Checked(path, node.text, currency, ())
-    _check_no_text(node, path)
-    children = tuple(_check_children(node, declaration, path, namespace))
-    if declaration.choice and len(children) != 1:
+        return Checked(path, node.text, currency, _NONE)
+    for text in (node.text, *(child.tail for child in inside)):
+        if text is not None and text.strip(" \t\r\n"):
+            raise InvalidText(text.strip(), "only elements may stand here").at(path)
+    children = _check_children(inside, declaration, path, prefix)
+    if declaration.choice and len(inside) != 1:
         names = ", ".join(child.name for child in declaration.children)
         raise ConflictingElements(f"exactly one of {names} must stand here").at(path)
     return Checked(path, "", currency, children)
 
 
 def _check_attributes(node: etree._Element, declaration: Element, path: str) -> str:
-    for name in node.attrib:
-        allowed = (declaration.amount and name == "Ccy") or (
-            declaration.name == "Document" and name == SCHEMA_LOCATION
-        )
-        if not allowed:
+    currency = ""
+    for name, value in node.items():
+        if declaration.amount and name == "Ccy":
+            currency = value
+        elif declaration.name != "Document" or name != SCHEMA_LOCATION:
             raise UnknownElement(f"attribute {name!s}").at(path)
-    if declaration.amount and not node.get("Ccy"):
+    if declaration.amount and not currency:
         raise MissingElement("attribute Ccy").at(path)
-    return str(node.get("Ccy") or "")
-
-
-def _check_no_text(node: etree._Element, path: str) -> None:
-    texts = [node.text, *(child.tail for child in node)]
-    for text in texts:
-        if text is not None and text.strip(" \t\r\n"):
-            raise InvalidText(text.strip(), "only elements may stand here").at(path)
+    return currency
 
 
 def _check_children(
-    node: etree._Element, declaration: Element, path: str, namespace: str
-) -> Iterator[tuple[str, Checked]]:
+    inside: Sequence[etree._Element], declaration: Element, path: str, prefix: str
+) -> Mapping[str, Sequence[Checked]]:
     """Walk children and declarations side by side: order and counts on the way, gaps at the end."""
-    order = {child.name: position for position, child in enumerate(declaration.children)}
-    counts = dict.fromkeys(order, 0)
+    held: dict[str, list[Checked]] = {}
     reached = 0
-    for child in node:
-        name = _local_name(child, namespace)
-        if name not in order:
+    for child in inside:
+        name = _local_name(child, prefix)
+        position = declaration.position_by_name.get(name)
+        if position is None:
             raise UnknownElement(name).at(path)
-        position = order[name]
         if position < reached:
             raise MisplacedElement(name, declaration.children[reached].name).at(path)
         reached = position
-        counts[name] += 1
-        declared = declaration.children[position]
-        if counts[name] > declared.maximum:
+        declared, earlier = declaration.children[position], held.setdefault(name, [])
+        if len(earlier) >= declared.maximum:
             raise TooManyElements(name, declared.maximum).at(path)
-        index = f"[{counts[name]}]" if declared.maximum > 1 else ""
-        yield name, _check_element(child, declared, f"{path}/{name}{index}", namespace)
+        index = f"[{len(earlier) + 1}]" if declared.maximum > 1 else ""
+        earlier.append(_check_element(child, declared, f"{path}/{name}{index}", prefix))
     for declared in declaration.children:
-        if counts[declared.name] < declared.minimum:
+        if len(held.get(declared.name, ())) < declared.minimum:
             raise MissingElement(declared.name).at(path)
+    return held
 
 
-def _local_name(node: etree._Element, namespace: str) -> str:
+_NONE: Final[Mapping[str, Sequence[Checked]]] = {}
+
+
+def _local_name(node: etree._Element, prefix: str) -> str:
     """Return the element's name, with its namespace where that is not the message's."""
-    return str(node.tag).removeprefix(f"{{{namespace}}}")
+    return str(node.tag).removeprefix(prefix)

@@ -30,7 +30,7 @@ class Node:
 
 def group(name: str, children: Iterable[Node]) -> Node:
     """Return a node of those children that have content."""
-    return Node(name, tuple(child for child in children if child.is_present))
+    return Node(name, tuple([child for child in children if child.is_present]))
 
 
 def write_element(root: Node, namespace: str, message: str) -> etree._Element:

@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum, unique
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bridge.errors import RecordConflict, RecordMissing
 from bridge.iso20022.messages import PostalAddress
 from bridge.store import tables
+from bridge.store.prepared import Given, Prepared
 
 
 @unique
@@ -85,11 +86,11 @@ class Customers:
 
     def get(self, customer_id: str) -> Customer | None:
         """The customer with this id."""
-        return self._customer(tables.customers.c.customer_id == customer_id)
+        return self._customer(_CUSTOMER, {"customer_id": customer_id})
 
     def by_token_hash(self, token_hash: bytes) -> Customer | None:
         """The customer who holds the token with this hash."""
-        return self._customer(tables.customers.c.token_hash == token_hash)
+        return self._customer(_HOLDER, {"token_hash": token_hash})
 
     def add_account(self, account: CustomerAccount) -> None:
         """Keep an account of a customer; nothing happens when the same one is kept already.
@@ -126,50 +127,63 @@ class Customers:
 
     def account(self, account_id: str) -> CustomerAccount | None:
         """The customer account behind a ledger account."""
-        return self._account(tables.customer_accounts.c.account_id == account_id)
+        return self._account(_BY_ACCOUNT, {"account_id": account_id})
 
     def by_identification(self, identification: str) -> CustomerAccount | None:
         """The account with this IBAN or other number."""
-        return self._account(tables.customer_accounts.c.identification == identification)
+        return self._account(_BY_IDENTIFICATION, {"identification": identification})
 
     def accounts_of(self, customer_id: str) -> tuple[CustomerAccount, ...]:
         """Every account of a customer, by identification."""
-        kept = tables.customer_accounts.c
-        query = (
-            select(tables.customer_accounts)
-            .where(kept.customer_id == customer_id)
-            .order_by(kept.identification)
-        )
-        return tuple(_account(row) for row in self._connection.execute(query))
+        rows = _ACCOUNTS_OF.rows(self._connection, {"customer_id": customer_id})
+        return tuple(_account(*row) for row in rows)
 
-    def _customer(self, condition: ColumnElement[bool]) -> Customer | None:
-        query = select(tables.customers).where(condition)
-        row = self._connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        return Customer(
-            customer_id=row.customer_id,
-            name=row.name,
-            address=_address(json.loads(row.document)),
-            token_hash=row.token_hash,
-        )
+    def _customer(self, query: Prepared, given: Given) -> Customer | None:
+        rows = query.rows(self._connection, given)
+        return _customer(*rows[0]) if rows else None
 
-    def _account(self, condition: ColumnElement[bool]) -> CustomerAccount | None:
-        query = select(tables.customer_accounts).where(condition)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else _account(row)
+    def _account(self, query: Prepared, given: Given) -> CustomerAccount | None:
+        rows = query.rows(self._connection, given)
+        return _account(*rows[0]) if rows else None
 
 
 def _address(document: dict[str, Any]) -> PostalAddress:  # JSON
     return PostalAddress(**{**document, "lines": tuple(document.get("lines", ()))})
 
 
-def _account(row: Row[Any]) -> CustomerAccount:  # a row of the whole table
+def _customer(customer_id: str, name: str, token_hash: bytes, document: str) -> Customer:
+    return Customer(customer_id, name, _address(json.loads(document)), bytes(token_hash))
+
+
+def _account(
+    account_id: str, customer_id: str, scheme: str, identification: str, currency: str, status: str
+) -> CustomerAccount:
     return CustomerAccount(
-        account_id=row.account_id,
-        customer_id=row.customer_id,
-        scheme=AccountScheme(row.scheme),
-        identification=row.identification,
-        currency=row.currency,
-        status=CustomerAccountStatus(row.status),
+        account_id,
+        customer_id,
+        AccountScheme(scheme),
+        identification,
+        currency,
+        CustomerAccountStatus(status),
     )
+
+
+_HELD = tables.customers.c
+_CUSTOMERS = select(_HELD.customer_id, _HELD.name, _HELD.token_hash, _HELD.document)
+_CUSTOMER = Prepared(_CUSTOMERS.where(_HELD.customer_id == bindparam("customer_id")))
+_HOLDER = Prepared(_CUSTOMERS.where(_HELD.token_hash == bindparam("token_hash")))
+
+_KEPT = tables.customer_accounts.c
+_ACCOUNTS = select(
+    _KEPT.account_id,
+    _KEPT.customer_id,
+    _KEPT.scheme,
+    _KEPT.identification,
+    _KEPT.currency,
+    _KEPT.status,
+)
+_BY_ACCOUNT = Prepared(_ACCOUNTS.where(_KEPT.account_id == bindparam("account_id")))
+_BY_IDENTIFICATION = Prepared(_ACCOUNTS.where(_KEPT.identification == bindparam("identification")))
+_ACCOUNTS_OF = Prepared(
+    _ACCOUNTS.where(_KEPT.customer_id == bindparam("customer_id")).order_by(_KEPT.identification)
+)

@@ -32,7 +32,10 @@ BUSY_SECONDS_MAX: Final = 10
 """How long a statement waits for another process, and a reader for a free connection."""
 
 READERS_MAX: Final = 48
-"""Most connections of one process that read at the same time."""
+"""Most connections of one process that read at the same time; each stays open for the next reader."""
+
+READER_CACHE_KILOBYTES: Final = 512
+"""How much a SQLite connection that reads keeps of the database for itself."""
 
 CONNECT_SECONDS_MAX: Final = 5
 """How long a database server is given to take a connection."""
@@ -124,8 +127,8 @@ def open_readers(place: DatabasePlace) -> Engine:
     return create_engine(
         _url(place),
         isolation_level="REPEATABLE READ",
-        pool_size=4,
-        max_overflow=READERS_MAX - 4,
+        pool_size=READERS_MAX,
+        max_overflow=0,
         pool_timeout=BUSY_SECONDS_MAX,
         connect_args={**_CONNECT, "options": "-c default_transaction_read_only=on"},
     )
@@ -221,8 +224,8 @@ def _sqlite(
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": busy_seconds},
-        pool_size=min(connections, 4),
-        max_overflow=max(connections - 4, 0),
+        pool_size=connections,
+        max_overflow=0,
         pool_timeout=BUSY_SECONDS_MAX,
     )
 
@@ -236,6 +239,7 @@ def _sqlite(
         connection.execute(f"PRAGMA foreign_keys = {'ON' if with_references else 'OFF'}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KILOBYTES}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

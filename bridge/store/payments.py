@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, func, literal, select, update
 
 from bridge.errors import PaymentDuplicate, PaymentUnknown, RecordMissing
 from bridge.payment import Direction, Payment, PaymentState
 from bridge.store import tables
 from bridge.store.page import PAGE_DEFAULT, Page, read_page
 from bridge.store.payment_record import decode_payment, encode_payment
+from bridge.store.prepared import Given, Prepared, PreparedInsert
 
 
 class Payments:
@@ -23,20 +24,17 @@ class Payments:
         Raises `PaymentDuplicate` when its id, its settlement id or its UETR is taken: an outgoing
         UETR is used once, an incoming one once per sending participant.
         """
-        if self._is_taken(payment):
-            raise PaymentDuplicate(payment.uetr)
-        self._connection.execute(
-            insert(tables.payments).values(
-                payment_id=payment.payment_id,
-                direction=payment.direction.value,
-                client=payment.client,
-                counterparty_lei=payment.counterparty_lei,
-                settlement_id=payment.settlement_id,
-                is_return=payment.return_of is not None,
-                return_of=None if payment.return_of is None else payment.return_of.payment_id,
-                **_changing(payment),
-            )
-        )
+        row = {
+            "payment_id": payment.payment_id,
+            "direction": payment.direction.value,
+            "client": payment.client,
+            "counterparty_lei": payment.counterparty_lei,
+            "settlement_id": payment.settlement_id,
+            "is_return": payment.return_of is not None,
+            "return_of": None if payment.return_of is None else payment.return_of.payment_id,
+            **_changing(payment),
+        }
+        _ADD.add(self._connection, (row,), lambda: PaymentDuplicate(payment.uetr))
 
     def save(self, payment: Payment) -> None:
         """Keep a payment's new version.
@@ -44,18 +42,20 @@ class Payments:
         Direction, client, counterparty and settlement id stay as added, else `RecordMissing`; the
         UETR may become known later, and `PaymentDuplicate` says that it is taken.
         """
-        if self._is_taken(payment, kept_as=payment.payment_id):
-            raise PaymentDuplicate(payment.uetr)
-        kept = tables.payments.c
-        change = update(tables.payments).where(
-            kept.payment_id == payment.payment_id,
-            kept.direction == payment.direction.value,
-            kept.client == payment.client,
-            kept.counterparty_lei == payment.counterparty_lei,
-            kept.settlement_id == payment.settlement_id,
-        )
-        if self._connection.execute(change.values(**_changing(payment))).rowcount != 1:
-            raise RecordMissing("payment", payment.payment_id)
+        given = {
+            "kept_as": payment.payment_id,
+            "kept_direction": payment.direction.value,
+            "kept_client": payment.client,
+            "kept_counterparty": payment.counterparty_lei,
+            "kept_settlement_id": payment.settlement_id,
+            **_changing(payment),
+        }
+
+        def check(count: int) -> None:
+            if count != 1:
+                raise RecordMissing("payment", payment.payment_id)
+
+        _SAVE.change(self._connection, given, check, lambda: PaymentDuplicate(payment.uetr))
 
     def get(self, payment_id: str) -> Payment:
         """The payment with this id; raises `PaymentUnknown`."""
@@ -66,7 +66,7 @@ class Payments:
 
     def find(self, payment_id: str) -> Payment | None:
         """The payment with this id, if there is one."""
-        return self._first(_documents().where(tables.payments.c.payment_id == payment_id))
+        return self._first(_FIND, {"payment_id": payment_id})
 
     def by_settlement_id(
         self, settlement_id: bytes, direction: Direction | None = None
@@ -74,18 +74,16 @@ class Payments:
         """The payment with this key on the chain; the outgoing side when no direction is given
         and this bank keeps both.
         """
-        kept = tables.payments.c
-        query = _documents().where(kept.settlement_id == settlement_id)
-        if direction is not None:
-            query = query.where(kept.direction == direction.value)
-        return self._first(query.order_by(kept.direction.desc()))
+        wanted = {"settlement_id": settlement_id}
+        if direction is None:
+            return self._first(_BY_SETTLEMENT_ID, wanted)
+        return self._first(
+            _BY_DIRECTION_AND_SETTLEMENT_ID, {**wanted, "direction": direction.value}
+        )
 
     def by_uetr(self, uetr: str, direction: Direction) -> Payment | None:
         """The oldest payment of one direction with this UETR; returns, which bear it too, aside."""
-        kept = tables.payments.c
-        query = _documents().where(kept.uetr == uetr, kept.direction == direction.value)
-        query = query.where(kept.is_return.is_(False))
-        return self._first(query.order_by(kept.sequence))
+        return self._first(_BY_UETR, {"uetr": uetr, "direction": direction.value})
 
     def page(
         self, client: str | None = None, *, limit: int = PAGE_DEFAULT, cursor: str | None = None
@@ -135,25 +133,9 @@ class Payments:
         rows = self._connection.execute(query.group_by(kept.state))
         return {row.state: row[1] for row in rows}
 
-    def _is_taken(self, payment: Payment, kept_as: str | None = None) -> bool:
-        kept = tables.payments.c
-        # one condition per index: nested in each other they would be a search of half the table
-        same_way = kept.direction == payment.direction.value
-        taken = [
-            kept.payment_id == payment.payment_id,
-            same_way & (kept.settlement_id == payment.settlement_id),
-        ]
-        if payment.return_of is None:
-            same_uetr = same_way & (kept.uetr == payment.uetr) & kept.is_return.is_(False)
-            if payment.direction is Direction.INCOMING:
-                same_uetr &= kept.counterparty_lei == payment.counterparty_lei
-            taken.append(same_uetr)
-        query = select(kept.sequence).where(or_(*taken), kept.payment_id.is_distinct_from(kept_as))
-        return self._connection.execute(query.limit(1)).first() is not None
-
-    def _first(self, query: Select[Any]) -> Payment | None:  # a row of one document
-        row: Row[Any] | None = self._connection.execute(query.limit(1)).first()
-        return None if row is None else decode_payment(row.document)
+    def _first(self, query: Prepared, given: Given) -> Payment | None:
+        rows = query.rows(self._connection, given)
+        return decode_payment(rows[0][0]) if rows else None
 
 
 def _documents() -> Select[Any]:  # a row of one document
@@ -171,3 +153,47 @@ def _changing(payment: Payment) -> dict[str, str | bool | int | None]:
         "is_terminal": payment.is_terminal,
         "document": encode_payment(payment),
     }
+
+
+_KEPT = tables.payments.c
+
+_ADD = PreparedInsert(tables.payments)
+
+_SAVE = Prepared(
+    update(tables.payments)
+    .where(
+        _KEPT.payment_id == bindparam("kept_as"),
+        _KEPT.direction == bindparam("kept_direction"),
+        _KEPT.client == bindparam("kept_client"),
+        _KEPT.counterparty_lei == bindparam("kept_counterparty"),
+        _KEPT.settlement_id == bindparam("kept_settlement_id"),
+    )
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("lapses_after", "ends_by", "uetr", "state", "is_terminal", "document")
+        }
+    )
+)
+
+_FIND = Prepared(_documents().where(_KEPT.payment_id == bindparam("payment_id")))
+
+_OF_SETTLEMENT_ID = _documents().where(_KEPT.settlement_id == bindparam("settlement_id"))
+
+_BY_SETTLEMENT_ID = Prepared(
+    _OF_SETTLEMENT_ID.where(
+        _KEPT.direction.in_([literal(direction.value) for direction in Direction])
+    ).order_by(_KEPT.direction.desc())
+)
+"""Both directions are named, for the index begins with the direction."""
+
+_BY_DIRECTION_AND_SETTLEMENT_ID = Prepared(
+    _OF_SETTLEMENT_ID.where(_KEPT.direction == bindparam("direction"))
+)
+
+_BY_UETR = Prepared(
+    _documents()
+    .where(_KEPT.uetr == bindparam("uetr"), _KEPT.direction == bindparam("direction"))
+    .where(_KEPT.is_return.is_(False))
+    .order_by(_KEPT.sequence)
+)

@@ -62,6 +62,25 @@ class Prepared:
         """How many rows a change has changed."""
         return self._execute(connection, given).rowcount  # type: ignore[no-any-return]
 
+    def change(
+        self,
+        connection: Connection,
+        given: Given,
+        then: Callable[[int], None],
+        refused: Callable[[], BaseException] | None = None,
+    ) -> None:
+        """Make a change, and give `then` the number of rows that it changed.
+
+        Where changes are gathered both wait for what is executed next, or for the end of the unit of
+        work, and so do their errors; `refused` makes the one of a row that breaks the table's rules.
+        """
+        text, kept = self._text(connection.dialect), gathering(connection)
+        change = Change(text.text, text.parameters(given), then, refused)
+        if kept is None:
+            then(execute(connection, change).rowcount)
+        else:
+            kept.waiting.append(change)
+
     def add_unless_known(
         self,
         connection: Connection,
@@ -69,10 +88,7 @@ class Prepared:
         known: Callable[[], None],
         added: Callable[[], None] | None = None,
     ) -> None:
-        """Make a change of at most one row; then `known` is called if it changed none, else `added`.
-
-        They are called now or, where changes are gathered, once it has been executed.
-        """
+        """Change at most one row, as `change` does; `known` is called if it was none, else `added`."""
 
         def report(count: int) -> None:
             if count == 0:
@@ -80,12 +96,7 @@ class Prepared:
             elif added is not None:
                 added()
 
-        kept = gathering(connection)
-        if kept is None:
-            report(self.run(connection, row))
-        else:
-            text = self._text(connection.dialect)
-            kept.waiting.append(Change(text.text, text.parameters(row), then=report))
+        self.change(connection, row, report)
 
     def _execute(self, connection: Connection, given: Given) -> Any:  # the driver's cursor
         text = self._text(connection.dialect)

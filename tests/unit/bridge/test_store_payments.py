@@ -1,6 +1,7 @@
 """Payments in the database: kept once, found by every name, and read back exactly."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -40,11 +41,26 @@ from support.databases import Databases
 
 
 @pytest.fixture
-def work(databases: Databases) -> Iterator[UnitOfWork]:
-    store: Store = open_store_at(databases.place())
+def store(databases: Databases) -> Iterator[Store]:
+    with closing(open_store_at(databases.place())) as opened:
+        yield opened
+
+
+@pytest.fixture
+def work(store: Store) -> Iterator[UnitOfWork]:
     with store.unit_of_work() as opened:
         yield opened
-    store.close()
+
+
+def add(store: Store, *payments: Payment) -> None:
+    with store.unit_of_work() as work:
+        for each in payments:
+            work.payments.add(each)
+
+
+def save(store: Store, changed: Payment) -> None:
+    with store.unit_of_work() as work:
+        work.payments.save(changed)
 
 
 def test_a_payment_comes_back_as_it_was_saved(work: UnitOfWork) -> None:
@@ -59,20 +75,22 @@ def test_a_payment_comes_back_as_it_was_saved(work: UnitOfWork) -> None:
     assert work.payments.by_uetr(begun.uetr, Direction.OUTGOING) == settled
 
 
-def test_a_payment_that_was_never_added_is_unknown(work: UnitOfWork) -> None:
-    assert work.payments.find("pay_1") is None
-    with pytest.raises(PaymentUnknown):
-        work.payments.get("pay_1")
+def test_a_payment_that_was_never_added_is_unknown(store: Store) -> None:
+    with store.reading() as work:
+        assert work.payments.find("pay_1") is None
+        with pytest.raises(PaymentUnknown):
+            work.payments.get("pay_1")
     with pytest.raises(RecordMissing):
-        work.payments.save(payment())
+        save(store, payment())
 
 
-def test_what_names_a_payment_on_the_chain_cannot_be_changed(work: UnitOfWork) -> None:
+def test_what_names_a_payment_on_the_chain_cannot_be_changed(store: Store) -> None:
     """STO-5."""
-    work.payments.add(payment(1))
-    moved = replace(payment(1), settlement_id=SettlementId(b"\x09" * 32))
+    add(store, payment(1))
     with pytest.raises(RecordMissing):
-        work.payments.save(moved)
+        save(store, replace(payment(1), settlement_id=SettlementId(b"\x09" * 32)))
+    with store.reading() as work:
+        assert work.payments.get(payment(1).payment_id) == payment(1)
 
 
 DUPLICATES = {
@@ -87,34 +105,37 @@ DUPLICATES = {
 
 
 @pytest.mark.parametrize("second", DUPLICATES.values(), ids=DUPLICATES.keys())
-def test_an_outgoing_payment_is_kept_once(work: UnitOfWork, second: Payment) -> None:
+def test_an_outgoing_payment_is_kept_once(store: Store, second: Payment) -> None:
     """STO-5."""
-    work.payments.add(payment(1))
+    add(store, payment(1))
     with pytest.raises(PaymentDuplicate):
-        work.payments.add(second)
+        add(store, second)
+    with store.reading() as work:
+        assert work.payments.page().items == (payment(1),)
 
 
-def test_an_incoming_uetr_is_kept_once_per_sending_participant(work: UnitOfWork) -> None:
+def test_an_incoming_uetr_is_kept_once_per_sending_participant(store: Store) -> None:
     """STO-5."""
-    work.payments.add(payment(1, Direction.INCOMING))
+    add(store, payment(1, Direction.INCOMING))
     same = replace(payment(2, Direction.INCOMING), uetr=payment(1).uetr)
     with pytest.raises(PaymentDuplicate):
-        work.payments.add(same)
-    work.payments.add(replace(same, counterparty_lei=ALPHA_LEI))
-    first = work.payments.by_uetr(payment(1).uetr, Direction.INCOMING)
+        add(store, same)
+    add(store, replace(same, counterparty_lei=ALPHA_LEI))
+    with store.reading() as work:
+        first = work.payments.by_uetr(payment(1).uetr, Direction.INCOMING)
     assert first is not None
     assert first.counterparty_lei == BETA_LEI
 
 
-def test_a_payment_may_learn_its_uetr_later_but_not_one_that_is_taken(work: UnitOfWork) -> None:
-    work.payments.add(payment(1, Direction.INCOMING))
+def test_a_payment_may_learn_its_uetr_later_but_not_one_that_is_taken(store: Store) -> None:
     announced = replace(payment(2, Direction.INCOMING), uetr="unknown")
-    work.payments.add(announced)
+    add(store, payment(1, Direction.INCOMING), announced)
     with pytest.raises(PaymentDuplicate):
-        work.payments.save(replace(announced, uetr=payment(1).uetr))
-    work.payments.save(replace(announced, uetr=payment(2).uetr))
-    assert work.payments.by_uetr("unknown", Direction.INCOMING) is None
-    assert work.payments.by_uetr(payment(2).uetr, Direction.INCOMING) is not None
+        save(store, replace(announced, uetr=payment(1).uetr))
+    save(store, replace(announced, uetr=payment(2).uetr))
+    with store.reading() as work:
+        assert work.payments.by_uetr("unknown", Direction.INCOMING) is None
+        assert work.payments.by_uetr(payment(2).uetr, Direction.INCOMING) is not None
 
 
 def test_both_sides_of_a_payment_may_be_kept_by_one_bank(work: UnitOfWork) -> None:
