@@ -48,6 +48,38 @@ class FinalTransaction:
 BlockHandler: TypeAlias = Callable[[UnitOfWork, BlockData, tuple[FinalTransaction, ...]], None]
 
 
+class _Coming:
+    """Blocks that are being read from the node."""
+
+    def __init__(self, client: ChainClient, first: int, count: int) -> None:
+        self.first = first
+        self.count = count
+        self._client = client
+        self._reader: threading.Thread | None = None
+        self._found: tuple[BlockData, ...] = ()
+        self._fault: BaseException | None = None
+
+    def read(self) -> None:
+        """Read them now."""
+        try:
+            self._found = self._client.blocks(self.first, self.count)
+        except Exception as error:  # noqa: BLE001 - raised by whoever takes the blocks
+            self._fault = error
+
+    def read_meanwhile(self) -> None:
+        """Read them in a thread that nobody has to wait for."""
+        self._reader = threading.Thread(target=self.read, name="reading-ahead", daemon=True)
+        self._reader.start()
+
+    def take(self) -> tuple[BlockData, ...]:
+        """The blocks, as soon as they are read; raises what reading them raised."""
+        if self._reader is not None:
+            self._reader.join()
+        if self._fault is not None:
+            raise self._fault
+        return self._found
+
+
 class Follower:
     """Follows one chain into one store; used by one thread.
 
@@ -67,6 +99,7 @@ class Follower:
         self._on_block = on_block
         self._directory_read_at = seconds()
         self._ahead: deque[BlockData] = deque()
+        self._coming: _Coming | None = None
         self._at_once = 1
 
     def run(
@@ -138,16 +171,23 @@ class Follower:
         return True
 
     def _next_block(self, number: int) -> BlockData | None:
-        """The block with this number. Far behind, many are asked for at once: blocks are final, so one
-        that was read ahead is as good as one read now.
+        """The block with this number. Far behind, many are asked for at once, and the next ones while
+        these are processed: blocks are final, so one that was read ahead is as good as one read now.
         """
         while self._ahead and self._ahead[0].ref.number != number:
             self._ahead.popleft()
         if not self._ahead:
-            found = self._client.blocks(number, self._at_once)
-            is_behind = len(found) == self._at_once
-            self._at_once = min(2 * self._at_once, AHEAD_MAX) if is_behind else 1
+            coming, self._coming = self._coming, None
+            if coming is None or coming.first != number:
+                coming = _Coming(self._client, number, self._at_once)
+                coming.read()
+            found = coming.take()
+            is_behind = len(found) == coming.count
+            self._at_once = min(2 * coming.count, AHEAD_MAX) if is_behind else 1
             self._ahead.extend(found)
+            if is_behind and coming.count > 1:
+                self._coming = _Coming(self._client, number + len(found), self._at_once)
+                self._coming.read_meanwhile()
         return self._ahead.popleft() if self._ahead else None
 
     def _final_transactions(self, block: BlockData) -> tuple[FinalTransaction, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from bridge.errors import ChainDiscontinuous, ChainNotFollowed, RecordConflict
 from bridge.store import tables
@@ -45,8 +45,8 @@ class ChainLog:
 
     def checkpoint(self) -> Checkpoint | None:
         """The newest processed block; None before the first."""
-        row = self._connection.execute(select(tables.checkpoint)).one_or_none()
-        return None if row is None else Checkpoint(row.number, row.hash)
+        rows = _CHECKPOINT.rows(self._connection, {})
+        return Checkpoint(rows[0][0], bytes(rows[0][1])) if rows else None
 
     def position(self) -> Checkpoint:
         """The newest processed block; raises `ChainNotFollowed` before the first."""
@@ -61,15 +61,15 @@ class ChainLog:
         if current is None:
             if number != 0:
                 raise ChainDiscontinuous(number, -1, "nothing was processed before")
-            self._connection.execute(
-                insert(tables.checkpoint).values(one=1, number=number, hash=block_hash)
-            )
+            first = {"one": 1, "number": number, "hash": block_hash}
+            _ADD_CHECKPOINT.add(self._connection, (first,))
             return
         if number != current.number + 1:
             raise ChainDiscontinuous(number, current.number, "blocks are processed one by one")
         if parent_hash != current.hash:
             raise ChainDiscontinuous(number, current.number, "its parent is another block")
-        self._connection.execute(update(tables.checkpoint).values(number=number, hash=block_hash))
+        moved = {"to_number": number, "to_hash": block_hash}
+        _MOVE_CHECKPOINT.change(self._connection, moved, lambda _: None)
 
     def record(self, rows: Iterable[EventRow]) -> None:
         """Keep the events of a block; raises `RecordConflict` for one that is kept already."""
@@ -119,6 +119,14 @@ class ChainLog:
         )
         return tuple(_event_row(row) for row in self._connection.execute(query))
 
+
+_CHECKPOINT = Prepared(select(tables.checkpoint.c.number, tables.checkpoint.c.hash))
+
+_ADD_CHECKPOINT = PreparedInsert(tables.checkpoint)
+
+_MOVE_CHECKPOINT = Prepared(
+    update(tables.checkpoint).values(number=bindparam("to_number"), hash=bindparam("to_hash"))
+)
 
 _ADD_EVENTS = PreparedInsert(tables.chain_events)
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, literal, select, update
 
 from bridge.errors import RecordConflict, RecordMissing
 from bridge.store import tables
+from bridge.store.prepared import Given, Prepared, PreparedInsert
 
 
 @unique
@@ -68,50 +69,39 @@ class Transactions:
 
     def next_nonce(self, sender: bytes, chain_nonce: int) -> int:
         """The nonce to sign next: past what the chain has seen and past what was ever signed."""
-        kept = tables.transactions.c
-        # a no-op stands at the nonce of a transaction that is kept: it can be left out
-        query = select(func.max(kept.nonce)).where(
-            kept.sender == sender, kept.nonce >= chain_nonce, kept.replaces.is_(None)
-        )
-        newest: int | None = self._connection.execute(query).scalar()
+        rows = _NEWEST_NONCE.rows(self._connection, {"sender": sender, "nonce": chain_nonce})
+        newest: int | None = rows[0][0]
         return chain_nonce if newest is None else newest + 1
 
     def add(self, transaction: OutgoingTransaction) -> None:
         """Keep a signed transaction; raises `RecordConflict` when its purpose has one already."""
         if self.by_purpose(transaction.purpose) is not None:
             raise RecordConflict("transaction for", transaction.purpose)
-        self._connection.execute(
-            insert(tables.transactions).values(
-                hash=transaction.hash,
-                sender=transaction.sender,
-                nonce=transaction.nonce,
-                raw=transaction.raw,
-                purpose=transaction.purpose,
-                payment_id=transaction.payment_id,
-                created_at=transaction.created_at,
-                state=transaction.state.value,
-                block_number=transaction.block_number,
-                replaces=transaction.replaces,
-            )
-        )
+        row = {
+            "hash": transaction.hash,
+            "sender": transaction.sender,
+            "nonce": transaction.nonce,
+            "raw": transaction.raw,
+            "purpose": transaction.purpose,
+            "payment_id": transaction.payment_id,
+            "created_at": transaction.created_at,
+            "state": transaction.state.value,
+            "block_number": transaction.block_number,
+            "replaces": transaction.replaces,
+        }
+        _ADD.add(self._connection, (row,))
 
     def get(self, transaction_hash: bytes) -> OutgoingTransaction | None:
         """The transaction with this hash, if it is ours."""
-        return self._one(tables.transactions.c.hash == transaction_hash)
+        return self._one(_BY_HASH, {"hash": transaction_hash})
 
     def by_purpose(self, purpose: str) -> OutgoingTransaction | None:
         """The transaction that carries out this effect, if it was signed."""
-        return self._one(tables.transactions.c.purpose == purpose)
+        return self._one(_BY_PURPOSE, {"purpose": purpose})
 
     def outstanding(self) -> tuple[OutgoingTransaction, ...]:
         """Every transaction that is not final, by nonce."""
-        kept = tables.transactions.c
-        query = (
-            select(tables.transactions)
-            .where(kept.state == TransactionState.PREPARED.value)
-            .order_by(kept.sender, kept.nonce)
-        )
-        return tuple(_transaction(row) for row in self._connection.execute(query))
+        return tuple(_transaction(*row) for row in _OUTSTANDING.rows(self._connection, {}))
 
     def outstanding_since(self) -> Outstanding:
         """How many transactions are not final, and since when."""
@@ -124,9 +114,8 @@ class Transactions:
 
     def at_nonce(self, sender: bytes, nonce: int) -> tuple[OutgoingTransaction, ...]:
         """What was signed at a nonce: a transaction, and the no-op that was to use it up."""
-        kept = tables.transactions.c
-        query = select(tables.transactions).where(kept.sender == sender, kept.nonce == nonce)
-        return tuple(_transaction(row) for row in self._connection.execute(query))
+        rows = _AT_NONCE.rows(self._connection, {"sender": sender, "nonce": nonce})
+        return tuple(_transaction(*row) for row in rows)
 
     def finalise(
         self, transaction_hash: bytes, *, block_number: int, succeeded: bool
@@ -151,26 +140,50 @@ class Transactions:
             update(tables.transactions)
             .where(kept.sender == included.sender, kept.nonce == included.nonce, is_prepared)
             .values(state=TransactionState.DISPLACED.value, block_number=block_number)
-            .returning(tables.transactions)
+            .returning(*_COLUMNS)
         )
-        return tuple(_transaction(row) for row in self._connection.execute(displacing))
+        return tuple(_transaction(*row) for row in self._connection.execute(displacing))
 
-    def _one(self, condition: ColumnElement[bool]) -> OutgoingTransaction | None:
-        query = select(tables.transactions).where(condition)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else _transaction(row)
+    def _one(self, query: Prepared, given: Given) -> OutgoingTransaction | None:
+        rows = query.rows(self._connection, given)
+        return _transaction(*rows[0]) if rows else None
 
 
-def _transaction(row: Row[Any]) -> OutgoingTransaction:  # a row of the whole table
-    return OutgoingTransaction(
-        hash=row.hash,
-        sender=row.sender,
-        nonce=row.nonce,
-        raw=row.raw,
-        purpose=row.purpose,
-        payment_id=row.payment_id,
-        created_at=row.created_at,
-        state=TransactionState(row.state),
-        block_number=row.block_number,
-        replaces=row.replaces,
+def _transaction(*row: Any) -> OutgoingTransaction:  # the columns below, which are its fields
+    fields = (*row[:7], TransactionState(row[7]), *row[8:])
+    return OutgoingTransaction(*fields)
+
+
+_KEPT = tables.transactions.c
+_COLUMNS = (
+    _KEPT.hash,
+    _KEPT.sender,
+    _KEPT.nonce,
+    _KEPT.raw,
+    _KEPT.purpose,
+    _KEPT.payment_id,
+    _KEPT.created_at,
+    _KEPT.state,
+    _KEPT.block_number,
+    _KEPT.replaces,
+)
+
+_ADD = PreparedInsert(tables.transactions)
+_BY_HASH = Prepared(select(*_COLUMNS).where(_KEPT.hash == bindparam("hash")))
+_BY_PURPOSE = Prepared(select(*_COLUMNS).where(_KEPT.purpose == bindparam("purpose")))
+_AT_NONCE = Prepared(
+    select(*_COLUMNS).where(_KEPT.sender == bindparam("sender"), _KEPT.nonce == bindparam("nonce"))
+)
+_OUTSTANDING = Prepared(
+    select(*_COLUMNS)
+    .where(_KEPT.state == literal(TransactionState.PREPARED.value))
+    .order_by(_KEPT.sender, _KEPT.nonce)
+)
+_NEWEST_NONCE = Prepared(
+    # a no-op stands at the nonce of a transaction that is kept: it can be left out
+    select(func.max(_KEPT.nonce)).where(
+        _KEPT.sender == bindparam("sender"),
+        _KEPT.nonce >= bindparam("nonce"),
+        _KEPT.replaces.is_(None),
     )
+)
