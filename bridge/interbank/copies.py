@@ -25,7 +25,7 @@ _WRAPPING: Final = ("ECDH-ES+A256KW", "A256GCM")
 
 @dataclass(frozen=True, slots=True)
 class CopyContent:
-    """What a copy says: the pacs.008 of a payment and the salt that opens its commitment."""
+    """What a copy says: a payment's pacs.008 or pacs.004 and the salt that opens its commitment."""
 
     settlement_id: bytes
     document: bytes

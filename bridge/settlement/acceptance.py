@@ -206,14 +206,16 @@ def consider(institution: Institution, payment_id: str) -> None:
         message = work.inbox.take(payment.settlement_id)
         if message is None or payment.state is not PaymentState.ANNOUNCED:
             return
+        is_copied = is_rightly_copied(institution, terms, message.copy, issuers)
         if payment.return_of is not None:
             known, reason = judge_return(work, payment, message)
+            reason = reason if is_copied else StatusReason.FF01
             work.payments.save(known)
             _answer(institution, work, known, reason, now)
             return
         transfer = parse_credit_transfer(message.document)
         judgement = _judge(institution, work, payment, (message, transfer))
-        if not is_rightly_copied(institution, terms, message.copy, issuers):
+        if not is_copied:
             judgement = Judgement(None, StatusReason.FF01)
         known = replace(
             payment,

@@ -20,18 +20,18 @@ from bridge.store import UnitOfWork
 def dispatch_transfer(
     institution: Institution, work: UnitOfWork, payment: Payment, at: int
 ) -> None:
-    """Record the sealed pacs.008 for the creditor bank, and its copies for supervision; or a return's pacs.004."""
+    """Record the sealed pacs.008 for the creditor bank, or a return's pacs.004, and its copies for supervision."""
     if payment.salt is None:
         raise PaymentIncomplete(payment.payment_id, "salt")
     document = work.messages.get(notices.message_id_of(payment)).document
-    if payment.return_of is not None:
-        body = {**_body(payment, document, payment.salt), "number": str(payment.return_of.number)}
-        _dispatch(institution, work, payment, (Kind.RETURN, body), at)
-        return
     copy = work.messages.find(copy_id(payment))
     shown = {} if copy is None else {"copy": copy.document.decode()}
     body = {**_body(payment, document, payment.salt), **shown}
-    _dispatch(institution, work, payment, (Kind.CREDIT_TRANSFER, body), at)
+    if payment.return_of is None:
+        content = (Kind.CREDIT_TRANSFER, body)
+    else:
+        content = (Kind.RETURN, {**body, "number": str(payment.return_of.number)})
+    _dispatch(institution, work, payment, content, at)
     if copy is not None:
         dispatch_copies(institution, work, payment, copy.document, at)
 

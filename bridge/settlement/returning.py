@@ -31,6 +31,7 @@ from bridge.errors import (
     ReturnUnavailable,
 )
 from bridge.institution import Institution, record
+from bridge.interbank.copies import copy_hash
 from bridge.iso20022.codes import MessageName, ReturnReason
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_payment_return
@@ -53,6 +54,7 @@ from bridge.settlement.description import describe
 from bridge.settlement.notices import message_id_of, transfer_of
 from bridge.settlement.observation import EXPIRE, EXPIRY_DELAY_SECONDS, INSTRUCT
 from bridge.settlement.order import Answer, Result, refused
+from bridge.settlement.supervision import keep_copy, seal_copy
 from bridge.settlement.suspense import REASON_BY_CAUSE, RETURN_SUSPENSE
 from bridge.store import (
     CustomerAccountStatus,
@@ -150,7 +152,12 @@ def give_back(institution: Institution, work: UnitOfWork, order: ReturnOrder, at
         salt=salt,
         return_of=ReturnOf(original.payment_id, number, order.reason.value),
     )
-    _reserve(work, payment, message)
+    document = format_payment_return(message)
+    copy = seal_copy(institution, payment, document)
+    terms = replace(payment.terms, supervisor_copy_hash=copy_hash(copy))
+    payment = replace(payment, terms=terms)
+    _reserve(work, payment, document)
+    keep_copy(work, payment, copy)
     return payment
 
 
@@ -355,7 +362,7 @@ def _message(
     )
 
 
-def _reserve(work: UnitOfWork, payment: Payment, message: PaymentReturn) -> None:
+def _reserve(work: UnitOfWork, payment: Payment, document: bytes) -> None:
     at, original = payment.created_at, payment.return_of
     if payment.account_id is None or payment.charges is None or original is None:
         raise ReturnUnavailable(payment.payment_id, payment.state.value)
@@ -379,7 +386,7 @@ def _reserve(work: UnitOfWork, payment: Payment, message: PaymentReturn) -> None
             message_id=message_id_of(payment),
             direction=MessageDirection.OUT,
             name=MessageName.PAYMENT_RETURN.value,
-            document=format_payment_return(message),
+            document=document,
             payment_id=payment.payment_id,
             peer=payment.counterparty_lei,
             created_at=at,

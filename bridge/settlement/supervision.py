@@ -1,4 +1,4 @@
-"""Copies of payment messages for central banks and supervisors.
+"""Copies of payment messages, and of returns, for central banks and supervisors.
 
 debtor bank    seals a copy for the issuers of the payment's currencies and the registered
                supervisors, puts its hash into the terms, sends it once the payment is on the chain
@@ -26,7 +26,9 @@ from bridge.institution import Institution
 from bridge.interbank import Kind, Outgoing, Received, Receivers, Taking, deliver
 from bridge.interbank.copies import CopyContent, OpenedCopy, copy_hash, recipients_of
 from bridge.iso20022.commitment import canonical_content, commit
-from bridge.iso20022.parse import parse_credit_transfer
+from bridge.iso20022.messages import CreditTransfer
+from bridge.iso20022.messages_returns import PaymentReturn
+from bridge.iso20022.parse import parse_message
 from bridge.payment import Payment, Terms
 from bridge.store import MessageDirection, StoredMessage, SupervisorCopy, UnitOfWork
 
@@ -41,7 +43,7 @@ SUPERVISORY_ROLES: Final = frozenset({"issuer", "supervisor"})
 
 
 def seal_copy(institution: Institution, payment: Payment, document: bytes) -> bytes:
-    """The copy of a payment's pacs.008 for everybody who must have one.
+    """The copy of a payment's pacs.008, or a return's pacs.004, for everybody who must have one.
 
     Raises `CurrencyNotIssued`, and `PeerMisconfigured` for a recipient without a usable key.
     """
@@ -180,12 +182,15 @@ def _examine(known: SupervisorCopy, opened: OpenedCopy | None) -> str | None:
         return "it is signed by another than the debtor bank"
     content = opened.content
     try:
-        transfer = parse_credit_transfer(content.document)
+        message = parse_message(content.document)
     except Rejected as error:
         return f"its document is refused: {error.code}"
-    if settlement_id(known.sender_lei, transfer.uetr) != known.settlement_id:
-        return "it is of another payment"
-    if commit(canonical_content(transfer), content.salt) != known.message_commitment:
+    if isinstance(message, CreditTransfer):
+        if settlement_id(known.sender_lei, message.uetr) != known.settlement_id:
+            return "it is of another payment"
+    elif not isinstance(message, PaymentReturn):  # the number of one is in no message
+        return "its document is no payment"
+    if commit(canonical_content(message), content.salt) != known.message_commitment:
         return "it is not the message that the payment commits to"
     return None
 

@@ -93,7 +93,10 @@ class Wire:
         if self._street.is_cut:
             raise PeerUnavailable(lei)
         if lei not in self._street.banks:
-            return  # a copy for the central bank
+            self._street.copies.append(body["copy"].encode())  # for the central bank
+            return
+        if self._street.hides_copies:
+            body = {name: text for name, text in body.items() if name != "copy"}
         try:
             institution = self._street.banks[lei].institution
             received = Received(self._sender, kind, body, heading=heading)
@@ -176,6 +179,8 @@ class Street:
         self._salts = 0
         self._changes = settings_changes
         self.is_cut = False
+        self.hides_copies = False
+        self.copies: list[bytes] = []
         self.chain = SimulatedChain(
             known=Directory(keys.participant for keys in NETWORK.values()),
             lei_by_sender={NETWORK[lei].quoting.address: lei for lei in (BANK_A, BANK_B)},

@@ -1,6 +1,6 @@
 """Settled money goes back: in whole or in part, once, and both banks' books and the chain agree.
 
-Cites docs/spec/payment.md: RTN-1 to RTN-9, SUS-1 to SUS-5.
+Cites docs/spec/payment.md: RTN-1 to RTN-9, SUS-1 to SUS-5; docs/spec/interbank.md: IBK-40, 42.
 """
 
 from pathlib import Path
@@ -9,7 +9,9 @@ import pytest
 
 from bridge import chart
 from bridge.errors import ReturnExceeded, ReturnUnavailable, SuspenseResolved
-from bridge.iso20022.codes import MessageName, ReturnReason
+from bridge.interbank.copies import Copyist, copy_hash
+from bridge.iso20022.codes import MessageName, ReturnReason, StatusReason
+from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.parse import parse_payment_return
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount
@@ -18,9 +20,19 @@ from bridge.payment import Payment, PaymentState
 from bridge.settlement.order import Answer, Result
 from bridge.settlement.returning import ReturnOrder, give_back, request_return
 from bridge.store import CustomerAccountStatus, SuspenseCause, SuspenseState, UnitOfWork
-from support.bridge_api import ALICE_IBAN
+from support.bridge_api import ALICE_IBAN, CENTRAL_BANK, GENESIS_HASH
 from support.participants import BANK_A, BANK_B
-from support.payment_street import ALICE, BOB, BOB_ACCOUNT, EUR, SUSPENSE, TOKENS, Bank, Street
+from support.payment_street import (
+    ALICE,
+    BOB,
+    BOB_ACCOUNT,
+    EUR,
+    NETWORK,
+    SUSPENSE,
+    TOKENS,
+    Bank,
+    Street,
+)
 
 
 @pytest.fixture
@@ -89,6 +101,37 @@ def test_rtn_2_the_pacs_004_names_the_original(street: Street) -> None:
         MessageName.STATUS_REPORT,
         MessageName.ACCOUNT_NOTIFICATION,
     }
+
+
+def test_ibk_40_the_central_bank_has_a_copy_of_a_return_that_fits_its_commitment(
+    street: Street,
+) -> None:
+    payment = street.settled(5_000)
+    street.copies.clear()
+    asked(street, payment)
+    street.settle_down()
+    (given,) = returns(street, payment)
+    (copy,) = street.copies
+    assert given.terms.supervisor_copy_hash == copy_hash(copy)
+    keys = NETWORK[CENTRAL_BANK].keys
+    opened = Copyist(CENTRAL_BANK, keys, GENESIS_HASH.hex()).open(copy, street.chain.known)
+    assert (opened.sender_lei, opened.content.settlement_id) == (BANK_B, given.settlement_id)
+    message = parse_payment_return(opened.content.document)
+    commitment = commit(canonical_content(message), opened.content.salt)
+    assert commitment == given.terms.message_commitment
+
+
+def test_ibk_42_a_return_whose_copy_is_not_shown_is_refused_and_booked_back(
+    street: Street,
+) -> None:
+    payment = street.settled(5_000)
+    street.hides_copies = True
+    asked(street, payment)
+    street.settle_down(70)
+    (given,) = returns(street, payment)
+    taken = street.a_side(given)
+    assert (given.state, taken.reason) == (PaymentState.REJECTED, StatusReason.FF01)
+    assert books(street) == (195_000, 5_000)
 
 
 def test_rtn_3_parts_go_back_up_to_what_came_and_no_further(street: Street) -> None:

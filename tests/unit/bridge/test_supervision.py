@@ -17,7 +17,12 @@ from bridge.errors import CopyMismatch, CopyNotAnnounced, CopyUnreadable
 from bridge.interbank import Kind, Received
 from bridge.interbank.copies import CopyContent, Copyist, copy_hash, recipients_of
 from bridge.iso20022.codes import StatusReason
-from bridge.iso20022.format import format_credit_transfer
+from bridge.iso20022.commitment import canonical_content, commit
+from bridge.iso20022.format import (
+    format_credit_transfer,
+    format_payment_return,
+    format_status_report,
+)
 from bridge.iso20022.parse import parse_credit_transfer
 from bridge.payment import Event, Fact, PaymentState
 from bridge.settlement.observation import follow
@@ -33,7 +38,8 @@ from support.bridge_api import (
     central_bank,
     instruct,
 )
-from support.messages import credit_transfer
+from support.later_messages import payment_return
+from support.messages import credit_transfer, status_report
 from support.participants import BANK_A, BANK_B, PROVIDER
 from support.settlement_desk import KEY, NETWORK, SALT, Desk, committed
 
@@ -191,9 +197,16 @@ class TestTheCentralBank:
     def bridge(self, tmp_path: Path) -> Bridge:
         return central_bank(tmp_path)
 
-    def sees(self, bridge: Bridge, copy: bytes | None, currency: str = "EUR") -> None:
+    def sees(
+        self,
+        bridge: Bridge,
+        copy: bytes | None,
+        currency: str = "EUR",
+        commitment: bytes | None = None,
+    ) -> None:
         _, arguments = announced(copy)
         terms = list(arguments["terms"])
+        terms[2] = commitment or terms[2]
         _, payer, payee, amount = terms[1][0]
         terms[1] = ((currency.encode(), payer, payee, amount),)
         event = ChainEvent(
@@ -281,6 +294,30 @@ class TestTheCentralBank:
         assert state == "received"
         assert found is not None
         assert finding in found
+
+    def test_ibk_43_holds_the_copy_of_a_return_against_its_commitment(self, bridge: Bridge) -> None:
+        message = payment_return()
+        right = CopyContent(KEY, format_payment_return(message), SALT)
+        copy = copy_for(CENTRAL_BANK, content=right)
+        self.sees(bridge, copy, commitment=commit(canonical_content(message), SALT))
+        self.takes(bridge, copy)
+        assert self.shown(bridge) == [("received", None)]
+
+    @pytest.mark.parametrize(
+        ("document", "finding"),
+        [
+            (format_payment_return(payment_return()), "commits to"),
+            (format_status_report(status_report()), "no payment"),
+        ],
+    )
+    def test_ibk_43_what_is_no_such_return_is_a_finding(
+        self, bridge: Bridge, document: bytes, finding: str
+    ) -> None:
+        copy = copy_for(CENTRAL_BANK, content=replace(CONTENT, document=document))
+        self.sees(bridge, copy)
+        self.takes(bridge, copy)
+        ((state, found),) = self.shown(bridge)
+        assert (state, finding in (found or "")) == ("received", True)
 
     @pytest.mark.parametrize("path", ["zz", "00" * 32, f"{KEY.hex()}/document"])
     def test_ibk_44_what_is_not_here_is_unknown(self, bridge: Bridge, path: str) -> None:
