@@ -1,9 +1,10 @@
 """The real network with processes that die where a case says, and the model its books are held against.
 
-A case is one round of business while processes die: Alice pays Bob in another currency, her bank has
-tokens issued and others redeemed. Every client asks again until it is answered, and once more after that.
-Whoever dies is started again without a failpoint. Afterwards every account of every ledger must be
-where the model says, and each payment must have happened once on the chain.
+A case is one round of business while processes die: Alice pays Bob in another currency, his bank gives a
+part of an earlier payment back, her bank has tokens issued and others redeemed. Every client asks again
+until it is answered, and once more after that. Whoever dies is started again without a failpoint.
+Afterwards every account of every ledger must be where the model says, and each payment must have happened
+once on the chain.
 """
 
 import contextlib
@@ -42,7 +43,10 @@ GATED = ("bank-a", "bank-b", "central-bank-eur")
 MORTAL = (*(member.key for member in INSTITUTIONS), f"{ATTESTER}central-bank-eur")
 """Every process that can be told to die."""
 EVENTS_OF_A_PAYMENT = {"Instructed": 1, "Accepted": 1, "PaymentSettled": 1}
-ISSUED, REDEEMED = "7.00", "2.00"
+EVENTS_OF_A_RETURN = {"ReturnInstructed": 1, **EVENTS_OF_A_PAYMENT}
+ISSUED, REDEEMED, RETURNED = "7.00", "2.00", "1.00"
+CHANGES: Mapping[str, dict[str, object]] = {"bank-b": {"return_four_eyes_above": {"SGD": RETURNED}}}
+"""One person may give back as much as a round does."""
 
 MOVES_OF_A_PAYMENT = {
     ("bank-a", "deposit:DE72500999990123456789"): "-695.44",
@@ -65,6 +69,14 @@ MOVES_OF_THE_ORDERS = {
     ("central-bank-eur", f"rtgs:{BANK_A_LEI}"): "-5.00",
 }
 """What 7.00 issued and 2.00 redeemed change."""
+
+MOVES_OF_A_RETURN = {
+    ("bank-b", "tokens:SGD"): "-1.00",
+    ("bank-b", "deposit:0720123456"): "-1.00",
+    ("bank-a", "tokens:SGD"): "1.00",
+    ("bank-a", "suspense:SGD"): "1.00",
+}
+"""What 1.00 SGD that Bob's bank gives back changes: Alice's account is in euros, so a person has to credit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +103,22 @@ class CrashStreet:
     gates: Mapping[str, StreetGate]
     folder: Path
     start: Books = field(init=False)
+    earlier: str = field(init=False)
+    """Bank B's id of the payment that is given back, a part in each round."""
     payments: int = 0
     rounds: int = 0
     died: Counter[Failpoint] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        sent = self.network.send(instruction()).json()["payments"][0]
+        key = self.network.await_state(sent["id"], "settled")["settlement_id"]
         self.start = self.network.settled_books()
+        came = [each["id"] for each in self._payments("bank-b") if each["settlement_id"] == key]
+        (self.earlier,) = came
+
+    def _payments(self, key: str) -> list[dict[str, str]]:
+        path = "/v1/operations/payments?limit=20"
+        return list(self.network.caller.get(key, path, token=key).json()["items"])
 
     def run(self, case: Case) -> frozenset[str]:
         """One round of business; who died in it. Asserts everything the model says."""
@@ -110,14 +132,15 @@ class CrashStreet:
             gate.set(case.traffic)
         for key, (point, count) in case.deaths.items():
             self._tell(key, f"{point}:{count}")
-        everybody: list[Repeating] = [*clients, *orders]
+        giver = Giver(self.network, self.earlier)
+        everybody: list[Repeating] = [*clients, *orders, giver]
+        self.payments += len(clients)
         for each in everybody:
             each.thread.start()
         dead = self._until_over(case, everybody)
-        self.payments += len(clients)
         for gate in self.gates.values():
             gate.set(Traffic.PLAIN)
-        self._check(case, clients, first_block)
+        self._check(case, clients, giver, first_block)
         return dead
 
     def _until_over(self, case: Case, everybody: list["Repeating"]) -> frozenset[str]:
@@ -130,7 +153,7 @@ class CrashStreet:
                     self._raise(key, point, stays_armed=case.dies_again and not dead[key])
                     dead[key] += 1
             over = all(not each.thread.is_alive() and each.is_done() for each in everybody)
-            if over and self._is_as_modelled(len(everybody) - 2):
+            if over and self._is_as_modelled():
                 break
             assert time.monotonic() < deadline, f"{case}: {[each.answer for each in everybody]}"
             time.sleep(POLL_SECONDS)
@@ -155,43 +178,50 @@ class CrashStreet:
         draft.write_text(text)
         draft.replace(order)
 
-    def _is_as_modelled(self, new_payments: int) -> bool:
+    def _is_as_modelled(self) -> bool:
         try:
             books = self.network.books()
         except (httpx.HTTPError, BooksUnreadable):
             return False
-        return books.is_reconciled and _moved(self.start, books) == self._expected(
-            self.payments + new_payments
-        )
+        return books.is_reconciled and _moved(self.start, books) == self._expected()
 
-    def _expected(self, payments: int) -> dict[tuple[str, str], int]:
+    def _expected(self) -> dict[tuple[str, str], int]:
         expected: Counter[tuple[str, str]] = Counter()
-        for moves, times in ((MOVES_OF_A_PAYMENT, payments), (MOVES_OF_THE_ORDERS, self.rounds)):
+        for moves, times in (
+            (MOVES_OF_A_PAYMENT, self.payments),
+            (MOVES_OF_THE_ORDERS, self.rounds),
+            (MOVES_OF_A_RETURN, self.rounds),
+        ):
             for place, value in moves.items():
                 code = "SGD" if place[1].endswith(("SGD", "0720123456")) else "EUR"
                 amount = Amount.parse(value, parse_currency(code), signed=True)
                 expected[place] += amount.minor_units * times
         return {place: moved for place, moved in expected.items() if moved}
 
-    def _check(self, case: Case, clients: list["Client"], first_block: int) -> None:
+    def _check(self, case: Case, clients: list["Client"], giver: "Giver", first_block: int) -> None:
         """What the balances alone do not say."""
         told = str(case)
         for client in clients:
             client.check(told)
-        assert self._events_of({client.settlement_id for client in clients}, first_block) == {
-            client.settlement_id: EVENTS_OF_A_PAYMENT for client in clients
-        }, told
+        wanted = {client.settlement_id: EVENTS_OF_A_PAYMENT for client in clients}
+        wanted[giver.settlement_id] = EVENTS_OF_A_RETURN
+        assert self._events_of(set(wanted), first_block) == wanted, told
         for key in (member.key for member in INSTITUTIONS):
             self._check_alerts(key, told)
             self._check_store(key, told)
-        for key, direction in (("bank-a", "outgoing"), ("bank-b", "incoming")):
-            path = "/v1/operations/payments?limit=20"
-            items = self.network.caller.get(key, path, token=key).json()["items"]
+        paid = [client.settlement_id for client in clients]
+        for key, direction, settlement_ids in (
+            ("bank-a", "outgoing", paid),
+            ("bank-b", "incoming", paid),
+            ("bank-b", "outgoing", [giver.settlement_id]),
+            ("bank-a", "incoming", [giver.settlement_id]),
+        ):
             counted = Counter(
-                item["settlement_id"] for item in items if item["direction"] == direction
+                item["settlement_id"]
+                for item in self._payments(key)
+                if item["direction"] == direction
             )
-            for client in clients:
-                assert counted[client.settlement_id] == 1, told
+            assert [counted[each] for each in settlement_ids] == [1] * len(settlement_ids), told
 
     def _events_of(self, wanted: set[str], first_block: int) -> dict[str, dict[str, int]]:
         found: dict[str, Counter[str]] = {}
@@ -333,6 +363,49 @@ class Orderer(Repeating):
         return found["status"] in {"issued", "redeemed"}
 
 
+class Giver(Repeating):
+    """Bank B's operator, who gives a part of a settled payment back."""
+
+    def __init__(self, network: Devnet, payment_id: str) -> None:
+        super().__init__(network)
+        self._path = f"/v1/operations/payments/{payment_id}/returns"
+        self._key = token_hex(8)
+
+    def ask(self) -> httpx.Response:
+        return httpx.post(
+            self.network.layout.url("bank-b") + self._path,
+            json={"reason": "CUST", "amount": {"value": RETURNED, "currency": "SGD"}},
+            headers={
+                "authorization": f"Bearer {self.network.layout.token('bank-b')}",
+                "idempotency-key": self._key,
+            },
+            timeout=SECONDS_MAX,
+        )
+
+    @property
+    def settlement_id(self) -> str:
+        """The return's, as it was answered."""
+        return str(self._given()["settlement_id"])
+
+    def is_done(self) -> bool:
+        given = self._given()
+        assert self.again is not None
+        assert self.again.json()["payment"]["id"] == given["id"]
+        try:
+            listed = self.network.caller.get(
+                "bank-b", "/v1/operations/payments?limit=20", token="bank-b"
+            ).json()["items"]
+        except (httpx.HTTPError, BooksUnreadable):
+            return False
+        return ("settled", given["id"]) in {(each["status"], each["id"]) for each in listed}
+
+    def _given(self) -> Mapping[str, str]:
+        assert self.answer is not None
+        assert self.answer.status_code == 202, self.answer.text
+        given: Mapping[str, str] = self.answer.json()["payment"]
+        return given
+
+
 def _moved(before: Books, after: Books) -> dict[tuple[str, str], int]:
     """By how many minor units each account changed, where it did."""
     moved = {
@@ -366,6 +439,8 @@ def crash_street(folder: Path) -> Iterator[CrashStreet]:
                 gates[key] = opened.enter_context(gate)
 
         network = opened.enter_context(
-            running_devnet(folder / "network", {}, before=stand_between, environments=environments)
+            running_devnet(
+                folder / "network", CHANGES, before=stand_between, environments=environments
+            )
         )
         yield CrashStreet(network, gates, folder)
