@@ -1,8 +1,8 @@
 """Processes of the real network die at every failpoint, and nothing is lost and nothing happens twice.
 
 Promises P1, P4, P5 and P6 of the bridge, on one network that lives through all of it. The ordinary run kills at
-every failpoint once or more; the full one at every visit of every failpoint of every process that a round of
-business brings there.
+every failpoint once or more; the full one at each of them under every kind of traffic, and at every visit of
+every failpoint of every process that a round of business brings there.
 """
 
 from collections.abc import Iterator
@@ -57,6 +57,9 @@ ROTATION = (
 )
 """Every failpoint is in it, and each kind of traffic."""
 
+REACHED = {point: (key, visit) for case in ROTATION for key, (point, visit) in case.deaths.items()}
+"""A process that comes to a failpoint in every round, and at which visit."""
+
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashStreet]:
@@ -74,6 +77,17 @@ def test_whoever_dies_at_a_failpoint_loses_nothing_and_does_nothing_twice(
     for case in ROTATION:
         assert street.run(case) == case.deaths.keys(), case
     assert street.died.keys() == set(Failpoint)
+
+
+@pytest.mark.skipif(not IS_FULL, reason="takes half an hour: CORRIDOR_FULL_TESTS=yes")
+@pytest.mark.parametrize("traffic", Traffic)
+@pytest.mark.parametrize("point", Failpoint)
+def test_every_failpoint_kills_under_every_kind_of_traffic(
+    street: CrashStreet, point: Failpoint, traffic: Traffic
+) -> None:
+    """Killed there, started again and killed there once more, while messages go astray."""
+    key, visit = REACHED[point]
+    assert street.run(Case({key: (point, visit)}, traffic, dies_again=True)) == {key}
 
 
 @pytest.mark.skipif(not IS_FULL, reason="takes hours: CORRIDOR_FULL_TESTS=yes")
