@@ -32,7 +32,10 @@ BUSY_SECONDS_MAX: Final = 10
 """How long a statement waits for another process, and a reader for a free connection."""
 
 READERS_MAX: Final = 48
-"""Most connections of one process that read at the same time; each stays open for the next reader."""
+"""Most connections of one process that read at the same time; on SQLite each stays open for the next reader."""
+
+POSTGRES_READERS_KEPT: Final = 12
+"""How many of them stay open on PostgreSQL, where each costs the server a process."""
 
 READER_CACHE_KILOBYTES: Final = 512
 """How much a SQLite connection that reads keeps of the database for itself."""
@@ -127,8 +130,8 @@ def open_readers(place: DatabasePlace) -> Engine:
     return create_engine(
         _url(place),
         isolation_level="REPEATABLE READ",
-        pool_size=READERS_MAX,
-        max_overflow=0,
+        pool_size=POSTGRES_READERS_KEPT,
+        max_overflow=READERS_MAX - POSTGRES_READERS_KEPT,
         pool_timeout=BUSY_SECONDS_MAX,
         connect_args={**_CONNECT, "options": "-c default_transaction_read_only=on"},
     )
