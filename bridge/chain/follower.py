@@ -178,7 +178,8 @@ class Follower:
             self._ahead.popleft()
         if not self._ahead:
             coming, self._coming = self._coming, None
-            if coming is None or coming.first != number:
+            if coming is None or coming.first != number or not coming.take():
+                # what was not there when it was read ahead may have come since
                 coming = _Coming(self._client, number, self._at_once)
                 coming.read()
             found = coming.take()

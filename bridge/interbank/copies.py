@@ -25,11 +25,15 @@ _WRAPPING: Final = ("ECDH-ES+A256KW", "A256GCM")
 
 @dataclass(frozen=True, slots=True)
 class CopyContent:
-    """What a copy says: a payment's pacs.008 or pacs.004 and the salt that opens its commitment."""
+    """What a copy says: a payment's pacs.008 and the salt that opens its commitment.
+
+    Of a return it is the pacs.004, and `return_number` says which of its original's returns it is.
+    """
 
     settlement_id: bytes
     document: bytes
     salt: bytes
+    return_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Copyist:
             "settlement_id": content.settlement_id.hex(),
             "document": content.document.decode(),
             "salt": content.salt.hex(),
+            "return_number": content.return_number,
         }
         signed = sign(plain, self.lei, self.keys.signing)
         sealed = jwe.GeneralJSONEncryption({"enc": _WRAPPING[1]}, signed.encode())
@@ -89,6 +94,7 @@ class Copyist:
                 settlement_id=bytes.fromhex(content["settlement_id"]),
                 document=content["document"].encode(),
                 salt=bytes.fromhex(content["salt"]),
+                return_number=_number(content.get("return_number")),
             )
             network = content["network"]
         except (
@@ -105,6 +111,15 @@ class Copyist:
         if not is_signed_by(signed, directory.by_lei(sender_lei).signing_key):
             raise CopyUnreadable("it is not signed by whom it names")
         return OpenedCopy(sender_lei, found)
+
+
+def _number(given: object) -> int | None:
+    """The number of a return on the chain (a uint256); raises ValueError for what is none."""
+    if given is None:
+        return None
+    if type(given) is not int or not 0 < given < 1 << 256:
+        raise ValueError(given)
+    return given
 
 
 def copy_hash(copy: bytes) -> bytes:

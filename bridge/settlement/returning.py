@@ -121,7 +121,8 @@ def give_back(institution: Institution, work: UnitOfWork, order: ReturnOrder, at
     """The return, recorded with all that follows from it; the one recorded before under this key.
 
     Raises `ReturnUnavailable`, `ReturnExceeded`, `CustomerAccountBlocked` where a customer asks for an
-    account that is not open, `InsufficientFunds` of the account, `LiquidityShort` of the bank.
+    account that is not open, `InsufficientFunds` of the account, `LiquidityShort` of the bank, and
+    `PeerMisconfigured` for a central bank or supervisor without a usable key, for whom a copy is sealed.
     """
     original = work.payments.get(order.payment_id)
     number = _number(institution.secret, original, order.key)
@@ -131,7 +132,7 @@ def give_back(institution: Institution, work: UnitOfWork, order: ReturnOrder, at
         return known
     amount = _amount(work, original, order)
 
-    # From here it must succeed, unless the money is not there.
+    # From here it must succeed, unless the money is not there or a copy cannot be sealed.
     payment_id = PaymentId(f"pay_{at:010x}{key.hex()[:22]}")
     message = _message(institution, work, original, (payment_id, amount, order.reason), at)
     salt = institution.salt()

@@ -12,7 +12,7 @@ recipient      takes a copy only for a payment that it saw on the chain, with th
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.chain import ChainEvent, settlement_id
+from bridge.chain import ChainEvent, return_id, settlement_id
 from bridge.errors import (
     CopyMismatch,
     CopyNotAnnounced,
@@ -55,7 +55,8 @@ def seal_copy(institution: Institution, payment: Payment, document: bytes) -> by
         for each in directory.participants
         if each.is_admitted and "supervisor" in each.roles
     }
-    content = CopyContent(payment.settlement_id, document, payment.salt)
+    number = None if payment.return_of is None else payment.return_of.number
+    content = CopyContent(payment.settlement_id, document, payment.salt, number)
     return institution.interbank.copyist.seal(content, [directory.by_lei(lei) for lei in required])
 
 
@@ -185,14 +186,20 @@ def _examine(known: SupervisorCopy, opened: OpenedCopy | None) -> str | None:
         message = parse_message(content.document)
     except Rejected as error:
         return f"its document is refused: {error.code}"
-    if isinstance(message, CreditTransfer):
-        if settlement_id(known.sender_lei, message.uetr) != known.settlement_id:
-            return "it is of another payment"
-    elif not isinstance(message, PaymentReturn):  # the number of one is in no message
+    if not isinstance(message, CreditTransfer | PaymentReturn):
         return "its document is no payment"
+    if _key_of(known.sender_lei, message, content.return_number) != known.settlement_id:
+        return "it is of another payment"
     if commit(canonical_content(message), content.salt) != known.message_commitment:
         return "it is not the message that the payment commits to"
     return None
+
+
+def _key_of(sender_lei: str, message: CreditTransfer | PaymentReturn, number: int | None) -> bytes:
+    """Under which key the chain has a payment, or a return with its number."""
+    if isinstance(message, CreditTransfer):
+        return settlement_id(sender_lei, message.uetr)
+    return return_id(sender_lei, message.original.uetr, number or 0)
 
 
 def _read(body: Mapping[str, str]) -> tuple[bytes, bytes]:

@@ -20,7 +20,7 @@ from typing import Final
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -185,6 +185,8 @@ def translated() -> Iterator[None]:
         raise
     except PoolTimeout as error:
         raise StoreBusy("too many readers") from error
+    except PendingRollbackError as error:  # somebody caught the loss of the connection and went on
+        raise StoreBusy("the connection was lost") from error
     except DBAPIError as error:
         if _is_passing(error.orig):
             raise StoreBusy(str(error.orig)) from error

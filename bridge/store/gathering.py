@@ -43,6 +43,7 @@ class Gathering:
 
     def __init__(self) -> None:
         self.waiting: list[Change] = []
+        self.undone = 0
         self._cursors: dict[tuple[str, int], psycopg.Cursor[Any]] = {}
 
     def take(self) -> tuple[Change, ...]:
@@ -96,12 +97,20 @@ def settle(connection: Connection) -> None:
 
 
 def undo(connection: Connection, mark: str) -> None:
-    """Take back what was done since the savepoint `mark`, and forget what still waits."""
+    """Take back what was done since the savepoint `mark`, and forget what still waits.
+
+    psycopg takes a statement for prepared as soon as it stands in a pipeline, even if one before it
+    failed and the server never came to it. A ROLLBACK that psycopg has not seen before makes it forget
+    what it prepared, so each is given a number.
+    """
     kept = gathering(connection)
-    if kept is not None:
-        kept.waiting[:] = [change for change in kept.waiting if change.is_control]
-    control(connection, f"ROLLBACK TO SAVEPOINT {mark}")
+    if kept is None:
+        control(connection, f"ROLLBACK TO SAVEPOINT {mark}")
+        return
+    kept.waiting[:] = [change for change in kept.waiting if change.is_control]
+    kept.undone += 1
     settle(connection)
+    execute(connection, Change(f"ROLLBACK TO SAVEPOINT {mark} -- {kept.undone}"))
 
 
 def execute(connection: Connection, change: Change) -> Any:  # the driver's cursor

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bridge.errors import UnitOfWorkNested
 from bridge.store import gathering
@@ -110,8 +110,10 @@ class Writer:
                     fault = error
                     self._undo(group)
                 group.count += 1
-            except DBAPIError as error:  # the transaction itself is lost, with everybody's work
-                self._end(group, error)
+            except (
+                SQLAlchemyError
+            ) as error:  # the transaction itself is lost, with everybody's work
+                self._end(group, fault if isinstance(fault, DBAPIError) else error)
             if not group.ended.is_set() and not self._goes_on(group):
                 self._commit(group)
         self._await(group)

@@ -86,6 +86,18 @@ def test_a_node_that_fails_while_it_is_read_ahead_costs_nothing(store: Store, pl
     assert seen == list(range(LENGTH))
 
 
+def test_blocks_that_come_while_others_are_processed_are_not_missed(store: Store) -> None:
+    """What was read ahead found nothing, but that was a while ago."""
+    node = Node()
+    node.length = 7
+    follower, seen = follow(store, node)
+    for _ in range(7):
+        assert follower.step()
+    node.length = 20
+    follower.catch_up()
+    assert seen == list(range(20))
+
+
 def test_what_was_read_ahead_is_dropped_when_another_process_went_on(store: Store) -> None:
     node = Node()
     behind, seen = follow(store, node)

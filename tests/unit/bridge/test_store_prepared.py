@@ -154,3 +154,36 @@ def test_the_drivers_errors_are_those_of_sqlalchemy(databases: Databases) -> Non
         add_twice()
     assert isinstance(caught.value.__cause__, IntegrityError)
     store.close()
+
+
+def test_a_failure_among_gathered_changes_leaves_no_statement_half_prepared(
+    databases: Databases,
+) -> None:
+    """A statement that stood behind the one that failed is executed again, as if for the first time."""
+    with opened(databases) as store:
+        connection = store._writer._engine.connect()
+        connection.begin()
+        control(connection, "SAVEPOINT unit")
+        undo(connection, "unit")
+        for at in range(5):  # with the next one the driver prepares it
+            ADD.add(connection, [_row(f"early-{at}")])
+            settle(connection)
+        control(connection, "SAVEPOINT unit")
+
+        def fail() -> None:
+            first = {"one": 1, "number": 0, "hash": bytes(32)}
+            for _ in range(2):
+                PreparedInsert(tables.checkpoint).add(connection, [first])
+            ADD.add(connection, [_row("lost")])
+            settle(connection)
+
+        with pytest.raises(IntegrityError):
+            fail()
+        undo(connection, "unit")
+        for name in ("kept", "kept as well"):
+            ADD.add(connection, [_row(name)])
+            settle(connection)
+        found = [FIND.rows(connection, {"scope": each}) for each in ("early-4", "lost", "kept")]
+        connection.commit()
+        connection.close()
+    assert found == [[(b"early-4",)], [], [(b"kept",)]]

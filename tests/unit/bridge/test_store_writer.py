@@ -6,11 +6,12 @@ Cites docs/spec/ledger.md: STO-1, 2, 11.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import InsufficientFunds, StatementRefused, StoreBusy
 from bridge.store import Store, UnitOfWork
@@ -297,3 +298,29 @@ def test_a_connection_that_is_lost_fails_its_group_and_the_next_one_begins_anew(
     again = Caller(bench.store, add("a"))
     assert again.result() is None
     assert bench.committed("a")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("is_caught", [False, True])
+def test_a_connection_lost_in_a_later_unit_fails_the_whole_group_as_passing(
+    databases: Databases, bench: Bench, is_caught: bool
+) -> None:
+    """STO-1. Whatever noticed it first, and whether or not somebody caught that."""
+
+    def lose(work: UnitOfWork) -> None:
+        databases.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+        )
+        with suppress(DBAPIError) if is_caught else nullcontext():
+            work.connection.execute(text("SELECT 1"))
+
+    with held(bench, add("a")) as first:
+        second = Caller(bench.store, lose)
+        bench.await_waiting(1)
+    assert isinstance(second.result(), StoreBusy)
+    assert isinstance(first.result(), StoreBusy)
+    assert Caller(bench.store, add("b")).result() is None
+    assert not bench.committed("a")
+    assert bench.committed("b")

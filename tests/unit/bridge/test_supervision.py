@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.chain import ChainEvent, Directory
+from bridge.chain import ChainEvent, Directory, return_id
 from bridge.chain.encoding import SETTLEMENT, terms_of_event
 from bridge.errors import CopyMismatch, CopyNotAnnounced, CopyUnreadable
 from bridge.interbank import Kind, Received
@@ -203,6 +203,7 @@ class TestTheCentralBank:
         copy: bytes | None,
         currency: str = "EUR",
         commitment: bytes | None = None,
+        key: bytes = KEY,
     ) -> None:
         _, arguments = announced(copy)
         terms = list(arguments["terms"])
@@ -210,14 +211,21 @@ class TestTheCentralBank:
         _, payer, payee, amount = terms[1][0]
         terms[1] = ((currency.encode(), payer, payee, amount),)
         event = ChainEvent(
-            SETTLEMENT, "Instructed", b"", 1, b"", 0, b"", {**arguments, "terms": tuple(terms)}
+            SETTLEMENT,
+            "Instructed",
+            b"",
+            1,
+            b"",
+            0,
+            b"",
+            {**arguments, "paymentId": key, "terms": tuple(terms)},
         )
         institution = bridge.api.state.services.institution
         with bridge.store.unit_of_work() as work:
             expect_copy(institution, work, event, terms_of_event(event), NOW)
 
-    def takes(self, bridge: Bridge, copy: bytes, sender: str = BANK_A) -> None:
-        body = {"settlement_id": KEY.hex(), "copy": copy.decode()}
+    def takes(self, bridge: Bridge, copy: bytes, sender: str = BANK_A, key: bytes = KEY) -> None:
+        body = {"settlement_id": key.hex(), "copy": copy.decode()}
         institution = bridge.api.state.services.institution
         bridge.chain.known = DIRECTORY
         institution.interbank._keys = NETWORK[CENTRAL_BANK].keys
@@ -295,24 +303,32 @@ class TestTheCentralBank:
         assert found is not None
         assert finding in found
 
-    def test_ibk_43_holds_the_copy_of_a_return_against_its_commitment(self, bridge: Bridge) -> None:
+    @pytest.mark.parametrize(
+        ("number", "finding"), [(7, None), (8, "another payment"), (None, "another payment")]
+    )
+    def test_ibk_43_holds_the_copy_of_a_return_against_the_chain(
+        self, bridge: Bridge, number: int | None, finding: str | None
+    ) -> None:
         message = payment_return()
-        right = CopyContent(KEY, format_payment_return(message), SALT)
-        copy = copy_for(CENTRAL_BANK, content=right)
-        self.sees(bridge, copy, commitment=commit(canonical_content(message), SALT))
-        self.takes(bridge, copy)
-        assert self.shown(bridge) == [("received", None)]
+        key = return_id(BANK_A, message.original.uetr, 7)
+        content = CopyContent(key, format_payment_return(message), SALT, number)
+        copy = copy_for(CENTRAL_BANK, content=content)
+        self.sees(bridge, copy, commitment=commit(canonical_content(message), SALT), key=key)
+        self.takes(bridge, copy, key=key)
+        ((state, found),) = self.shown(bridge)
+        assert (state, found) == ("received", None if finding is None else f"it is of {finding}")
 
     @pytest.mark.parametrize(
         ("document", "finding"),
         [
-            (format_payment_return(payment_return()), "commits to"),
+            (format_payment_return(payment_return()), "another payment"),
             (format_status_report(status_report()), "no payment"),
         ],
     )
-    def test_ibk_43_what_is_no_such_return_is_a_finding(
+    def test_ibk_43_what_is_no_such_payment_is_a_finding(
         self, bridge: Bridge, document: bytes, finding: str
     ) -> None:
+        """A return's message says nothing of a payment, whatever the payment commits to."""
         copy = copy_for(CENTRAL_BANK, content=replace(CONTENT, document=document))
         self.sees(bridge, copy)
         self.takes(bridge, copy)
