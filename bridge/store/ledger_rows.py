@@ -44,6 +44,8 @@ def _latest(column: Column[Any]) -> ScalarSelect[Any]:
     )
 
 
+_newest_sequence = _latest(tables.postings.c.sequence)
+
 NEWEST = (
     select(
         tables.accounts,
@@ -53,7 +55,8 @@ NEWEST = (
         *(_newest.c[name] for name in BALANCE_COLUMNS),
     )
     .select_from(tables.accounts)
-    .outerjoin(_newest, _newest.c.sequence == _latest(tables.postings.c.sequence))
+    # between, for where it were equal PostgreSQL would rather hash every posting there is
+    .outerjoin(_newest, _newest.c.sequence.between(_newest_sequence, _newest_sequence))
 )
 _ACCOUNT_COLUMNS: Final = len(tables.accounts.columns) + 1
 """How many columns of `NEWEST` are the account's and its credit limit's."""
