@@ -32,12 +32,12 @@ from bridge.store.ledger_rows import (
     ADD_ENTRIES,
     ADD_POSTINGS,
     ADD_RESOLUTIONS,
-    NEWEST,
     POSTINGS_OF,
     RESOLUTIONS_OF,
     balance_of,
     booked_of,
     entry_row,
+    newest,
     newest_of,
     posting_row,
 )
@@ -119,7 +119,7 @@ class LedgerBook:
 
     def balances(self, owner: str | None = None) -> tuple[Balance, ...]:
         """The balance of every account, or of those kept for one owner, by account id."""
-        query = NEWEST.order_by(tables.accounts.c.account_id)
+        query = newest(self._connection.dialect).order_by(tables.accounts.c.account_id)
         if owner is not None:
             query = query.where(tables.accounts.c.owner == owner)
         return tuple(balance_of(tuple(row)) for row in self._connection.execute(query))

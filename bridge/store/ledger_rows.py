@@ -4,7 +4,17 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, ScalarSelect, bindparam, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Row,
+    Select,
+    bindparam,
+    select,
+    true,
+)
 
 from bridge.ledger import (
     Account,
@@ -26,49 +36,60 @@ ADD_ENTRIES: Final = PreparedInsert(tables.entries)
 ADD_POSTINGS: Final = PreparedInsert(tables.postings)
 ADD_RESOLUTIONS: Final = PreparedInsert(tables.entry_resolutions)
 
-_newest = tables.postings.alias("newest")
-
 BALANCE_COLUMNS = ("pending_debits", "pending_credits", "posted_debits", "posted_credits")
 
 
-def _latest(column: Column[Any]) -> ScalarSelect[Any]:
-    """What the newest version of an account's rows says in a column: one look at an index."""
-    kept = column.table.c
+def _latest(*columns: Column[Any]) -> Select[Any]:
+    """What the newest version of an account's rows says in some columns: one look at an index."""
+    kept = columns[0].table.c
     return (
-        select(column)
+        select(*columns)
         .where(kept.account_id == tables.accounts.c.account_id)
         .order_by(kept.version.desc())
         .limit(1)
         .correlate(tables.accounts)
-        .scalar_subquery()
     )
 
 
-_newest_sequence = _latest(tables.postings.c.sequence)
+def _newest(newest: FromClause, joined: FromClause) -> Select[Any]:
+    columns = (newest.c[name] for name in ("version", "at", *BALANCE_COLUMNS))
+    limit = _latest(tables.credit_lines.c.credit_limit).scalar_subquery()
+    return select(tables.accounts, limit.label("credit_limit"), *columns).select_from(joined)
 
-NEWEST = (
-    select(
-        tables.accounts,
-        _latest(tables.credit_lines.c.credit_limit).label("credit_limit"),
-        _newest.c.version,
-        _newest.c.at,
-        *(_newest.c[name] for name in BALANCE_COLUMNS),
-    )
-    .select_from(tables.accounts)
-    # between, for where it were equal PostgreSQL would rather hash every posting there is
-    .outerjoin(_newest, _newest.c.sequence.between(_newest_sequence, _newest_sequence))
+
+_posting = tables.postings.alias("newest")
+_NEWEST = _newest(
+    _posting,
+    tables.accounts.outerjoin(
+        _posting, _posting.c.sequence == _latest(tables.postings.c.sequence).scalar_subquery()
+    ),
 )
+_last = _latest(*(tables.postings.c[name] for name in ("version", "at", *BALANCE_COLUMNS))).lateral(
+    "newest"
+)
+_NEWEST_ON_POSTGRESQL = _newest(_last, tables.accounts.outerjoin(_last, true()))
+"""The same, so that no plan can do anything but look each account up."""
+
+
+def newest(dialect: Dialect) -> Select[Any]:
+    """What every account stands at, in the words of a database: rows for `balance_of`."""
+    return _NEWEST_ON_POSTGRESQL if dialect.name == "postgresql" else _NEWEST
+
+
 _ACCOUNT_COLUMNS: Final = len(tables.accounts.columns) + 1
-"""How many columns of `NEWEST` are the account's and its credit limit's."""
+"""How many columns of `newest` are the account's and its credit limit's."""
 
 _IDS_AT_ONCE: Final = (4, 32, 500)
 """For how many account ids a statement stands ready: preparing one for each number costs more."""
 
+
+def _among(size: int) -> ColumnElement[bool]:
+    return tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
+
+
 _NEWEST_OF: Final = {
     size: Prepared(
-        NEWEST.where(
-            tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
-        )
+        _NEWEST.where(_among(size)), on_postgresql=_NEWEST_ON_POSTGRESQL.where(_among(size))
     )
     for size in _IDS_AT_ONCE
 }
@@ -139,7 +160,7 @@ def posting_row(entry_id: str, step: int, position: int, movement: Movement) -> 
 
 
 def balance_of(row: tuple[Any, ...]) -> Balance:
-    """The balance of an account, from a row of `NEWEST`."""
+    """The balance of an account, from a row of `newest`."""
     account = _account(row[:_ACCOUNT_COLUMNS])
     version, at, *halves = row[_ACCOUNT_COLUMNS:]
     if version is None:

@@ -49,9 +49,10 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement that is executed often."""
+    """A statement that is executed often; on PostgreSQL it may have to be put in another way."""
 
     statement: Select[Any] | Insert | Update | Delete
+    on_postgresql: Select[Any] | None = None
     _text_by_dialect: dict[str, _Text] = field(default_factory=dict)
 
     def rows(self, connection: Connection, given: Given) -> list[tuple[Any, ...]]:
@@ -105,7 +106,9 @@ class Prepared:
     def _text(self, dialect: Dialect) -> _Text:
         found = self._text_by_dialect.get(dialect.name)
         if found is None:
-            found = self._text_by_dialect[dialect.name] = _compiled(self.statement, dialect)
+            other = self.on_postgresql if dialect.name == "postgresql" else None
+            statement = self.statement if other is None else other
+            found = self._text_by_dialect[dialect.name] = _compiled(statement, dialect)
         return found
 
 

@@ -1,6 +1,7 @@
 """What is asked for every payment or block is found by an index, however much is kept."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,15 @@ import pytest
 from sqlalchemy import Connection, create_engine
 
 from bridge.payment import Direction
+from bridge.store.ledger_rows import newest_of
 from bridge.store.messages import Inbox
 from bridge.store.payments import Payments
 from bridge.store.retail_register import CustodyOrders
 from bridge.store.tables import METADATA
 from bridge.store.transactions import Transactions
 from bridge.store.vault import Vault
-from support.bridge_records import outgoing, payment
+from support.bridge_records import CASH, DEPOSIT, open_store_at, outgoing, payment, transfer
+from support.databases import Databases
 
 ASKED: dict[str, Callable[[Connection], object]] = {
     "the next nonce": lambda kept: Transactions(kept).next_nonce(b"sender", 7),
@@ -67,3 +70,25 @@ def test_nothing_that_is_asked_again_and_again_reads_a_whole_table(
             steps,
         )
         assert all("(direction=?)" not in step for step in steps), (statement, steps)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("count", [2, 20, 200])
+def test_balances_are_looked_up_one_by_one_however_few_postings_there_were(
+    databases: Databases, count: int
+) -> None:
+    """Without statistics PostgreSQL would hash or sort every posting to find the newest of some accounts."""
+    with closing(open_store_at(databases.place())) as store:
+        with store.unit_of_work() as work:
+            entries = [transfer(f"entry-{at}", CASH, DEPOSIT, 1) for at in range(500)]
+            work.ledger.book_many(entries)
+        asked = {f"account-{at}" for at in range(count)}
+        ((statement, given),) = newest_of(asked)
+        with store.unit_of_work() as work:
+            text = statement._text(work.connection.dialect)
+            parameters = text.parameters(given)
+            plan = work.connection.exec_driver_sql(f"EXPLAIN {text.text}", parameters).scalars()
+            steps = "\n".join(plan)
+    for step in ("Hash", "Merge", "Materialize", "Seq Scan on postings"):
+        assert step not in steps, steps
