@@ -90,5 +90,5 @@ def test_balances_are_looked_up_one_by_one_however_few_postings_there_were(
             parameters = text.parameters(given)
             plan = work.connection.exec_driver_sql(f"EXPLAIN {text.text}", parameters).scalars()
             steps = "\n".join(plan)
-    for step in ("Hash", "Merge", "Materialize", "Seq Scan on postings"):
+    for step in ("Hash", "Merge", "Material", "Seq Scan on postings"):
         assert step not in steps, steps
