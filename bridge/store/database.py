@@ -36,7 +36,6 @@ from bridge.store.engines import (
     shown,
     translated,
 )
-from bridge.store.gathering import settle
 from bridge.store.idempotency import Idempotency
 from bridge.store.issuances import Issuances
 from bridge.store.leases import Lease, Leases
@@ -236,8 +235,6 @@ class Store:
             if self._thread.lease is not None:
                 work.leases.check(self._thread.lease)
             yield work
-            settle(connection)
-            visit(Failpoint.COMMITTING)
         visit(Failpoint.COMMITTED)
         if work.has_added:
             for listener in self._listeners:

@@ -155,11 +155,10 @@ def shown(place: DatabasePlace) -> str:
 
 
 def check_intact(connection: Connection) -> None:
-    """Have done what still waits; refuse to go on after a failed statement that somebody caught.
+    """Refuse to go on after a failed statement that somebody caught.
 
     PostgreSQL answers the commit of such a transaction by rolling it back, and calls that no error.
     """
-    gathering.settle(connection)
     driver: object = connection.connection.dbapi_connection
     if isinstance(driver, psycopg.Connection) and driver.info.transaction_status is _IN_ERROR:
         raise StatementRefused("an earlier statement of this unit of work was refused")

@@ -57,11 +57,9 @@ class Prepared:
 
     def rows(self, connection: Connection, given: Given) -> list[tuple[Any, ...]]:
         """What a query answers."""
-        return self._execute(connection, given).fetchall()  # type: ignore[no-any-return]
-
-    def run(self, connection: Connection, given: Given) -> int:
-        """How many rows a change has changed."""
-        return self._execute(connection, given).rowcount  # type: ignore[no-any-return]
+        text = self._text(connection.dialect)
+        change = Change(text.text, text.parameters(given))
+        return execute(connection, change).fetchall()  # type: ignore[no-any-return]
 
     def change(
         self,
@@ -99,10 +97,6 @@ class Prepared:
 
         self.change(connection, row, report)
 
-    def _execute(self, connection: Connection, given: Given) -> Any:  # the driver's cursor
-        text = self._text(connection.dialect)
-        return execute(connection, Change(text.text, text.parameters(given)))
-
     def _text(self, dialect: Dialect) -> _Text:
         found = self._text_by_dialect.get(dialect.name)
         if found is None:
@@ -136,12 +130,12 @@ class PreparedInsert:
             kept.waiting.extend(changes)
             return
         text = self._text(connection.dialect, 1)
+        if len(rows) == 1:
+            execute(connection, Change(text.text, text.parameters(rows[0]), refused=refused))
+            return
         driver: Any = connection.connection.dbapi_connection
         try:
-            if len(rows) == 1:
-                driver.execute(text.text, text.parameters(rows[0]))
-            else:
-                driver.executemany(text.text, map(text.parameters, rows))
+            driver.executemany(text.text, map(text.parameters, rows))
         except connection.dialect.loaded_dbapi.Error as error:
             raise shown(error, connection, Change(text.text, refused=refused)) from error
 

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from bridge.errors import UnitOfWorkNested
+from bridge.failpoint import Failpoint, visit
 from bridge.store import gathering
 from bridge.store.engines import check_intact
 
@@ -105,14 +106,16 @@ class Writer:
                 group.mark()
                 try:
                     yield group.connection
+                    gathering.settle(group.connection)
                     check_intact(group.connection)
+                    visit(Failpoint.COMMITTING)
                 except BaseException as error:  # noqa: BLE001 - raised below, when the group has ended
                     fault = error
                     self._undo(group)
                 group.count += 1
-            except (
-                SQLAlchemyError
-            ) as error:  # the transaction itself is lost, with everybody's work
+            except DBAPIError as error:  # the transaction itself is lost, with everybody's work
+                self._end(group, error)
+            except PendingRollbackError as error:  # the same; SQLAlchemy saw it before us
                 self._end(group, fault if isinstance(fault, DBAPIError) else error)
             if not group.ended.is_set() and not self._goes_on(group):
                 self._commit(group)
