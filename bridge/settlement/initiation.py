@@ -9,7 +9,7 @@ transaction and never reaches the chain; one that is due later becomes a schedul
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TypeAlias
 
@@ -25,7 +25,6 @@ from bridge.errors import (
     Rejected,
 )
 from bridge.institution import Institution, record
-from bridge.interbank.copies import copy_hash
 from bridge.iso20022.codes import ChargeBearer, MessageName
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_credit_transfer
@@ -164,8 +163,7 @@ def _prepare(institution: Institution, order: Order, route: Route, value_date: d
             institution, payment, transfer, document=document, creditor=route.creditor_account
         )
     else:
-        copy = seal_copy(institution, payment, document)
-        payment = replace(payment, terms=replace(terms, supervisor_copy_hash=copy_hash(copy)))
+        payment, copy = seal_copy(institution, payment, document)
     return Prepared(payment, document, copy, _may_wait(institution, payment), inside)
 
 

@@ -31,7 +31,6 @@ from bridge.errors import (
     ReturnUnavailable,
 )
 from bridge.institution import Institution, record
-from bridge.interbank.copies import copy_hash
 from bridge.iso20022.codes import MessageName, ReturnReason
 from bridge.iso20022.commitment import canonical_content, commit
 from bridge.iso20022.format import format_payment_return
@@ -154,9 +153,7 @@ def give_back(institution: Institution, work: UnitOfWork, order: ReturnOrder, at
         return_of=ReturnOf(original.payment_id, number, order.reason.value),
     )
     document = format_payment_return(message)
-    copy = seal_copy(institution, payment, document)
-    terms = replace(payment.terms, supervisor_copy_hash=copy_hash(copy))
-    payment = replace(payment, terms=terms)
+    payment, copy = seal_copy(institution, payment, document)
     _reserve(work, payment, document)
     keep_copy(work, payment, copy)
     return payment

@@ -10,6 +10,7 @@ recipient      takes a copy only for a payment that it saw on the chain, with th
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from bridge.chain import ChainEvent, return_id, settlement_id
@@ -42,8 +43,9 @@ SUPERVISORY_ROLES: Final = frozenset({"issuer", "supervisor"})
 """Roles in the registry whose holders may be recipients."""
 
 
-def seal_copy(institution: Institution, payment: Payment, document: bytes) -> bytes:
-    """The copy of a payment's pacs.008, or a return's pacs.004, for everybody who must have one.
+def seal_copy(institution: Institution, payment: Payment, document: bytes) -> tuple[Payment, bytes]:
+    """The payment with its copy in its terms, and the copy of its pacs.008, or a return's pacs.004, for
+    everybody who must have one.
 
     Raises `CurrencyNotIssued`, and `PeerMisconfigured` for a recipient without a usable key.
     """
@@ -57,7 +59,10 @@ def seal_copy(institution: Institution, payment: Payment, document: bytes) -> by
     }
     number = None if payment.return_of is None else payment.return_of.number
     content = CopyContent(payment.settlement_id, document, payment.salt, number)
-    return institution.interbank.copyist.seal(content, [directory.by_lei(lei) for lei in required])
+    recipients = [directory.by_lei(lei) for lei in required]
+    copy = institution.interbank.copyist.seal(content, recipients)
+    terms = replace(payment.terms, supervisor_copy_hash=copy_hash(copy))
+    return replace(payment, terms=terms), copy
 
 
 def issuers_of(institution: Institution, terms: Terms) -> frozenset[str]:

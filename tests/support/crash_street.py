@@ -113,12 +113,12 @@ class CrashStreet:
         sent = self.network.send(instruction()).json()["payments"][0]
         key = self.network.await_state(sent["id"], "settled")["settlement_id"]
         self.start = self.network.settled_books()
-        came = [each["id"] for each in self._payments("bank-b") if each["settlement_id"] == key]
+        came = [
+            each["id"]
+            for each in payments_of(self.network, "bank-b")
+            if each["settlement_id"] == key
+        ]
         (self.earlier,) = came
-
-    def _payments(self, key: str) -> list[dict[str, str]]:
-        path = "/v1/operations/payments?limit=20"
-        return list(self.network.caller.get(key, path, token=key).json()["items"])
 
     def run(self, case: Case) -> frozenset[str]:
         """One round of business; who died in it. Asserts everything the model says."""
@@ -218,7 +218,7 @@ class CrashStreet:
         ):
             counted = Counter(
                 item["settlement_id"]
-                for item in self._payments(key)
+                for item in payments_of(self.network, key)
                 if item["direction"] == direction
             )
             assert [counted[each] for each in settlement_ids] == [1] * len(settlement_ids), told
@@ -330,25 +330,33 @@ class Client(Repeating):
         assert [item["status"] for item in mine] == ["settled"], told
 
 
-class Orderer(Repeating):
-    """Bank A's operator, who wants tokens issued or redeemed."""
+class Operator(Repeating):
+    """An operator with one wish, of which the institution is told by a POST under a key."""
 
-    def __init__(self, network: Devnet, kind: str, value: str) -> None:
+    def __init__(self, network: Devnet, institution: str, path: str, body: object) -> None:
         super().__init__(network)
-        self._kind = kind
-        self._value = value
+        self._institution = institution
+        self._path = path
+        self._body = body
         self._key = token_hex(8)
 
     def ask(self) -> httpx.Response:
         return httpx.post(
-            f"{self.network.layout.url('bank-a')}/v1/{self._kind}",
-            json={"amount": {"value": self._value, "currency": "EUR"}},
+            f"{self.network.layout.url(self._institution)}/v1/{self._path}",
+            json=self._body,
             headers={
-                "authorization": f"Bearer {self.network.layout.token('bank-a')}",
+                "authorization": f"Bearer {self.network.layout.token(self._institution)}",
                 "idempotency-key": self._key,
             },
             timeout=SECONDS_MAX,
         )
+
+
+class Orderer(Operator):
+    """Bank A's operator, who wants tokens issued or redeemed."""
+
+    def __init__(self, network: Devnet, kind: str, value: str) -> None:
+        super().__init__(network, "bank-a", kind, {"amount": {"value": value, "currency": "EUR"}})
 
     def is_done(self) -> bool:
         assert self.answer is not None
@@ -363,24 +371,13 @@ class Orderer(Repeating):
         return found["status"] in {"issued", "redeemed"}
 
 
-class Giver(Repeating):
+class Giver(Operator):
     """Bank B's operator, who gives a part of a settled payment back."""
 
     def __init__(self, network: Devnet, payment_id: str) -> None:
-        super().__init__(network)
-        self._path = f"/v1/operations/payments/{payment_id}/returns"
-        self._key = token_hex(8)
-
-    def ask(self) -> httpx.Response:
-        return httpx.post(
-            self.network.layout.url("bank-b") + self._path,
-            json={"reason": "CUST", "amount": {"value": RETURNED, "currency": "SGD"}},
-            headers={
-                "authorization": f"Bearer {self.network.layout.token('bank-b')}",
-                "idempotency-key": self._key,
-            },
-            timeout=SECONDS_MAX,
-        )
+        path = f"operations/payments/{payment_id}/returns"
+        body = {"reason": "CUST", "amount": {"value": RETURNED, "currency": "SGD"}}
+        super().__init__(network, "bank-b", path, body)
 
     @property
     def settlement_id(self) -> str:
@@ -392,9 +389,7 @@ class Giver(Repeating):
         assert self.again is not None
         assert self.again.json()["payment"]["id"] == given["id"]
         try:
-            listed = self.network.caller.get(
-                "bank-b", "/v1/operations/payments?limit=20", token="bank-b"
-            ).json()["items"]
+            listed = payments_of(self.network, "bank-b")
         except (httpx.HTTPError, BooksUnreadable):
             return False
         return ("settled", given["id"]) in {(each["status"], each["id"]) for each in listed}
@@ -404,6 +399,12 @@ class Giver(Repeating):
         assert self.answer.status_code == 202, self.answer.text
         given: Mapping[str, str] = self.answer.json()["payment"]
         return given
+
+
+def payments_of(network: Devnet, key: str) -> list[dict[str, str]]:
+    """An institution's newest payments, as its operators see them."""
+    path = "/v1/operations/payments?limit=20"
+    return list(network.caller.get(key, path, token=key).json()["items"])
 
 
 def _moved(before: Books, after: Books) -> dict[tuple[str, str], int]:
