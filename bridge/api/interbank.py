@@ -79,7 +79,7 @@ def take_message(received: ReceivedNeeded, services: ServicesNeeded) -> dict[str
 
 @fetches.post("", response_class=Response, openapi_extra=_SEALED)
 def send_again(received: ReceivedNeeded, services: ServicesNeeded) -> Response:
-    """Have what the sender missed sent to it again; the answer says how much that is."""
+    """Tell the sender which messages were delivered to it, or have some of them sent again."""
     institution = services.institution
     body = fetching.answer_fetch(
         institution.store,

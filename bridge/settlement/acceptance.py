@@ -27,6 +27,7 @@ from bridge.iso20022.messages import CreditTransfer
 from bridge.iso20022.parse import parse_credit_transfer, parse_status_report
 from bridge.money import Amount
 from bridge.payment import Direction, Event, Fact, Payment, PaymentState, SettlementId, Terms
+from bridge.settlement import notices, suspense
 from bridge.settlement.enquiry import FROM_AGENT, take_enquiry
 from bridge.settlement.observation import announce, follow
 from bridge.settlement.recall import take_request, take_resolution
@@ -187,6 +188,9 @@ INBOX_WAITING_MAX: Final = 1_000
 """Most messages of one sender that wait here for their chain event."""
 
 
+_ACCEPTED: Final = (PaymentState.ACCEPTED, PaymentState.QUEUED, PaymentState.SETTLED)
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The decision on an announced payment: accepted onto an account, or refused with a reason."""
@@ -196,7 +200,10 @@ class Judgement:
 
 
 def consider(institution: Institution, payment_id: str) -> None:
-    """Decide on an announced payment and record the decision with its effects, in one transaction."""
+    """Decide on an announced payment and record the decision with its effects, in one transaction.
+
+    Of a payment that books lost by a restore had accepted, only what the message tells is made up for.
+    """
     now = institution.clock()
     with institution.store.reading() as work:
         terms = work.payments.get(payment_id).terms
@@ -204,7 +211,10 @@ def consider(institution: Institution, payment_id: str) -> None:
     with institution.store.unit_of_work() as work:
         payment = work.payments.get(payment_id)
         message = work.inbox.take(payment.settlement_id)
-        if message is None or payment.state is not PaymentState.ANNOUNCED:
+        if message is None:
+            return
+        if payment.state is not PaymentState.ANNOUNCED:
+            _make_up_for(institution, work, (payment, message), now)
             return
         is_copied = is_rightly_copied(institution, terms, message.copy, issuers)
         if payment.return_of is not None:
@@ -226,19 +236,57 @@ def consider(institution: Institution, payment_id: str) -> None:
             creditor_charge=_charge(institution, transfer) if judgement.account else None,
         )
         work.payments.save(known)
-        work.messages.add(
-            StoredMessage(
-                message_id=f"{payment_id}:pacs.008",
-                direction=MessageDirection.IN,
-                name=MessageName.CREDIT_TRANSFER.value,
-                document=message.document,
-                payment_id=payment.payment_id,
-                peer=message.sender_lei,
-                created_at=now,
-                salt=message.salt,
-            )
-        )
+        _keep_transfer(work, known, message, now)
         _answer(institution, work, known, judgement.reason, now)
+
+
+def _make_up_for(
+    institution: Institution,
+    work: UnitOfWork,
+    what: tuple[Payment, InboxMessage],
+    at: int,
+) -> None:
+    """Learn from a message that came again what books lost by a restore knew when they accepted it.
+
+    The chain has the commitment that was accepted, so the message that opens it is the one.
+    """
+    payment, message = what
+    is_known = work.messages.find(notices.message_id_of(payment)) is not None
+    if payment.return_of is not None or payment.state not in _ACCEPTED or is_known:
+        return
+    transfer = parse_credit_transfer(message.document)
+    is_theirs = message.sender_lei == payment.counterparty_lei
+    if not is_theirs or not _is_committed(payment.terms, transfer, message.salt):
+        return
+    account = work.customers.by_identification(transfer.creditor_account.text)
+    known = replace(
+        payment,
+        uetr=transfer.uetr,
+        end_to_end_id=transfer.end_to_end_id,
+        account_id=None if account is None else account.account_id,
+        salt=message.salt,
+        creditor_charge=_charge(institution, transfer),
+    )
+    _keep_transfer(work, known, message, at)
+    if payment.state is PaymentState.SETTLED:
+        suspense.find_home(institution, work, known, at)
+    else:
+        work.payments.save(known)
+
+
+def _keep_transfer(work: UnitOfWork, payment: Payment, message: InboxMessage, at: int) -> None:
+    work.messages.add(
+        StoredMessage(
+            message_id=notices.message_id_of(payment),
+            direction=MessageDirection.IN,
+            name=MessageName.CREDIT_TRANSFER.value,
+            document=message.document,
+            payment_id=payment.payment_id,
+            peer=message.sender_lei,
+            created_at=at,
+            salt=message.salt,
+        )
+    )
 
 
 def _answer(

@@ -81,11 +81,18 @@ def credit(payment: Payment, account_id: str, booked_at: int) -> JournalEntry:
 
 
 def release(
-    payment_id: str, held: tuple[str, Amount], account_id: str, booked_at: int
+    payment_id: str, held: tuple[str, Amount], credited: tuple[str, Amount], booked_at: int
 ) -> JournalEntry:
-    """The entry that credits money on suspense to a customer's account; `held` is where and how much."""
-    suspense_id, amount = held
-    postings = (debit_posting(suspense_id, amount), credit_posting(account_id, amount))
+    """The entry that credits money on suspense to a customer's account, less this bank's charge.
+
+    `held` is where it is and how much, `credited` where it goes and how much of it.
+    """
+    (suspense_id, amount), (account_id, due) = held, credited
+    postings = (
+        debit_posting(suspense_id, amount),
+        credit_posting(account_id, due),
+        *_income(amount - due),
+    )
     return _release(payment_id, postings, booked_at)
 
 

@@ -178,12 +178,14 @@ class Submission:
 def courses(institution: Institution) -> Mapping[Kind, Course]:
     """What becomes of a payment's messages on their way.
 
-    A pacs.008 or pacs.004 is not sent once its payment has ended; its refusal withdraws the payment.
+    A pacs.008 or pacs.004 is not sent once its payment has ended without money; one that settled may
+    have to be sent to books that were restored. A refusal withdraws the payment.
     """
 
-    def is_open(work: UnitOfWork, delivery: Delivery) -> bool:
+    def is_wanted(work: UnitOfWork, delivery: Delivery) -> bool:
         payment = work.payments.find(delivery.payment_id or "")
-        return payment is None or not payment.is_terminal
+        is_settled = payment is not None and payment.state is PaymentState.SETTLED
+        return payment is None or is_settled or not payment.is_terminal
 
     def refused(work: UnitOfWork, delivery: Delivery, _problem: str) -> None:
         payment = work.payments.find(delivery.payment_id or "")
@@ -191,7 +193,7 @@ def courses(institution: Institution) -> Mapping[Kind, Course]:
             event = Event(Fact.MESSAGE_REFUSED, reason=StatusReason.FF01.value)
             follow(institution, work, payment, event, at=institution.clock())
 
-    own = Course(is_wanted=is_open, refused=refused)
+    own = Course(is_wanted=is_wanted, refused=refused)
     return {Kind.CREDIT_TRANSFER: own, Kind.RETURN: own}
 
 

@@ -1,6 +1,7 @@
 """Money that came and cannot be credited: on suspense at once, then credited or given back.
 
     settled, account not open     ->  suspense item, and a proposal by rule to give it back
+    settled, message missing      ->  suspense item; the customer's account once the message came again
     credited by two operators     ->  the customer's account, at a stated amount where the currencies differ
     given back by two operators, or by the rule after `suspense_return_seconds`  ->  a return (pacs.004)
 
@@ -73,6 +74,28 @@ def credit(institution: Institution, work: UnitOfWork, payment: Payment, at: int
     return credited
 
 
+def find_home(institution: Institution, work: UnitOfWork, payment: Payment, at: int) -> None:
+    """Credit a payment that is on suspense only because its message was missing when it settled.
+
+    `payment` says what the message told. If its account cannot be credited, or the money has left
+    suspense meanwhile, it stays where it is, and may go back as any other.
+    """
+    item = work.suspense.find(payment.payment_id)
+    if item is None or item.state is not SuspenseState.OPEN:
+        return
+    home = _home_of(work, payment)
+    if home.cause is not None:
+        work.payments.save(replace(payment, account_id=item.account_id, creditor_charge=None))
+        _plan_return(institution, work, payment, home.cause, at)
+        return
+    held, credited = (item.account_id, item.amount), (home.account_id, payment.credited)
+    entry = booking.release(payment.payment_id, held, credited, at)
+    work.ledger.book(entry)
+    work.suspense.move(payment.payment_id, SuspenseState.CREDITED, entry.entry_id, at)
+    work.payments.save(payment)
+    notices.notify(institution, work, payment, at)
+
+
 def open_accounts(work: UnitOfWork, currency: Currency) -> None:
     """Open the institution's accounts of a currency it may not keep otherwise: a return may bring it."""
     for account in chart.institution_accounts(currency):
@@ -92,12 +115,11 @@ def release_action(institution: Institution) -> Action:
 
     def carry_out(work: UnitOfWork, proposal: Proposal, at: int) -> str:
         item, account, amount = _destination(institution, work, proposal)
-        entry = booking.release(item.payment_id, (item.account_id, item.amount), account, at)
+        held = (item.account_id, item.amount)
+        entry = booking.release(item.payment_id, held, (account, amount), at)
         if amount != item.amount:
             open_accounts(work, amount.currency)
-            entry = booking.release_exchanged(
-                item.payment_id, (item.account_id, item.amount), (account, amount), at
-            )
+            entry = booking.release_exchanged(item.payment_id, held, (account, amount), at)
         work.ledger.book(entry)
         work.suspense.move(item.payment_id, SuspenseState.CREDITED, entry.entry_id, at)
         payment = replace(work.payments.get(item.payment_id), account_id=account)
@@ -152,7 +174,7 @@ def _home_of(work: UnitOfWork, payment: Payment) -> _Home:
 def _open_item(
     institution: Institution, work: UnitOfWork, payment: Payment, home: _Home, at: int
 ) -> None:
-    """Keep the item; what is not itself a return may go back, by proposal or by rule."""
+    """Keep the item; what is not itself a return, and whose message is known, may go back."""
     cause = home.cause or SuspenseCause.ACCOUNT_UNKNOWN
     work.suspense.add(
         SuspenseItem(
@@ -164,6 +186,13 @@ def _open_item(
             opened_at=at,
         )
     )
+    _plan_return(institution, work, payment, cause, at)
+
+
+def _plan_return(
+    institution: Institution, work: UnitOfWork, payment: Payment, cause: SuspenseCause, at: int
+) -> None:
+    """Propose to give a payment on suspense back, and let the rule do so later, if it can go back."""
     is_known = work.messages.find(notices.message_id_of(payment)) is not None
     if payment.return_of is not None or not is_known:
         return

@@ -232,20 +232,32 @@ class Deliveries:
         self.has_added = self.has_added or count > 0
         return count
 
-    def missed(
-        self, peer_lei: str, *, since: int, after: int, limit: int, payment_ids: Sequence[str] = ()
-    ) -> tuple[int, ...]:
-        """Sequences beyond `after` of what was recorded for an institution from `since` on.
+    def ended(self, peer_lei: str, *, since: int, after: int, limit: int) -> tuple[Delivery, ...]:
+        """What an institution took, or was given up, of what was recorded for it from `since` on.
 
-        With `payment_ids` only of these payments. The oldest come first.
+        Beyond the sequence `after`, the oldest first. What it refused or what became needless is left out.
         """
         kept = tables.deliveries.c
-        query = select(kept.sequence).where(
-            kept.peer_lei == peer_lei, kept.created_at >= since, kept.sequence > after
+        query = (
+            select(*_COLUMNS)
+            .where(
+                kept.peer_lei == peer_lei,
+                kept.created_at >= since,
+                kept.sequence > after,
+                kept.state.in_([DeliveryState.TAKEN.value, DeliveryState.DEAD.value]),
+            )
+            .order_by(kept.sequence)
+            .limit(limit)
         )
-        if payment_ids:
-            query = query.where(kept.payment_id.in_(payment_ids))
-        return tuple(self._connection.execute(query.order_by(kept.sequence).limit(limit)).scalars())
+        return tuple(_delivery(row) for row in self._connection.execute(query))
+
+    def sequences_of(self, peer_lei: str, message_ids: Sequence[str]) -> tuple[int, ...]:
+        """The sequences of messages to an institution; what is no message to it is left out."""
+        kept = tables.deliveries.c
+        query = select(kept.sequence).where(
+            kept.peer_lei == peer_lei, kept.message_id.in_(message_ids)
+        )
+        return tuple(self._connection.execute(query.order_by(kept.sequence)).scalars())
 
     def release_all(self, now: int) -> int:
         """Make every claimed delivery due again and return how many; for the start of the process."""

@@ -23,6 +23,7 @@ from bridge.chain import Attestation, Call, ContractCall, Submitter, attestation
 from bridge.keys import KeystoreSigner
 from bridge.money import Amount, parse_currency
 from bridge.store import Store
+from bridge.store.backup import back_up
 from local_network.cast import BANK_A_LEI, CHAIN_ID, INSTITUTIONS
 from support.local_devnet import ATTESTER, WAIT_SECONDS, Devnet, eventually, instruction
 from support.promised_street import ALICE, BOB, CAROL, bank_of, order, promised_street
@@ -123,6 +124,45 @@ def test_a_key_that_was_refused_never_succeeds(network: Devnet) -> None:
     again = post(network, "carol", "/v1/payments", body, "too-much")
     assert (again.status_code, again.content) == (422, refused.content)
     assert Decimal(network.balance("bank-a", CAROL)) == Decimal("597.50")
+
+
+# Books that were restored
+
+
+def test_what_a_bank_received_after_its_back_up_is_credited_again_by_itself(
+    network: Devnet,
+) -> None:
+    """P16, and PAY-24 of docs/spec/payment.md: its senders give it their messages once more."""
+    database = network.layout.settings("bank-b").with_name("bridge.db")
+    kept = database.with_name("back-up.db")
+    back_up(database, kept)
+    pay(network, "alice", order("alice", "bob", "30.00", "SGD"), quoted=True)
+    pay(network, "alice", order("alice", "bob", "20.00", "SGD"), quoted=True)
+    books = network.settled_books()
+    assert books.is_reconciled
+    bob = network.balance("bank-b", BOB)
+    told = notices(network)
+    network.kill("bank-b")
+    for leftover in database.parent.glob(f"{database.name}-*"):
+        leftover.unlink()
+    kept.replace(database)
+    network.start("bank-b")
+    eventually(lambda: network.balance("bank-b", BOB), lambda balance: balance == bob)
+    assert network.settled_books().balances == books.balances
+    assert notices(network) == told
+
+
+def notices(network: Devnet) -> set[str]:
+    """What bank B keeps of its newest payments' messages; its answer was given, once and for all."""
+    place = network.layout.settings("bank-b").with_name("bridge.db")
+    with contextlib.closing(Store.open_read_only(place)) as store, store.reading() as work:
+        payments = work.payments.page(limit=2).items
+        return {
+            heading.message_id
+            for payment in payments
+            for heading in work.messages.headings(payment.payment_id)
+            if not heading.message_id.endswith(":answer")
+        }
 
 
 # Books from postings alone

@@ -94,10 +94,17 @@ def test_api_2_deliveries_are_the_operators_alone(bridge: Bridge, token: str | N
 
 
 def test_ibk_18_an_institution_has_what_it_missed_sent_again(bridge: Bridge) -> None:
-    dead(bridge)
-    sealed = bridge.channel(BANK_B).seal(BANK_A, Kind.FETCH, {"since": str(NOW), "after": "0"})
-    answer = bridge.request("POST", FETCHES, headers={"content-type": CONTENT_TYPE}, content=sealed)
-    body = bridge.channel(BANK_B).open(answer.content).body
-    assert (answer.status_code, body) == (200, {"count": "1", "next": ""})
+    message_id = dead(bridge)
+
+    def ask(question: dict[str, str]) -> dict[str, str]:
+        sealed = bridge.channel(BANK_B).seal(BANK_A, Kind.FETCH, question)
+        answer = bridge.request(
+            "POST", FETCHES, headers={"content-type": CONTENT_TYPE}, content=sealed
+        )
+        assert answer.status_code == 200
+        return dict(bridge.channel(BANK_B).open(answer.content).body)
+
+    assert ask({"since": str(NOW), "after": "0"}) == {"messages": message_id, "next": ""}
+    assert ask({"messages": message_id}) == {"count": "1"}
     with bridge.store.reading() as work:
         assert work.deliveries.count(DeliveryState.WAITING) == 1

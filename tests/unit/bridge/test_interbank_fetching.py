@@ -3,7 +3,7 @@
 Cites docs/spec/interbank.md: IBK-18.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -11,14 +11,13 @@ import pytest
 
 from bridge.errors import EnvelopeInvalid
 from bridge.interbank import Interbank, Kind, Received, fetching
-from bridge.interbank.fetching import Wanted, answer_fetch, fetch_missed
-from bridge.payment import Direction, SettlementId
+from bridge.interbank.fetching import answer_fetch, fetch_missed
 from bridge.store import DeliveryState
-from support import bridge_records
 from support.participants import BANK_A, BANK_B, directory_of
 from support.street_post import INSTITUTIONS, NETWORK, Side, make_side
 
 NOW = 1_795_429_800
+ID = "0f" * 16
 
 
 @pytest.fixture
@@ -30,11 +29,13 @@ def asks(side: Side, **body: str) -> dict[str, str]:
     return answer_fetch(side.store, Received(BANK_B, Kind.FETCH, body), at=NOW, days=7)
 
 
-def take_all(side: Side) -> None:
-    """Have everything that waits be taken."""
+def end_all(side: Side, state: DeliveryState = DeliveryState.TAKEN) -> None:
+    """Have everything that waits come to an end."""
     with side.store.unit_of_work() as work:
-        while (found := work.deliveries.claim(now=NOW, owner="t", lease_seconds=9)) is not None:
-            work.deliveries.finish(found, DeliveryState.TAKEN)
+        while (
+            found := work.deliveries.claim(now=NOW + 99, owner="t", lease_seconds=9)
+        ) is not None:
+            work.deliveries.finish(found, state)
 
 
 def waiting(side: Side) -> list[str]:
@@ -43,52 +44,97 @@ def waiting(side: Side) -> list[str]:
         return sorted(work.deliveries.body(each)["text"] for each in page.items)
 
 
-def test_only_what_was_recorded_for_the_asker_is_sent_again(side: Side) -> None:
-    side.delivers("p", "theirs")
-    side.delivers("p", "another's", to="OTHER")
-    take_all(side)
-    assert asks(side) == {"count": "1", "next": ""}
+@pytest.fixture
+def asker(tmp_path: Path) -> Side:
+    return make_side(BANK_B, tmp_path, NOW)
+
+
+def fetches(
+    asker: Side, answer: Callable[[httpx.Request], httpx.Response], since: int = NOW
+) -> tuple[str, ...]:
+    """What is left to be asked after the asker put its questions to somebody who answers so."""
+    known = directory_of(INSTITUTIONS)
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    channel = Interbank(BANK_B, INSTITUTIONS[BANK_B].keys, lambda: known, http, NETWORK)
+    return fetch_missed(asker.store, channel, lambda: known, since)
+
+
+def remembers(asker: Side, *message_ids: str) -> None:
+    """Have the asker's books hold that these messages were taken."""
+    with asker.store.unit_of_work() as work:
+        for each in message_ids:
+            work.receipts.add(BANK_A, each, bytes(32), received_at=NOW)
+
+
+def test_only_what_was_recorded_for_the_asker_is_named_and_sent_again(side: Side) -> None:
+    own = side.delivers("p", "theirs")
+    others = side.delivers("p", "another's", to="OTHER")
+    end_all(side)
+    assert asks(side) == {"messages": own, "next": ""}
+    assert waiting(side) == []
+    assert asks(side, messages=f"{own},{others},{ID}") == {"count": "1"}
     assert waiting(side) == ["theirs"]
 
 
 def test_what_is_older_than_the_second_asked_for_is_left(side: Side) -> None:
     side.delivers("p", "old")
     side.clock.now += 10
-    side.delivers("p", "new")
-    take_all(side)
-    assert asks(side, since=str(NOW + 10)) == {"count": "1", "next": ""}
-    assert waiting(side) == ["new"]
+    new = side.delivers("p", "new")
+    end_all(side)
+    assert asks(side, since=str(NOW + 10)) == {"messages": new, "next": ""}
 
 
-def test_payments_are_named_by_their_ids_on_the_chain(side: Side) -> None:
-    wanted = bridge_records.payment(1, Direction.OUTGOING)
-    with side.store.unit_of_work() as work:
-        work.payments.add(wanted)
-    side.delivers(wanted.payment_id, "wanted")
-    side.delivers("p", "another's")
-    take_all(side)
-    assert asks(side, payments=wanted.settlement_id.hex()) == {"count": "1", "next": ""}
-    assert waiting(side) == ["wanted"]
-    assert asks(side, payments="ee" * 32) == {"count": "0", "next": ""}
+@pytest.mark.parametrize("state", [DeliveryState.REFUSED, DeliveryState.NEEDLESS])
+def test_what_the_asker_refused_or_never_needed_is_not_named(
+    side: Side, state: DeliveryState
+) -> None:
+    side.delivers("p", "ended otherwise")
+    end_all(side, state)
+    side.delivers("q", "on its way anyhow")
+    assert asks(side) == {"messages": "", "next": ""}
 
 
-def test_many_messages_take_several_questions(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_given_up_is_named(side: Side) -> None:
+    """As after a week without the asker."""
+    given_up = side.delivers("p", "given up")
+    end_all(side, DeliveryState.DEAD)
+    assert asks(side)["messages"] == given_up
+
+
+def test_many_messages_take_several_questions_and_only_missing_ones_come_again(
+    side: Side, asker: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fetching, "MESSAGES_MAX", 2)
-    for number in range(5):
-        side.delivers("p", str(number))
-    take_all(side)
+    sent = [side.delivers("p", str(number)) for number in range(5)]
+    end_all(side)
+    remembers(asker, sent[0], sent[2], sent[3])
     questions = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        questions.append(side.channel.open(request.content).body["after"])
+        questions.append(side.channel.open(request.content).body)
         return httpx.Response(200, content=side.answers(request.content))
 
-    known = directory_of(INSTITUTIONS)
-    http = httpx.Client(transport=httpx.MockTransport(answer))
-    asker = Interbank(BANK_B, INSTITUTIONS[BANK_B].keys, lambda: known, http, NETWORK)
-    assert fetch_missed(asker, lambda: known, Wanted(since=NOW)) == ()
-    assert len(questions) == 3
-    assert waiting(side) == ["0", "1", "2", "3", "4"]
+    assert fetches(asker, answer) == ()
+    assert waiting(side) == ["1", "4"]
+    since = str(NOW)
+    assert questions == [
+        {"since": since, "after": "0"},
+        {"messages": sent[1]},
+        {"since": since, "after": "2"},
+        {"since": since, "after": "4"},
+        {"messages": sent[4]},
+    ]
+
+
+def test_books_that_lost_nothing_have_nothing_sent_again(side: Side, asker: Side) -> None:
+    """What came again would stand before what is new, for as long as it takes."""
+    sent = [side.delivers("p", str(number)) for number in range(9)]
+    end_all(side)
+    remembers(asker, *sent)
+    assert (
+        fetches(asker, lambda asked: httpx.Response(200, content=side.answers(asked.content))) == ()
+    )
+    assert waiting(side) == []
 
 
 @pytest.mark.parametrize(
@@ -98,10 +144,11 @@ def test_many_messages_take_several_questions(side: Side, monkeypatch: pytest.Mo
         {"since": "yesterday"},
         {"since": "9" * 16},
         {"after": "x"},
-        {"payments": "zz"},
-        {"payments": ",".join(["00" * 32] * 101)},
+        {"messages": "zz"},
+        {"messages": ID.upper()},
+        {"messages": ",".join([ID] * 501)},
     ],
-    ids=str,
+    ids=lambda body: str(body)[:40],
 )
 def test_a_question_that_is_none_is_refused(side: Side, body: dict[str, str]) -> None:
     side.delivers("p", "hello")
@@ -115,17 +162,23 @@ def test_a_message_of_another_kind_is_no_question(side: Side) -> None:
         answer_fetch(side.store, question, at=NOW, days=7)
 
 
-@pytest.mark.parametrize("body", [{}, {"count": "x", "next": ""}, {"count": "1", "next": "-"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"messages": ID},
+        {"messages": "x", "next": ""},
+        {"messages": "", "next": "-"},
+        {"messages": "", "next": "0"},
+    ],
+    ids=str,
+)
 def test_an_institution_whose_answer_is_none_is_asked_again_later(
-    side: Side, body: dict[str, str]
+    side: Side, asker: Side, body: dict[str, str]
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(
             200, content=side.channel.answer(side.channel.open(request.content), body)
         )
 
-    known = directory_of(INSTITUTIONS)
-    http = httpx.Client(transport=httpx.MockTransport(answer))
-    asker = Interbank(BANK_B, INSTITUTIONS[BANK_B].keys, lambda: known, http, NETWORK)
-    key = SettlementId(bytes(32))
-    assert fetch_missed(asker, lambda: known, replace(Wanted(), payments=(key,))) == (BANK_A,)
+    assert fetches(asker, answer) == (BANK_A,)

@@ -28,11 +28,11 @@ from bridge.iso20022.parse import parse_status_report
 from bridge.money import Amount
 from bridge.payment import Direction, PaymentId, PaymentState, SettlementId
 from bridge.settlement import acceptance, notices
-from bridge.store import CustomerAccountStatus, QuoteState
+from bridge.store import CustomerAccountStatus, QuoteState, SuspenseState
 from support import bridge_records
 from support.messages import credit_transfer, status_report
 from support.participants import BANK_A, BANK_B, PROVIDER
-from support.settlement_desk import BOB, KEY, SALT, SGD, Desk, committed, fact
+from support.settlement_desk import BOB, KEY, NOW, SALT, SGD, Desk, committed, fact
 
 
 @pytest.fixture
@@ -229,6 +229,65 @@ class TestTheCreditorBank:
         bank.sees(fact("Accepted"), fact("PaymentSettled"))
         assert bank.payment().state is PaymentState.SETTLED
         assert bank.balance(chart.suspense(SGD)) == bank.balance(chart.tokens(SGD)) == 100_000
+
+    @pytest.mark.parametrize("first", ["message", "money"])
+    def test_credits_its_customer_once_restored_books_have_the_message_again(
+        self, tmp_path: Path, first: str
+    ) -> None:
+        """PAY-24: as if nothing had been lost, whether it comes before the settlement or after."""
+        bank = Desk(BANK_B, tmp_path, published_charges={"SGD": "7.50"})
+        bank.sees(committed(credit_transfer()))
+        if first == "money":
+            bank.sees(fact("Accepted"), fact("PaymentSettled"))
+            bank.receives(credit_transfer())
+            assert bank.balance(chart.suspense(SGD)) == 100_000
+        else:
+            bank.sees(fact("Accepted"))
+            bank.receives(credit_transfer())
+            assert bank.considers().account_id == chart.deposit(BOB)
+            bank.sees(fact("PaymentSettled"))
+        payment = bank.considers()
+        assert (payment.state, payment.account_id) == (PaymentState.SETTLED, chart.deposit(BOB))
+        assert payment.uetr == credit_transfer().uetr
+        assert bank.balance(chart.deposit(BOB)) == 99_250
+        assert bank.balance(chart.fee_income(SGD)) == 750
+        assert bank.balance(chart.suspense(SGD)) == 0
+        with bank.store.reading() as work:
+            told = {each.name for each in work.messages.of_payment(payment.payment_id)}
+        assert told == {
+            MessageName.CREDIT_TRANSFER.value,
+            MessageName.STATUS_REPORT.value,
+            MessageName.ACCOUNT_NOTIFICATION.value,
+        }
+
+    def test_a_message_again_moves_nothing_that_has_left_suspense(self, bank: Desk) -> None:
+        bank.sees(committed(credit_transfer()))
+        bank.sees(fact("Accepted"), fact("PaymentSettled"))
+        with bank.store.unit_of_work() as work:
+            work.suspense.move(bank.payment().payment_id, SuspenseState.RETURNED, "ret", NOW)
+        bank.receives(credit_transfer())
+        bank.considers()
+        assert bank.balance(chart.deposit(BOB)) == 0
+
+    def test_a_message_again_for_an_account_that_is_closed_leaves_it_to_be_given_back(
+        self, bank: Desk
+    ) -> None:
+        bank.sees(committed(credit_transfer()))
+        bank.sees(fact("Accepted"), fact("PaymentSettled"))
+        with bank.store.unit_of_work() as work:
+            work.customers.set_status(chart.deposit(BOB), CustomerAccountStatus.CLOSED)
+        bank.receives(credit_transfer())
+        assert bank.considers().is_on_suspense
+        assert bank.balance(chart.suspense(SGD)) == 100_000
+        with bank.store.reading() as work:
+            (proposal,) = work.approvals.page(limit=9).items
+        assert proposal.document == {"reason": "AC04"}
+
+    def test_a_message_that_came_early_and_does_not_fit_credits_nobody(self, bank: Desk) -> None:
+        bank.receives(credit_transfer(), salt=b"\x01" * 32)
+        bank.sees(committed(credit_transfer()), fact("Accepted"), fact("PaymentSettled"))
+        assert bank.considers().is_on_suspense
+        assert bank.balance(chart.deposit(BOB)) == 0
 
     def test_a_message_that_came_too_late_does_not_wait_for_ever(self, bank: Desk) -> None:
         bank.sees(committed(credit_transfer()))

@@ -141,16 +141,20 @@ def test_ibk_14_what_waits_for_an_institution_is_due_once_it_answers(store: Stor
     assert claimed(store).failures == 1
 
 
-def test_ibk_18_what_a_peer_missed_is_its_own_from_a_second_on(store: Store) -> None:
+def test_ibk_18_what_a_peer_took_is_named_from_a_second_on(store: Store) -> None:
     record(store, "old", created_at=NOW - 1)
     record(store, "other", peer=BETA)
     wanted = [record(store, text) for text in ("1", "2", "3")]
-    with store.unit_of_work() as work:
-        found = work.deliveries.missed(ALPHA, since=NOW, after=0, limit=2)
-        rest = work.deliveries.missed(ALPHA, since=NOW, after=found[-1], limit=2)
-        page = work.deliveries.page(limit=99, cursor=None).items
-    names = {each.sequence: each.message_id for each in page}
-    assert [names[sequence] for sequence in (*found, *rest)] == wanted
+    for _ in range(5):
+        finish(store, claimed(store))
+    record(store, "waiting")
+    with store.reading() as work:
+        found = work.deliveries.ended(ALPHA, since=NOW, after=0, limit=2)
+        rest = work.deliveries.ended(ALPHA, since=NOW, after=found[-1].sequence, limit=2)
+        known = work.deliveries.sequences_of(ALPHA, [*wanted, "unknown"])
+        assert work.deliveries.sequences_of(BETA, wanted) == ()
+    assert [each.message_id for each in (*found, *rest)] == wanted
+    assert known == tuple(each.sequence for each in (*found, *rest))
 
 
 def test_ibk_17_a_replayed_message_waits_again_whatever_its_end(store: Store) -> None:
