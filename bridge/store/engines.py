@@ -120,6 +120,10 @@ def open_writer(place: DatabasePlace, *, busy_seconds: int, with_references: boo
     def settle(connection: Connection, *_: object) -> None:
         gathering.settle(connection)
 
+    @event.listens_for(engine, "rollback")
+    def roll_back(connection: Connection) -> None:
+        gathering.roll_back(connection)
+
     return engine
 
 

@@ -10,21 +10,20 @@ mode of PostgreSQL's protocol:
 SQLite needs none of it: a connection to it gathers nothing, and each statement is executed where it stands.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from bridge.store.pipeline import Answer, Command, Pipeline, StatementFailed, command
+
 _NAME: Final = "gathering"
 """Under this name a connection that gathers changes keeps them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A statement in the driver's words; `then` is given the number of rows that it changed.
 
     `refused` makes the error of a row that breaks the tables' rules. What is control belongs to the
@@ -32,49 +31,33 @@ class Change:
     """
 
     text: str
-    parameters: Any = None
+    parameters: Sequence[Any] = ()
     then: Callable[[int], None] | None = None
     refused: Callable[[], BaseException] | None = None
     is_control: bool = False
 
 
 class Gathering:
-    """The changes of a connection that wait, and its cursors, each for one statement alone."""
+    """The changes of a connection that wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: psycopg.Connection) -> None:
+        self.pipeline = Pipeline(driver)
         self.waiting: list[Change] = []
-        self.undone = 0
-        self._cursors: dict[tuple[str, int], psycopg.Cursor[Any]] = {}
-
-    def take(self) -> tuple[Change, ...]:
-        """What waits, which no longer does."""
-        taken = tuple(self.waiting)
-        self.waiting.clear()
-        return taken
-
-    def cursors(
-        self, driver: psycopg.Connection, changes: Sequence[Change]
-    ) -> list[psycopg.Cursor[Any]]:
-        """A cursor for each change: one that has had the same statement before is quicker."""
-        count_by_text: Counter[str] = Counter()
-        found = []
-        for change in changes:
-            place = (change.text, count_by_text[change.text])
-            count_by_text[change.text] += 1
-            if place not in self._cursors:
-                self._cursors[place] = driver.cursor()
-            found.append(self._cursors[place])
-        return found
 
 
 def gathering(connection: Connection) -> Gathering | None:
     """What a connection gathers, if it does."""
+    if connection.dialect.name != "postgresql":
+        return None
     return connection.info.get(_NAME)
 
 
 def gather(connection: Connection) -> None:
     """Have a connection to PostgreSQL gather changes; what waited is forgotten."""
-    kept = connection.info.setdefault(_NAME, Gathering())
+    kept = gathering(connection)
+    if kept is None:
+        driver: Any = connection.connection.dbapi_connection
+        kept = connection.info[_NAME] = Gathering(driver)
     kept.waiting.clear()
 
 
@@ -93,35 +76,38 @@ def settle(connection: Connection) -> None:
     """Have everything executed that waits; raises what it would have raised by itself."""
     kept = gathering(connection)
     if kept is not None and kept.waiting:
-        _send(connection, kept, kept.take())
+        _send(connection, kept)
 
 
 def undo(connection: Connection, mark: str) -> None:
-    """Take back what was done since the savepoint `mark`, and forget what still waits.
+    """Take back what was done since the savepoint `mark`, and forget what still waits."""
+    kept = gathering(connection)
+    if kept is not None:
+        kept.waiting[:] = [change for change in kept.waiting if change.is_control]
+    execute(connection, Change(f"ROLLBACK TO SAVEPOINT {mark}"))
 
-    psycopg takes a statement for prepared as soon as it stands in a pipeline, even if one before it
-    failed and the server never came to it. A ROLLBACK that psycopg has not seen before makes it forget
-    what it prepared, so each is given a number.
+
+def roll_back(connection: Connection) -> None:
+    """Give up the transaction of a connection that gathers, and forget what waits.
+
+    psycopg, when it does this, has the server forget every prepared statement, also ours.
     """
     kept = gathering(connection)
     if kept is None:
-        control(connection, f"ROLLBACK TO SAVEPOINT {mark}")
         return
-    kept.waiting[:] = [change for change in kept.waiting if change.is_control]
-    kept.undone += 1
-    settle(connection)
-    execute(connection, Change(f"ROLLBACK TO SAVEPOINT {mark} -- {kept.undone}"))
+    kept.waiting.clear()
+    if kept.pipeline.is_in_transaction:
+        execute(connection, Change("ROLLBACK"))
 
 
 def execute(connection: Connection, change: Change) -> Any:  # the driver's cursor
     """Execute what waits, and a statement whose answer is needed now."""
     kept = gathering(connection)
-    if kept is not None and kept.waiting:
-        return _send(connection, kept, (*kept.take(), change))
+    if kept is not None:
+        kept.waiting.append(change)
+        return _send(connection, kept)
     driver: Any = connection.connection.dbapi_connection
     try:
-        if change.parameters is None:
-            return driver.execute(change.text)
         return driver.execute(change.text, change.parameters)
     except connection.dialect.loaded_dbapi.Error as error:
         raise shown(error, connection, change) from error
@@ -138,24 +124,25 @@ def shown(error: Exception, connection: Connection, change: Change) -> BaseExcep
     return made
 
 
-def _send(
-    connection: Connection, kept: Gathering, changes: Sequence[Change]
-) -> psycopg.Cursor[Any]:
-    """Execute changes in one round trip; the cursor of the last."""
-    driver: Any = connection.connection.dbapi_connection
-    cursors: list[psycopg.Cursor[Any]] = []
-    sent = 0
+def _send(connection: Connection, kept: Gathering) -> Answer:
+    """Execute what waits in one round trip; the answer to the last."""
+    changes = tuple(kept.waiting)
+    commands = [_command(connection, change) for change in changes]
+    kept.waiting.clear()
     try:
-        cursors = kept.cursors(driver, changes)
-        with driver.pipeline():
-            for change, cursor in zip(changes, cursors, strict=True):
-                cursor.execute(change.text, change.parameters)
-                sent += 1
+        answers = kept.pipeline.run(commands)
+    except StatementFailed as failed:
+        raise shown(failed.error, connection, changes[failed.position]) from failed.error
     except psycopg.Error as error:
-        done = sum(cursor.statusmessage is not None for cursor in cursors[:sent])
-        raise shown(error, connection, changes[min(done, len(changes) - 1)]) from error
-    counts = [cursor.rowcount for cursor in cursors]
-    for change, count in zip(changes, counts, strict=True):
+        raise shown(error, connection, changes[-1]) from error
+    for change, answer in zip(changes, answers, strict=True):
         if change.then is not None:
-            change.then(count)
-    return cursors[-1]
+            change.then(answer.rowcount)
+    return answers[-1]
+
+
+def _command(connection: Connection, change: Change) -> Command:
+    try:
+        return command(change.text, change.parameters)
+    except psycopg.DataError as error:
+        raise shown(error, connection, change) from error

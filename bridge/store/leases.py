@@ -9,10 +9,13 @@ clock says. Clocks only decide how soon another may take over.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bridge.errors import LeaseLost
 from bridge.store import tables
+from bridge.store.prepared import Prepared
+
+_EPOCH = Prepared(select(tables.leases.c.epoch).where(tables.leases.c.name == bindparam("name")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,7 @@ class Leases:
 
     def check(self, lease: Lease) -> None:
         """Raise `LeaseLost` unless this is the newest lease of its name."""
-        kept = tables.leases.c
-        epoch = self._connection.execute(select(kept.epoch).where(kept.name == lease.name)).scalar()
-        if epoch != lease.epoch:
+        if _EPOCH.rows(self._connection, {"name": lease.name}) != [(lease.epoch,)]:
             raise LeaseLost(lease.name, lease.epoch)
 
     def holder(self, name: str, *, now: int) -> Lease | None:
