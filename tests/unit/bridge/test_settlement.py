@@ -30,9 +30,10 @@ from bridge.payment import Direction, PaymentId, PaymentState, SettlementId
 from bridge.settlement import acceptance, notices
 from bridge.store import CustomerAccountStatus, QuoteState, SuspenseState
 from support import bridge_records
+from support.bridge_api import NOW
 from support.messages import credit_transfer, status_report
 from support.participants import BANK_A, BANK_B, PROVIDER
-from support.settlement_desk import BOB, KEY, NOW, SALT, SGD, Desk, committed, fact
+from support.settlement_desk import BOB, KEY, SALT, SGD, Desk, committed, fact
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ def test_a_value_that_cannot_be_sent_is_refused_before_anything_is(
 
 
 def test_a_failure_names_its_statement_and_stops_those_behind_it(pipeline: Pipeline) -> None:
+    begun = [pipeline.is_in_transaction]
     run(pipeline, ("BEGIN", ()))
     with pytest.raises(StatementFailed) as caught:
         run(
@@ -87,9 +88,10 @@ def test_a_failure_names_its_statement_and_stops_those_behind_it(pipeline: Pipel
         )
     assert caught.value.position == 2
     assert isinstance(caught.value.error, psycopg.errors.UniqueViolation)
-    assert pipeline.is_in_transaction
+    begun.append(pipeline.is_in_transaction)
     run(pipeline, ("ROLLBACK TO SAVEPOINT one", ()), ("SELECT 'never before'", ()), ("COMMIT", ()))
-    assert not pipeline.is_in_transaction
+    begun.append(pipeline.is_in_transaction)
+    assert begun == [False, True, False]
     assert names(pipeline) == ["plain"]
 
 
