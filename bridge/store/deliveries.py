@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from bridge.errors import RecordConflict
 from bridge.store import tables
 from bridge.store.page import Page, read_page
-from bridge.store.vault import Vault
+from bridge.store.vault import Vault, message_scope
 
 
 @unique
@@ -103,7 +103,7 @@ class Deliveries:
                 raise RecordConflict("delivery", delivery.message_id)
             return
         body = json.dumps(dict(delivery.body), sort_keys=True).encode()
-        scope = _scope(delivery.payment_id, delivery.message_id)
+        scope = message_scope(delivery.payment_id, delivery.message_id)
         self._connection.execute(
             insert(tables.deliveries).values(
                 message_id=delivery.message_id,
@@ -134,7 +134,7 @@ class Deliveries:
         kept = tables.deliveries.c
         query = select(kept.body).where(kept.sequence == delivery.sequence)
         sealed = self._connection.execute(query).scalar_one()
-        scope = _scope(delivery.payment_id, delivery.message_id)
+        scope = message_scope(delivery.payment_id, delivery.message_id)
         body: dict[str, str] = json.loads(self._vault.open(scope, delivery.message_id, sealed))
         return body
 
@@ -305,11 +305,6 @@ class Deliveries:
             kept.attempts == claimed.attempts,
         )
         return self._connection.execute(change.values(owner=None, **values)).rowcount == 1
-
-
-def _scope(payment_id: str | None, message_id: str) -> str:
-    """Whose key a body is under: its payment's, or its own."""
-    return payment_id or f"message:{message_id}"
 
 
 _COLUMNS = tuple(column for column in tables.deliveries.c if column.name not in {"body", "owner"})

@@ -25,7 +25,7 @@ from bridge.errors import InboxConflict, RecordConflict, RecordMissing
 from bridge.payment import incoming_payment_id
 from bridge.store import tables
 from bridge.store.prepared import Prepared
-from bridge.store.vault import Vault
+from bridge.store.vault import Vault, message_scope
 
 
 @unique
@@ -93,7 +93,7 @@ class Messages:
         Raises `RecordConflict` when the message id stands for another document, and
         `MessageShredded`, as every reading does, when its payment's key was destroyed.
         """
-        scope, place = _scope(message.payment_id, message.message_id), message.message_id
+        scope, place = message_scope(message.payment_id, message.message_id), message.message_id
         salt = message.salt
         row = {
             "message_id": message.message_id,
@@ -148,7 +148,7 @@ class Messages:
         )
 
     def _read(self, row: Row[Any]) -> StoredMessage:  # a row of the whole table
-        scope, place = _scope(row.payment_id, row.message_id), row.message_id
+        scope, place = message_scope(row.payment_id, row.message_id), row.message_id
         salt = row.salt
         return StoredMessage(
             message_id=row.message_id,
@@ -285,8 +285,3 @@ _ADD_UNLESS_KNOWN = Prepared(
     )
 )
 """One statement that adds a document unless its id is known: the row count tells which."""
-
-
-def _scope(payment_id: str | None, message_id: str) -> str:
-    """Whose key a document is under: its payment's, or its own."""
-    return payment_id or f"message:{message_id}"

@@ -57,6 +57,11 @@ class MasterKey:
         return nonce + AESGCM(key).encrypt(nonce, plain, place.encode())
 
 
+def message_scope(payment_id: str | None, message_id: str) -> str:
+    """Whose key a message is kept under: its payment's, or its own."""
+    return payment_id or f"message:{message_id}"
+
+
 class Vault:
     """Documents by the scope of their key (a payment's id, mostly) and the place they stand in."""
 
