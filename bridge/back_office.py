@@ -19,7 +19,7 @@ from bridge.centralbank.statements import Statements
 from bridge.centralbank.transferring import AccountHolder, read_transfer
 from bridge.chain import BlockData, BlockHandler, FinalTransaction, Submitter
 from bridge.config import Role
-from bridge.errors import TransferNotQueued, Unavailable
+from bridge.errors import CalendarYearUnknown, TransferNotQueued, Unavailable
 from bridge.institution import Institution
 from bridge.interbank import Courses, Kind, Received, Receivers, Taking
 from bridge.operating import Action
@@ -30,7 +30,6 @@ from bridge.reconciliation import (
     ResolveBreak,
     receive_break_report,
 )
-from bridge.rtgs import business_day
 from bridge.settlement.observation import TokenBooks
 from bridge.store import Checkpoint, UnitOfWork
 from bridge.telemetry import get_logger
@@ -102,7 +101,11 @@ class BackOffice:
         return {**resolving, **Orders(self._institution, self.rtgs, self._issuing).actions()}
 
     def on_block(self, work: UnitOfWork, block: BlockData) -> None:
-        """Keep what a final block did to tokens, in the transaction of that block."""
+        """Keep what a final block did to tokens, in the transaction of that block; at a central bank
+        as movements of the business day in which it was made.
+        """
+        if self._is_central_bank and block.events:
+            self.rtgs.open_day(work, block.ref.timestamp)
         self._flows.record(work, block)
 
     def on_block_after(self, handler: BlockHandler) -> BlockHandler:
@@ -127,13 +130,13 @@ class BackOffice:
         return True
 
     def run(self, stop: threading.Event) -> None:
-        """Do what is due until `stop` is set, whatever node and database say meanwhile."""
+        """Do what is due until `stop` is set, whatever node, database and calendar say meanwhile."""
         is_away = False
         while not stop.wait(STEP_SECONDS):
             try:
                 self.step()
                 is_away = False
-            except Unavailable as error:
+            except (CalendarYearUnknown, Unavailable) as error:
                 if not is_away:
                     get_logger().warning("back_office_waits", error=str(error))
                 is_away = True
@@ -142,7 +145,8 @@ class BackOffice:
         """Do what is due: totals after every block, and by the clock a new business day, an intraday
         report, a comparison of items.
 
-        Raises `Unavailable` where a later step may succeed.
+        Raises `Unavailable` where a later step may succeed, and at a central bank, when all else is
+        done, `CalendarYearUnknown` as long as nobody can tell which business day is open.
         """
         now, settings = self._institution.clock(), self._institution.settings
         if self._is_central_bank:
@@ -153,6 +157,8 @@ class BackOffice:
                 self._reconciler.check_totals()
             self._reconciler.check_items()
             self._compared_at = now
+        if self._is_central_bank:
+            self.rtgs.check_day(now)
 
     @property
     def _is_central_bank(self) -> bool:
@@ -160,7 +166,9 @@ class BackOffice:
 
     def _turn(self, now: int) -> None:
         is_due = now >= self._reported_at + self._institution.settings.intraday_seconds
-        if not is_due and not self._is_new_day(now):
+        with self._institution.store.reading() as work:
+            is_day_due = self.rtgs.is_day_due(work, now)
+        if not is_due and not is_day_due:
             return
         with self._institution.store.unit_of_work() as work:
             self.rtgs.open_day(work, now)
@@ -169,14 +177,10 @@ class BackOffice:
         if is_due:
             self._reported_at = now
 
-    def _is_new_day(self, now: int) -> bool:
-        with self._institution.store.reading() as work:
-            return work.rtgs.open_day(self.rtgs.currency) != business_day(now)
-
     def _receive_transfer(self, received: Received) -> Taking:
         """Take a participant's pacs.009; raises what refuses it."""
         at = self._institution.clock()
-        transfer = read_transfer(received, self._institution.lei, at)
+        transfer = read_transfer(received, self._institution.lei, self.rtgs.days, at)
 
         def taking(work: UnitOfWork) -> None:
             self.rtgs.enter(work, transfer)

@@ -9,6 +9,9 @@ listed dates does not know is refused rather than taken for a year without holid
     following    a day that is no business day moves to the next one
     preceding    ... or to the one before
 
+A payment's day has hours. The days of an RTGS have none: each ends at its closing, where the next one
+begins.
+
 A currency without a calendar is open always, which is what a chain that never closes allows.
 Sources: TARGET closing days as published by the European Central Bank; Easter by the rule of the
 Gregorian calendar (Meeus, Jones and Butcher's form of it).
@@ -151,6 +154,34 @@ class Calendars:
                 return day
             day += step
         raise CalendarYearUnknown("a business day", day.year)
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessDays:
+    """The business days of one currency without a gap between them: every second belongs to one.
+
+    A day ends at its closing. What comes after it, by night, on a weekend or on a holiday, is of the
+    next one.
+    """
+
+    calendar: Calendar
+
+    def date_of(self, at: int) -> date:
+        """The first date that is not over at a UTC second, a business day or not; known of any year."""
+        day = self.calendar.local_day(at)
+        return day if at < self.calendar.closing(day) else day + _ONE_DAY
+
+    def day_from(self, day: date) -> date:
+        """A date itself, or the next business day; raises `CalendarYearUnknown`."""
+        return Calendars((self.calendar,)).following(day)
+
+    def day_of(self, at: int) -> date:
+        """The business day to which a UTC second belongs; raises `CalendarYearUnknown`."""
+        return self.day_from(self.date_of(at))
+
+    def end_of(self, day: date) -> int:
+        """The last UTC second of a business day; known of any year."""
+        return self.calendar.closing(day) - 1
 
 
 def easter_sunday(year: int) -> date:

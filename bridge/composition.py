@@ -47,7 +47,8 @@ class Composition:
 def compose(institution: Institution, submitter: Submitter) -> Composition:
     """The business of an institution by its settings; `submitter` signs with its operating key."""
     office = BackOffice(institution, submitter)
-    books = Register(institution) if institution.settings.role is Role.CENTRAL_BANK else None
+    is_central_bank = institution.settings.role is Role.CENTRAL_BANK
+    books = Register(institution, office.rtgs.open_day) if is_central_bank else None
     wallets = RetailBusiness.of(institution)
     auditor = Auditor(
         store=institution.store,

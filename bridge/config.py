@@ -21,7 +21,13 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.business_days import NO_HOLIDAYS, Calendar, packaged_holidays, with_dates
+from bridge.business_days import (
+    ALWAYS_OPEN,
+    NO_HOLIDAYS,
+    Calendar,
+    packaged_holidays,
+    with_dates,
+)
 from bridge.errors import SettingsInvalid
 
 ACCEPT_SECONDS_MAX: Final = 86_400
@@ -331,6 +337,10 @@ class Settings(_Section):
     customers: tuple[CustomerSettings, ...] = ()
     openings: tuple[OpeningSettings, ...] = ()
     retail: RetailSettings | None = None
+
+    def calendar_of(self, code: str) -> Calendar:
+        """The calendar of a currency; one for which none is set is always open."""
+        return self.calendars[code].read() if code in self.calendars else ALWAYS_OPEN
 
     @model_validator(mode="after")
     def _roles_have_what_they_need(self) -> Self:

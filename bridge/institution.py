@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.business_days import BusinessDays
 from bridge.chain import ChainClient, Directory
 from bridge.config import Settings
 from bridge.interbank import Interbank
@@ -37,6 +38,10 @@ class Institution:
     def agent(self) -> Agent:
         """The institution as an agent in messages."""
         return Agent(bic=parse_bic(self.settings.bic), lei=parse_lei(self.settings.lei))
+
+    def business_days(self, code: str) -> BusinessDays:
+        """The business days of a currency, as this institution counts them."""
+        return BusinessDays(self.settings.calendar_of(code))
 
     def directory(self) -> Directory:
         """The participants as the chain's registry has them."""

@@ -9,14 +9,15 @@ otherwise whoever came first goes first; only the head of a queue settles, so a 
 passes a large one of its own priority. What settles may let the creditor's queue move, and so on.
 
 Invariants: nothing settles beyond the balance and the credit line; the order of a queue is kept; every
-transfer ends, at the latest with its business day; each reference settles once.
+transfer ends, at the latest with its business day; each reference settles once. Which seconds are a
+business day is said by `bridge.business_days`.
 """
 
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum, unique
 from typing import Final
 
@@ -30,7 +31,6 @@ CASCADE_MAX: Final = 500
 """Most transfers that settle in one step; what could follow is left to the next."""
 
 REFERENCE_DIGITS: Final = 32
-SECONDS_PER_DAY: Final = 86_400
 
 
 @unique
@@ -76,11 +76,38 @@ class RtgsAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """Money that goes from one RTGS account to another.
+class TransferNotice:
+    """What the parties are told of money that moved between accounts, or did not.
 
     `transfer_id` names it for ever, together with who ordered it: `ordered_by` is the LEI of the
-    participant, or of the central bank itself. Times are UTC seconds, `reason` is an ISO 20022 code.
+    participant, or of the central bank itself. `reason` is an ISO 20022 code.
+    """
+
+    transfer_id: str
+    ordered_by: str
+    debtor_lei: str
+    creditor_lei: str
+    amount: Amount
+    end_to_end_id: str
+    state: TransferState
+    reason: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name among those of everybody who orders transfers."""
+        return f"{self.ordered_by}:{self.transfer_id}"
+
+    @property
+    def reference(self) -> str:
+        """The same as 32 hexadecimal digits: it names the entries and the lines of its statement."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:REFERENCE_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money that goes from one RTGS account to another, named as its notice is.
+
+    Times are UTC seconds. It counts for `business_day`, whenever it settles.
     """
 
     transfer_id: str
@@ -108,25 +135,28 @@ class Transfer:
         )
 
     @property
+    def notice(self) -> TransferNotice:
+        """What its parties are told of it as it stands."""
+        return TransferNotice(
+            transfer_id=self.transfer_id,
+            ordered_by=self.ordered_by,
+            debtor_lei=self.debtor_lei,
+            creditor_lei=self.creditor_lei,
+            amount=self.amount,
+            end_to_end_id=self.end_to_end_id,
+            state=self.state,
+            reason=self.reason,
+        )
+
+    @property
     def key(self) -> str:
         """Its name among those of everybody who orders transfers."""
-        return f"{self.ordered_by}:{self.transfer_id}"
+        return self.notice.key
 
     @property
     def reference(self) -> str:
-        """The same as 32 hexadecimal digits: it names the entries and the lines of its statement."""
-        return hashlib.sha256(self.key.encode()).hexdigest()[:REFERENCE_DIGITS]
-
-
-def business_day(at: int) -> date:
-    """The business day to which a UTC second belongs."""
-    return datetime.fromtimestamp(at, UTC).date()
-
-
-def end_of(day: date) -> int:
-    """The last second of a business day."""
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return int(start.timestamp()) + SECONDS_PER_DAY - 1
+        """What names its entries and the lines of its statement."""
+        return self.notice.reference
 
 
 def check_limits(terms: RtgsTerms, amount: Amount, used_today: int) -> None:

@@ -24,7 +24,7 @@ from bridge.institution import Institution
 from bridge.iso20022.identifiers import parse_reference
 from bridge.money import Amount
 from bridge.operating import Action
-from bridge.rtgs import Priority, RtgsTerms, Transfer, business_day
+from bridge.rtgs import Priority, RtgsTerms, Transfer
 from bridge.store import UnitOfWork
 
 _Value = TypeVar("_Value")
@@ -165,7 +165,7 @@ class Orders:
             priority=Priority(priority),
             end_to_end_id=_at("end_to_end_id", parse_reference, _needed(proposal, "end_to_end_id")),
             entered_at=at,
-            business_day=business_day(at),
+            business_day=self._rtgs.days.day_of(at),
         )
 
 

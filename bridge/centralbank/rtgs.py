@@ -6,8 +6,10 @@
     night      what still stands below zero at the end of a business day becomes credit
 
 Whatever brings money into an account (a transfer, redeemed tokens, credit) lets its queue move in the
-same database transaction. The day is closed by the first thing that happens in the next one: what
-waits then expires, and no account goes below zero into the night.
+same database transaction. Settlement goes on round the clock; only the business day moves for which it
+counts. A day is closed, as of its end, by the first thing that happens in the next one: what waits then
+expires, and no account goes below zero into the night. Where the calendar does not know whether a day
+is over it stays open until it does: what has happened is booked all the same.
 """
 
 from collections.abc import Mapping
@@ -16,8 +18,10 @@ from datetime import date
 from typing import Final
 
 from bridge import chart
+from bridge.business_days import BusinessDays
 from bridge.centralbank.statements import Statements
 from bridge.errors import (
+    CalendarYearUnknown,
     CurrencyUnsupported,
     RtgsQueueFull,
     TransferConflict,
@@ -31,16 +35,14 @@ from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, Currency, parse_currency
 from bridge.rtgs import (
     QUEUE_MAX,
-    Priority,
     QueueAccess,
     RtgsAccount,
     RtgsTerms,
     Transfer,
+    TransferNotice,
     TransferState,
-    business_day,
     cascade,
     check_limits,
-    end_of,
 )
 from bridge.store import EffectRow, NewEffect, UnitOfWork
 from bridge.worker import Done, Outcome
@@ -72,6 +74,11 @@ class Rtgs:
     def currency(self) -> Currency:
         """The currency of the accounts."""
         return parse_currency(self._institution.settings.currencies[0])
+
+    @property
+    def days(self) -> BusinessDays:
+        """The business days of the currency."""
+        return self._institution.business_days(self.currency.code)
 
     def open_account(self, work: UnitOfWork, lei: str, terms: RtgsTerms | None = None) -> bool:
         """Open a participant's account, if it has none; whether it was opened now."""
@@ -159,7 +166,7 @@ class Rtgs:
         order_id, at = order
         self.open_day(work, at)
         work.rtgs.account(lei)
-        self._lend(work, self._of_the_central_bank(order_id, lei, amount, at), CREDIT_ENTRY)
+        self._lend(work, self._granted(order_id, lei, amount), CREDIT_ENTRY, at)
         self.credited(work, lei, at)
 
     def take_back(self, work: UnitOfWork, lei: str, amount: Amount, order: tuple[str, int]) -> None:
@@ -167,54 +174,73 @@ class Rtgs:
         order_id, at = order
         self.open_day(work, at)
         work.rtgs.account(lei)
-        granted = self._of_the_central_bank(order_id, lei, amount, at)
+        granted = self._granted(order_id, lei, amount)
         repaid = replace(granted, debtor_lei=lei, creditor_lei=granted.debtor_lei)
         accounts = (chart.rtgs(lei), chart.lending(self.currency))
         self._book(work, (REPAYMENT_ENTRY, repaid), accounts, at)
         self._tell(work, repaid, lei, at)
 
-    def _of_the_central_bank(self, order_id: str, lei: str, amount: Amount, at: int) -> Transfer:
-        """What the central bank itself does to an account, as it is told to its owner."""
-        return Transfer(
+    def _granted(self, order_id: str, lei: str, amount: Amount) -> TransferNotice:
+        """Credit of the central bank itself, as it is told to the owner of the account."""
+        return TransferNotice(
             transfer_id=order_id,
             ordered_by=self._institution.lei,
             debtor_lei=self._institution.lei,
             creditor_lei=lei,
             amount=amount,
-            priority=Priority.URGENT,
             end_to_end_id="NOTPROVIDED",
-            entered_at=at,
-            business_day=business_day(at),
             state=TransferState.SETTLED,
-            ended_at=at,
         )
 
-    def _lend(self, work: UnitOfWork, granted: Transfer, kind: str) -> None:
+    def _lend(self, work: UnitOfWork, granted: TransferNotice, kind: str, at: int) -> None:
         accounts = (chart.lending(self.currency), chart.rtgs(granted.creditor_lei))
-        self._book(work, (kind, granted), accounts, granted.entered_at)
-        self._tell(work, granted, granted.creditor_lei, granted.entered_at)
+        self._book(work, (kind, granted), accounts, at)
+        self._tell(work, granted, granted.creditor_lei, at)
+
+    def is_day_due(self, work: UnitOfWork, at: int) -> bool:
+        """Whether `open_day` has anything to do at a UTC second."""
+        current = work.rtgs.open_day(self.currency)
+        return current is None or current < self.days.date_of(at)
 
     def open_day(self, work: UnitOfWork, at: int) -> None:
-        """Have the business day of a UTC second open; an earlier one is closed first."""
-        today = business_day(at)
+        """Have the business day of a UTC second open; an earlier one is closed first.
+
+        What is kept is a date: open is the first business day from it on. Facts open days too, so
+        nothing is refused here: a day of a year that the calendar does not know stays open.
+        """
+        today = self.days.date_of(at)
         current = work.rtgs.open_day(self.currency)
         if current is not None and today <= current:
             return
         if current is not None:
-            self._close(work, current)
+            try:
+                day = self.days.day_from(current)
+            except CalendarYearUnknown:
+                return
+            if day < today:
+                self._close(work, day)
         work.rtgs.set_day(self.currency, today)
 
+    def check_day(self, at: int) -> None:
+        """Refuse a UTC second at which nobody can tell which business day is open.
+
+        Raises `CalendarYearUnknown`.
+        """
+        with self._institution.store.reading() as work:
+            current = work.rtgs.open_day(self.currency)
+        self.days.day_from(self.days.date_of(at) if current is None else current)
+
     def _close(self, work: UnitOfWork, day: date) -> None:
-        at = end_of(day)
+        at = self.days.end_of(day)
         for transfer in work.rtgs.queued():
             self._end(work, transfer, TransferState.EXPIRED, at)
         for account in work.rtgs.accounts():
             balance = work.ledger.balance(chart.rtgs(account.lei)).ledger
             if balance.minor_units < 0:
                 order_id = f"overnight:{account.lei}:{day.isoformat()}"
-                granted = self._of_the_central_bank(order_id, account.lei, -balance, at)
-                self._lend(work, granted, NIGHT_ENTRY)
-        self._statements.close_day(work, day)
+                granted = self._granted(order_id, account.lei, -balance)
+                self._lend(work, granted, NIGHT_ENTRY, at)
+        self._statements.close_day(work, at)
 
     def _liquidity(self, work: UnitOfWork, lei: str) -> int:
         line = work.rtgs.account(lei).terms.credit_line
@@ -222,7 +248,7 @@ class Rtgs:
 
     def _settle(self, work: UnitOfWork, transfer: Transfer, at: int) -> None:
         accounts = (chart.rtgs(transfer.debtor_lei), chart.rtgs(transfer.creditor_lei))
-        self._book(work, (TRANSFER_ENTRY, transfer), accounts, at, is_within_line=True)
+        self._book(work, (TRANSFER_ENTRY, transfer.notice), accounts, at, is_within_line=True)
         self._end(work, transfer, TransferState.SETTLED, at)
 
     def _end(self, work: UnitOfWork, transfer: Transfer, state: TransferState, at: int) -> Transfer:
@@ -231,12 +257,12 @@ class Rtgs:
             transfer, state=state, ended_at=at, reason=None if reason is None else reason.value
         )
         work.rtgs.end(ended)
-        self._tell(work, ended, ended.debtor_lei, at)
+        self._tell(work, ended.notice, ended.debtor_lei, at)
         if state is TransferState.SETTLED:
-            self._tell(work, ended, ended.creditor_lei, at)
+            self._tell(work, ended.notice, ended.creditor_lei, at)
         return ended
 
-    def _tell(self, work: UnitOfWork, ended: Transfer, lei: str, at: int) -> None:
+    def _tell(self, work: UnitOfWork, ended: TransferNotice, lei: str, at: int) -> None:
         """Have a party told how a transfer ended."""
         deliver(
             work,
@@ -252,36 +278,36 @@ class Rtgs:
     def _book(
         self,
         work: UnitOfWork,
-        what: tuple[str, Transfer],
+        what: tuple[str, TransferNotice],
         accounts: tuple[str, str],
         at: int,
         *,
         is_within_line: bool = False,
     ) -> None:
         """Book one movement; within a credit line that was looked at, below zero as well."""
-        (kind, transfer), (debited, credited) = what, accounts
+        (kind, moved), (debited, credited) = what, accounts
         work.ledger.book(
             JournalEntry(
-                entry_id=f"{kind}:{transfer.reference}",
+                entry_id=f"{kind}:{moved.reference}",
                 kind=kind,
                 description=kind.replace("-", " "),
-                postings=(debit(debited, transfer.amount), credit(credited, transfer.amount)),
+                postings=(debit(debited, moved.amount), credit(credited, moved.amount)),
                 booked_at=at,
             ),
             is_fact=is_within_line,
         )
 
 
-def notice_body(transfer: Transfer) -> dict[str, str]:
-    """What the parties of a transfer are told of it."""
+def notice_body(notice: TransferNotice) -> dict[str, str]:
+    """What the parties of a transfer are told of it, as a message says it."""
     return {
-        "transfer_id": transfer.transfer_id,
-        "ordered_by": transfer.ordered_by,
-        "debtor": transfer.debtor_lei,
-        "creditor": transfer.creditor_lei,
-        "amount": transfer.amount.format(),
-        "currency": transfer.amount.currency.code,
-        "end_to_end_id": transfer.end_to_end_id,
-        "state": transfer.state.value,
-        "reason": transfer.reason or "",
+        "transfer_id": notice.transfer_id,
+        "ordered_by": notice.ordered_by,
+        "debtor": notice.debtor_lei,
+        "creditor": notice.creditor_lei,
+        "amount": notice.amount.format(),
+        "currency": notice.amount.currency.code,
+        "end_to_end_id": notice.end_to_end_id,
+        "state": notice.state.value,
+        "reason": notice.reason or "",
     }

@@ -2,14 +2,17 @@
 
 The account is named `rtgs:LEI` or `tokens:LEI`. Of each entry AcctSvcrRef is the line's number, NtryRef
 the key by which it is compared, AddtlNtryInf what it is; a transfer has its end-to-end reference and
-UETR. All balances are booked ones; amounts are seen from the owner of the account.
+UETR. All balances are booked ones; amounts are seen from the owner of the account. Dates are business
+days of the central bank, whose calendar the owner does not know: it keeps a line as of the end of the
+page that stated it first, and compares nothing by date.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
+from bridge.business_days import BusinessDays
 from bridge.chain import Participant
 from bridge.errors import EnvelopeInvalid, InvalidUetr
 from bridge.iso20022.codes import (
@@ -33,7 +36,7 @@ from bridge.iso20022.messages_statements import (
 )
 from bridge.iso20022.parse import parse_intraday_report, parse_statement
 from bridge.money import Amount, Currency, parse_currency
-from bridge.rtgs import Transfer, business_day, end_of
+from bridge.rtgs import Transfer
 from bridge.store import StatedAccount, StatementKind, StatementLine, StoredStatement
 
 ACCOUNT_BY_SCOPE: Final = {"reserves": "rtgs", "tokens": "tokens"}
@@ -55,10 +58,14 @@ def write_pages(
     lines: Sequence[StatementLine],
     transfers: Mapping[str, Transfer],
     *,
+    days: BusinessDays,
     servicer: Agent,
     owner: Participant,
 ) -> list[bytes]:
-    """The pages of a statement; `transfers` are those behind its lines, by their reference."""
+    """The pages of a statement; `transfers` are those behind its lines, by their reference.
+
+    Raises `CalendarYearUnknown`.
+    """
     currency = parse_currency(stored.account.currency)
     statement = Statement(
         message_id=stored.statement_id,
@@ -74,10 +81,18 @@ def write_pages(
         owner=Party(name=owner.bic, lei=parse_lei(owner.lei)),
         servicer=servicer,
         balances=(
-            _balance(BalanceType.OPBD, currency, stored.opening, stored.period_start),
-            _balance(BalanceType.CLBD, currency, stored.closing, stored.period_end),
+            StatementBalance.of(
+                BalanceType.OPBD,
+                Amount(currency, stored.opening),
+                days.day_of(stored.period_start),
+            ),
+            StatementBalance.of(
+                BalanceType.CLBD, Amount(currency, stored.closing), days.day_of(stored.period_end)
+            ),
         ),
-        entries=tuple(_entry(line, currency, transfers.get(line.key)) for line in lines),
+        entries=tuple(
+            _entry(line, days.day_of(line.at), currency, transfers.get(line.key)) for line in lines
+        ),
     )
     pages = paginate(statement)
     if stored.kind is StatementKind.STATEMENT:
@@ -135,16 +150,17 @@ def _lines(page: Statement | IntradayReport, opening: int, period_end: int) -> l
                 key=entry.entry_reference or "",
                 amount=entry.signed.minor_units,
                 balance=balance,
-                at=min(period_end, end_of(entry.booking_date)),
+                at=period_end,
             )
         )
     return lines
 
 
-def _entry(line: StatementLine, currency: Currency, transfer: Transfer | None) -> StatementEntry:
+def _entry(
+    line: StatementLine, day: date, currency: Currency, transfer: Transfer | None
+) -> StatementEntry:
     direction = CreditDebit.CRDT if line.amount > 0 else CreditDebit.DBIT
     is_credit = direction is CreditDebit.CRDT
-    day = business_day(line.at)
     return StatementEntry(
         amount=Amount(currency, abs(line.amount)),
         direction=direction,
@@ -169,10 +185,6 @@ def _uetr(text: str) -> Uetr | None:
         return parse_uetr(text)
     except InvalidUetr:
         return None
-
-
-def _balance(kind: BalanceType, currency: Currency, units: int, at: int) -> StatementBalance:
-    return StatementBalance.of(kind, Amount(currency, units), business_day(at))
 
 
 def _intraday(page: Statement) -> IntradayReport:

@@ -6,21 +6,20 @@
     statement  a whole business day, when it is closed (camt.053), also of an account that did not move
 
 A statement is a span of lines. It is recorded where the day is closed, and written and sent to the
-account's owner, page by page, by a worker; asked for again it is the same, since lines never change.
+account's owner, page by page, by a worker; asked for again it is the same, since lines never change. A
+line is booked for the business day to which its second belongs, in whatever statement it stands.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date
 from typing import Final
 
 from bridge import chart
 from bridge.centralbank.statement_pages import write_pages
-from bridge.errors import StatementUnknown
+from bridge.errors import CalendarYearUnknown, StatementUnknown
 from bridge.institution import Institution
 from bridge.interbank import Kind, Outgoing, deliver
 from bridge.money import Currency, parse_currency
-from bridge.rtgs import end_of
 from bridge.store import (
     EffectRow,
     NewEffect,
@@ -31,10 +30,13 @@ from bridge.store import (
     UnitOfWork,
 )
 from bridge.store.movements import TAKE_MAX
-from bridge.worker import Done, Outcome
+from bridge.worker import Done, Outcome, Retry
 
 SEND_STATEMENT: Final = "send_statement"
 """Kind of the effect that writes a statement and has its pages delivered."""
+
+CALENDAR_RETRY_SECONDS: Final = 60
+"""How long a statement waits for a calendar that knows the days of its lines."""
 
 RESERVES: Final = "reserves"
 TOKENS: Final = "tokens"
@@ -63,11 +65,13 @@ class Statements:
             self._write_reserves(work, account.lei)
         self._write_tokens(work)
 
-    def close_day(self, work: UnitOfWork, day: date) -> None:
-        """Record the statement of a business day for every account there is."""
+    def close_day(self, work: UnitOfWork, at: int) -> None:
+        """Record, for every account there is, the statement of the business day whose last second is
+        `at`.
+        """
         self.write_lines(work)
         for account in self._accounts(work):
-            self._state(work, account, StatementKind.STATEMENT, end_of(day))
+            self._state(work, account, StatementKind.STATEMENT, at)
 
     def report_intraday(self, work: UnitOfWork, at: int) -> None:
         """Record an intraday report for every account that has moved since its last one."""
@@ -85,7 +89,7 @@ class Statements:
         self._order_sending(work, statement_id, at, is_again=True)
 
     def send(self, effect: EffectRow) -> Outcome:
-        """Write the pages of a statement and record their delivery."""
+        """Write the pages of a statement and record their delivery, once the calendar knows its days."""
         store, institution = self._institution.store, self._institution
         with store.reading() as work:
             statement = work.account_statements.get(str(effect.payload["statement"]))
@@ -96,7 +100,17 @@ class Statements:
             )
             transfers = work.rtgs.by_reference({line.key for line in lines})
         owner = institution.directory().by_lei(statement.account.lei)
-        pages = write_pages(statement, lines, transfers, servicer=institution.agent, owner=owner)
+        try:
+            pages = write_pages(
+                statement,
+                lines,
+                transfers,
+                days=institution.business_days(self.currency.code),
+                servicer=institution.agent,
+                owner=owner,
+            )
+        except CalendarYearUnknown as error:
+            return Retry(CALENDAR_RETRY_SECONDS, str(error))
         with store.unit_of_work() as work:
             for number, document in enumerate(pages, start=1):
                 deliver(
@@ -178,12 +192,17 @@ class Statements:
     def _state(
         self, work: UnitOfWork, account: StatedAccount, kind: StatementKind, at: int
     ) -> None:
-        """Record the statement of the lines since the last one of its kind (of any, intraday)."""
+        """Record the statement of the lines since the last one of its kind (of any, intraday).
+
+        Its period ends at the UTC second `at`, or as late as its last line where that moved after it:
+        a day may have got its end, or an earlier one, only when it was over.
+        """
         earlier = work.account_statements.newest(account, kind)
         newest = work.account_statements.newest(account) if kind is INTRADAY else earlier
         line = work.account_statements.last_line(account)
         last_line, closing = (0, 0) if line is None else (line.number, line.balance)
         number = 1 if earlier is None else earlier.number + 1
+        period_start = at if newest is None else newest.period_end + 1
         checkpoint = work.chain_log.checkpoint()
         statement = StoredStatement(
             statement_id=_statement_id(kind, account, number),
@@ -194,8 +213,8 @@ class Statements:
             last_line=last_line,
             opening=0 if newest is None else newest.closing,
             closing=closing,
-            period_start=at if newest is None else newest.period_end + 1,
-            period_end=at,
+            period_start=period_start,
+            period_end=max(at, period_start, at if line is None else line.at),
             block=-1 if checkpoint is None else checkpoint.number,
         )
         work.account_statements.add(statement)

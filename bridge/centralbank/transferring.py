@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bridge import chart
+from bridge.business_days import BusinessDays
 from bridge.centralbank.statement_pages import StatementPage, read_page
 from bridge.errors import (
     CurrencyUnsupported,
@@ -32,7 +33,7 @@ from bridge.iso20022.messages import FinancialInstitutionTransfer
 from bridge.iso20022.parse import parse_institution_transfer
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
-from bridge.rtgs import Priority, Transfer, TransferState, business_day
+from bridge.rtgs import Priority, Transfer, TransferNotice, TransferState
 from bridge.store import Delivery, StatementKind, UnitOfWork
 from bridge.telemetry import get_logger
 
@@ -54,8 +55,10 @@ class TransferOrder:
 def order_transfer(institution: Institution, order: TransferOrder, key: str) -> Transfer:
     """Reserve the money and have the central bank told; again with the same key: the same transfer.
 
-    Raises `CurrencyUnsupported`, `ParticipantUnknown`, `InsufficientFunds`, and
-    `IdempotencyKeyReused` when the key stands for another transfer.
+    The central bank is told the business day by this institution's own calendar of the currency.
+
+    Raises `CurrencyUnsupported`, `ParticipantUnknown`, `CalendarYearUnknown`, `InsufficientFunds`,
+    and `IdempotencyKeyReused` when the key stands for another transfer.
     """
     code = order.amount.currency.code
     if code not in institution.settings.currencies or code not in institution.chain.currencies():
@@ -72,7 +75,7 @@ def order_transfer(institution: Institution, order: TransferOrder, key: str) -> 
         priority=order.priority,
         end_to_end_id=order.end_to_end_id,
         entered_at=now,
-        business_day=business_day(now),
+        business_day=institution.business_days(code).day_of(now),
     )
     document = format_institution_transfer(_message(institution, transfer, issuer)).decode()
     with institution.store.unit_of_work() as work:
@@ -81,7 +84,7 @@ def order_transfer(institution: Institution, order: TransferOrder, key: str) -> 
             if known.order != transfer.order:
                 raise IdempotencyKeyReused(key)
             return known
-        work.ledger.book(_outgoing(transfer, now, pending=True))
+        work.ledger.book(_outgoing(transfer.notice, now, pending=True))
         work.rtgs.add(transfer)
         body = {"document": document, "priority": transfer.priority.value}
         message = Outgoing(
@@ -113,10 +116,12 @@ def cancel_transfer(institution: Institution, transfer_id: str) -> Transfer:
     return transfer
 
 
-def read_transfer(received: Received, own_lei: str, at: int) -> Transfer:
-    """The transfer that a participant orders by a pacs.009, as the central bank takes it.
+def read_transfer(received: Received, own_lei: str, days: BusinessDays, at: int) -> Transfer:
+    """The transfer that a participant orders by a pacs.009, as the central bank takes it: for the
+    business day in which it comes, whatever date it bears.
 
-    Raises the parse errors, and `EnvelopeInvalid` where it is not out of its sender's own account.
+    Raises the parse errors, `EnvelopeInvalid` where it is not out of its sender's own account, and
+    `CalendarYearUnknown`.
     """
     message = parse_institution_transfer(received.body.get("document", "").encode())
     priority = received.body.get("priority", Priority.NORMAL.value)
@@ -139,7 +144,7 @@ def read_transfer(received: Received, own_lei: str, at: int) -> Transfer:
         priority=Priority(priority),
         end_to_end_id=message.end_to_end_id,
         entered_at=at,
-        business_day=business_day(at),
+        business_day=days.day_of(at),
     )
 
 
@@ -163,20 +168,20 @@ class AccountHolder:
 
     def _receive_notice(self, received: Received) -> Taking:
         """Book what the central bank says of a transfer; raises `EnvelopeInvalid`."""
-        transfer = _read_notice(received)
-        self._check_issuer(received, transfer.amount.currency.code)
-        if self._institution.lei not in {transfer.debtor_lei, transfer.creditor_lei}:
+        told = _read_notice(received)
+        self._check_issuer(received, told.amount.currency.code)
+        if self._institution.lei not in {told.debtor_lei, told.creditor_lei}:
             raise EnvelopeInvalid("it is about a transfer between others")
 
         def taking(work: UnitOfWork) -> None:
-            if transfer.ordered_by == self._institution.lei:
-                self._end_own(work, transfer)
-            elif transfer.state is TransferState.SETTLED:
-                self._book_others(work, transfer, received.sender_lei)
+            if told.ordered_by == self._institution.lei:
+                self._end_own(work, told)
+            elif told.state is TransferState.SETTLED:
+                self._book_others(work, told, received.sender_lei)
 
         return taking
 
-    def _end_own(self, work: UnitOfWork, told: Transfer) -> None:
+    def _end_own(self, work: UnitOfWork, told: TransferNotice) -> None:
         known = work.rtgs.find(told.ordered_by, told.transfer_id)
         if known is None or (known.debtor_lei, known.creditor_lei, known.amount) != (
             told.debtor_lei,
@@ -187,7 +192,7 @@ class AccountHolder:
         if known.state is TransferState.QUEUED:
             self._end(work, known, told)
 
-    def _end(self, work: UnitOfWork, known: Transfer, told: Transfer) -> None:
+    def _end(self, work: UnitOfWork, known: Transfer, told: TransferNotice) -> None:
         at = self._institution.clock()
         entry_id = f"{OUT_ENTRY}:{known.reference}"
         if told.state is TransferState.SETTLED:
@@ -196,7 +201,7 @@ class AccountHolder:
             work.ledger.void(entry_id, at)
         work.rtgs.end(replace(known, state=told.state, ended_at=at, reason=told.reason))
 
-    def _book_others(self, work: UnitOfWork, told: Transfer, issuer: str) -> None:
+    def _book_others(self, work: UnitOfWork, told: TransferNotice, issuer: str) -> None:
         """Book a transfer that somebody else ordered; a fact, once."""
         at = self._institution.clock()
         if told.debtor_lei == self._institution.lei:
@@ -212,7 +217,8 @@ class AccountHolder:
         known = work.rtgs.find(self._institution.lei, transfer_id)
         if known is not None and known.state is TransferState.QUEUED:
             get_logger().warning("transfer_refused", transfer_id=transfer_id, problem=problem)
-            told = replace(known, state=TransferState.CANCELLED, reason=StatusReason.NARR.value)
+            reason = StatusReason.NARR.value
+            told = replace(known.notice, state=TransferState.CANCELLED, reason=reason)
             self._end(work, known, told)
 
     def _receive_statement(self, received: Received) -> Taking:
@@ -263,20 +269,17 @@ def keep_page(work: UnitOfWork, page: StatementPage) -> None:
         work.account_statements.add(page.statement)
 
 
-def _read_notice(received: Received) -> Transfer:
+def _read_notice(received: Received) -> TransferNotice:
     body = received.body
     try:
         amount = Amount.parse(body["amount"], parse_currency(body["currency"]))
-        return Transfer(
+        return TransferNotice(
             transfer_id=body["transfer_id"],
             ordered_by=body["ordered_by"],
             debtor_lei=body["debtor"],
             creditor_lei=body["creditor"],
             amount=amount,
-            priority=Priority.NORMAL,
             end_to_end_id=body["end_to_end_id"],
-            entered_at=0,
-            business_day=business_day(0),
             state=TransferState(body["state"]),
             reason=body["reason"] or None,
         )
@@ -285,35 +288,35 @@ def _read_notice(received: Received) -> Transfer:
 
 
 def _outgoing(
-    transfer: Transfer, at: int, *, pending: bool, issuer: str | None = None
+    told: TransferNotice, at: int, *, pending: bool, issuer: str | None = None
 ) -> JournalEntry:
-    currency = transfer.amount.currency
-    is_repayment = transfer.creditor_lei == issuer
+    currency = told.amount.currency
+    is_repayment = told.creditor_lei == issuer
     debited = chart.central_bank_credit(currency) if is_repayment else chart.interbank(currency)
     return JournalEntry(
-        entry_id=f"{OUT_ENTRY}:{transfer.reference}",
+        entry_id=f"{OUT_ENTRY}:{told.reference}",
         kind=OUT_ENTRY,
         description="transfer out of the RTGS account",
         postings=(
-            debit(debited, transfer.amount),
-            credit(chart.reserves(currency), transfer.amount),
+            debit(debited, told.amount),
+            credit(chart.reserves(currency), told.amount),
         ),
         pending=pending,
         booked_at=at,
     )
 
 
-def _incoming(transfer: Transfer, at: int, issuer: str) -> JournalEntry:
-    currency = transfer.amount.currency
-    is_credit = transfer.debtor_lei == issuer
+def _incoming(told: TransferNotice, at: int, issuer: str) -> JournalEntry:
+    currency = told.amount.currency
+    is_credit = told.debtor_lei == issuer
     credited = chart.central_bank_credit(currency) if is_credit else chart.interbank(currency)
     return JournalEntry(
-        entry_id=f"{IN_ENTRY}:{transfer.reference}",
+        entry_id=f"{IN_ENTRY}:{told.reference}",
         kind=IN_ENTRY,
         description="transfer into the RTGS account",
         postings=(
-            debit(chart.reserves(currency), transfer.amount),
-            credit(credited, transfer.amount),
+            debit(chart.reserves(currency), told.amount),
+            credit(credited, told.amount),
         ),
         booked_at=at,
     )

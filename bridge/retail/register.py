@@ -4,10 +4,12 @@
     redeem    Dr its retail CBDC in issue / Cr its RTGS account
     transfer  Dr the payer's bank / Cr the payee's bank, which is told, in order, until it answers
 
-What is in issue is counted three ways: by the accounts, by the orders, by what banks report.
+What is in issue is counted three ways: by the accounts, by the orders, by what banks report. Each order is
+booked in the business day in which it is carried out.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -81,10 +83,16 @@ class Issue:
 
 
 class Register:
-    """What a central bank's bridge does about retail CBDC."""
+    """What a central bank's bridge does about retail CBDC.
 
-    def __init__(self, institution: Institution) -> None:
+    `open_day` has the business day of a UTC second open before anything is booked on RTGS accounts.
+    """
+
+    def __init__(
+        self, institution: Institution, open_day: Callable[[UnitOfWork, int], None]
+    ) -> None:
         self._institution = institution
+        self._open_day = open_day
 
     @property
     def currency(self) -> Currency:
@@ -142,6 +150,7 @@ class Register:
             if asked.receiver_lei == asked.sender_lei:
                 raise RetailReceiverUnknown(asked.receiver_lei)
             self._check_enrolled(work, asked.receiver_lei)
+        self._open_day(work, asked.taken_at)
         work.ledger.open_account(chart.rtgs_account(asked.sender_lei, self.currency))
         for lei in filter(None, (asked.sender_lei, asked.receiver_lei)):
             work.ledger.open_account(chart.retail_issued_account(lei, self.currency))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from bridge.business_days import ALWAYS_OPEN, Calendars, Execution
+from bridge.business_days import Calendars, Execution
 from bridge.chain import Participant
 from bridge.config import Settings
 from bridge.errors import (
@@ -84,12 +84,8 @@ def debtor_of(client: Customer) -> Party:
 
 
 def calendars_of(settings: Settings, *codes: str) -> Calendars:
-    """The calendars of some currencies; one for which none is set is always open."""
-    found = {
-        code: settings.calendars[code].read() if code in settings.calendars else ALWAYS_OPEN
-        for code in codes
-    }
-    return Calendars(tuple(found.values()))
+    """The calendars of some currencies, each once."""
+    return Calendars(tuple(settings.calendar_of(code) for code in dict.fromkeys(codes)))
 
 
 def plan_execution(

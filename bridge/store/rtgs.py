@@ -190,7 +190,7 @@ class RtgsBook:
         )
 
     def open_day(self, currency: Currency) -> date | None:
-        """The business day that is open; None before the first."""
+        """The date from which on the first business day is open; None before the first."""
         query = select(tables.business_days.c.day).where(
             tables.business_days.c.currency == currency.code
         )
@@ -198,7 +198,7 @@ class RtgsBook:
         return None if found is None else date.fromisoformat(found)
 
     def set_day(self, currency: Currency, day: date) -> None:
-        """Open a business day."""
+        """Keep from which date on the first business day is open."""
         if self.open_day(currency) is None:
             self._connection.execute(
                 insert(tables.business_days).values(currency=currency.code, day=day.isoformat())

@@ -1,9 +1,10 @@
 """Whatever the calendar: a payment falls on a day that is open, and no month is lost.
 
-Cites docs/spec/payment.md: CAL-1 to CAL-4, STO-1, STO-2.
+Cites docs/spec/payment.md: CAL-1 to CAL-4, STO-1, STO-2; docs/spec/central-bank.md: RTGS-13.
 """
 
 from calendar import monthrange
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.business_days import (
     ALWAYS_OPEN,
+    BusinessDays,
     Calendar,
     Calendars,
     Holidays,
@@ -124,3 +126,49 @@ def test_a_weekly_order_keeps_its_weekday_and_ends_with_its_last_date(
     dues = [schedule.due_date(number + 1) for number in range(weeks + 1)]
     assert all(each is not None and each.weekday() == first.weekday() for each in dues)
     assert schedule.due_date(weeks + 2) is None
+
+
+@st.composite
+def days_and_seconds(draw: st.DrawFn) -> tuple[BusinessDays, int]:
+    """Business days that may end at any hour, and a second, often one at which a day ends."""
+    (calendar, *_) = draw(calendars()).each
+    cut_off = draw(st.none() | st.integers(1, 23).map(time))
+    days = BusinessDays(replace(calendar, opens=time(0), cut_off=cut_off))
+    near_an_end = st.builds(lambda day, off: days.end_of(day) + off, DAYS, st.integers(-2, 2))
+    return days, draw(SECONDS | near_an_end)
+
+
+@given(days_and_seconds())
+def test_every_second_is_of_a_business_day_that_is_not_over(
+    drawn: tuple[BusinessDays, int],
+) -> None:
+    days, at = drawn
+    day = days.day_of(at)
+    assert days.calendar.is_business_day(day)
+    assert at <= days.end_of(day)
+    assert days.day_of(days.end_of(day)) == day
+
+
+@given(days_and_seconds())
+def test_business_days_adjoin(drawn: tuple[BusinessDays, int]) -> None:
+    days, at = drawn
+    day = days.day_of(at)
+    assert days.day_of(days.end_of(day) + 1) == days.day_from(day + timedelta(days=1))
+
+
+@given(days_and_seconds(), st.integers(0, 500_000))
+def test_a_later_second_is_never_of_an_earlier_business_day(
+    drawn: tuple[BusinessDays, int], seconds: int
+) -> None:
+    days, at = drawn
+    assert days.date_of(at) <= days.date_of(at + seconds)
+    assert days.day_of(at) <= days.day_of(at + seconds)
+
+
+@given(SECONDS)
+def test_without_a_calendar_business_days_are_the_dates_of_utc(at: int) -> None:
+    days = BusinessDays(ALWAYS_OPEN)
+    day = datetime.fromtimestamp(at, UTC).date()
+    assert days.date_of(at) == days.day_of(at) == day
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    assert days.end_of(day) == int(midnight.timestamp()) - 1

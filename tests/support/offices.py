@@ -9,6 +9,7 @@ from bridge import chart
 from bridge.approval import Proposal
 from bridge.back_office import BackOffice
 from bridge.breaks import Break, BreakState, BreakType
+from bridge.business_days import ALWAYS_OPEN, BusinessDays
 from bridge.chain import BlockData, BlockRef, ChainEvent
 from bridge.chain.encoding import TOKEN
 from bridge.config import DatabasePlace
@@ -18,7 +19,7 @@ from bridge.interbank.kinds import Heading
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount
 from bridge.operating import FourEyes, Operator, Wish
-from bridge.rtgs import Priority, RtgsAccount, Transfer, business_day
+from bridge.rtgs import Priority, RtgsAccount, Transfer
 from bridge.store import DeliveryState, EffectRow, Store
 from support.bridge_api import CENTRAL_BANK, NOW
 from support.participants import BANK_A, BANK_B
@@ -177,7 +178,7 @@ def transfer(
     priority: Priority = Priority.NORMAL,
     at: int = NOW,
 ) -> Transfer:
-    """A transfer that its debtor orders, in cents."""
+    """A transfer that its debtor orders, in cents, where every day is a business day."""
     return Transfer(
         transfer_id=f"{number:08d}-0000-4000-8000-000000000000",
         ordered_by=debtor,
@@ -187,7 +188,7 @@ def transfer(
         priority=priority,
         end_to_end_id=f"E2E-{number}",
         entered_at=at,
-        business_day=business_day(at),
+        business_day=BusinessDays(ALWAYS_OPEN).day_of(at),
     )
 
 

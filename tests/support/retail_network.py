@@ -15,6 +15,8 @@ from fastapi import FastAPI
 
 from bridge import chart
 from bridge.api import Readiness, Services, create_api
+from bridge.centralbank.rtgs import Rtgs
+from bridge.centralbank.statements import Statements
 from bridge.chain import ChainClient, Directory
 from bridge.config import Settings
 from bridge.institution import Institution
@@ -207,7 +209,8 @@ def _house(
         secret=settings.lei.encode().ljust(32, b"."),
     )
     retail = RetailBusiness.of(institution)
-    books = None if retail is not None else Register(institution)
+    rtgs = Rtgs(institution, Statements(institution))
+    books = None if retail is not None else Register(institution, rtgs.open_day)
     if retail is not None:
         retail.open()
         handlers = retail.handlers()
