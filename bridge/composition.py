@@ -48,7 +48,7 @@ def compose(institution: Institution, submitter: Submitter) -> Composition:
     """The business of an institution by its settings; `submitter` signs with its operating key."""
     office = BackOffice(institution, submitter)
     is_central_bank = institution.settings.role is Role.CENTRAL_BANK
-    books = Register(institution, office.rtgs.open_day) if is_central_bank else None
+    books = Register(institution, office.rtgs) if is_central_bank else None
     wallets = RetailBusiness.of(institution)
     auditor = Auditor(
         store=institution.store,

@@ -14,7 +14,7 @@ is over it stays open until it does: what has happened is booked all the same.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from bridge import chart
@@ -55,6 +55,8 @@ CREDIT_ENTRY: Final = "central-bank-credit"
 REPAYMENT_ENTRY: Final = "credit-repayment"
 NIGHT_ENTRY: Final = "overnight-credit"
 """Kinds of the journal entries."""
+
+_ONE_DAY: Final = timedelta(days=1)
 
 REASON_BY_STATE: Final[Mapping[TransferState, StatusReason]] = {
     TransferState.CANCELLED: StatusReason.CUST,
@@ -203,7 +205,7 @@ class Rtgs:
         return current is None or current < self.days.date_of(at)
 
     def open_day(self, work: UnitOfWork, at: int) -> None:
-        """Have the business day of a UTC second open; an earlier one is closed first.
+        """Have the business day of a UTC second open; the earlier ones are closed first.
 
         What is kept is a date: open is the first business day from it on. Facts open days too, so
         nothing is refused here: a day of a year that the calendar does not know stays open.
@@ -212,14 +214,22 @@ class Rtgs:
         current = work.rtgs.open_day(self.currency)
         if current is not None and today <= current:
             return
-        if current is not None:
-            try:
-                day = self.days.day_from(current)
-            except CalendarYearUnknown:
-                return
-            if day < today:
+        reached = today if current is None else self._close_before(work, current, today)
+        if reached != current:
+            work.rtgs.set_day(self.currency, reached)
+
+    def _close_before(self, work: UnitOfWork, current: date, today: date) -> date:
+        """Close each business day from `current` on that is over, also those that nothing happened in.
+
+        Answers with the date from which on a business day is open.
+        """
+        try:
+            while (day := self.days.day_from(current)) < today:
                 self._close(work, day)
-        work.rtgs.set_day(self.currency, today)
+                current = day + _ONE_DAY
+        except CalendarYearUnknown:
+            return current
+        return today
 
     def check_day(self, at: int) -> None:
         """Refuse a UTC second at which nobody can tell which business day is open.

@@ -9,9 +9,8 @@ booked in the business day in which it is carried out.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from bridge import chart
 from bridge.errors import (
@@ -82,17 +81,22 @@ class Issue:
         return self.by_accounts == self.by_orders
 
 
+class RtgsAccounts(Protocol):
+    """The RTGS accounts that orders are booked on."""
+
+    def open_day(self, work: UnitOfWork, at: int) -> None:
+        """Have the business day of a UTC second open; before anything is booked."""
+
+    def credited(self, work: UnitOfWork, lei: str, at: int) -> None:
+        """Let the queue of an account move after money came into it."""
+
+
 class Register:
-    """What a central bank's bridge does about retail CBDC.
+    """What a central bank's bridge does about retail CBDC."""
 
-    `open_day` has the business day of a UTC second open before anything is booked on RTGS accounts.
-    """
-
-    def __init__(
-        self, institution: Institution, open_day: Callable[[UnitOfWork, int], None]
-    ) -> None:
+    def __init__(self, institution: Institution, rtgs: RtgsAccounts) -> None:
         self._institution = institution
-        self._open_day = open_day
+        self._rtgs = rtgs
 
     @property
     def currency(self) -> Currency:
@@ -150,7 +154,7 @@ class Register:
             if asked.receiver_lei == asked.sender_lei:
                 raise RetailReceiverUnknown(asked.receiver_lei)
             self._check_enrolled(work, asked.receiver_lei)
-        self._open_day(work, asked.taken_at)
+        self._rtgs.open_day(work, asked.taken_at)
         work.ledger.open_account(chart.rtgs_account(asked.sender_lei, self.currency))
         for lei in filter(None, (asked.sender_lei, asked.receiver_lei)):
             work.ledger.open_account(chart.retail_issued_account(lei, self.currency))
@@ -163,6 +167,8 @@ class Register:
                 booked_at=asked.taken_at,
             )
         )
+        if asked.direction is CustodyDirection.REDEEM:
+            self._rtgs.credited(work, asked.sender_lei, asked.taken_at)
         position = None
         if asked.receiver_lei is not None:
             position = work.retail_register.next_position(asked.receiver_lei)

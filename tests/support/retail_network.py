@@ -210,7 +210,7 @@ def _house(
     )
     retail = RetailBusiness.of(institution)
     rtgs = Rtgs(institution, Statements(institution))
-    books = None if retail is not None else Register(institution, rtgs.open_day)
+    books = None if retail is not None else Register(institution, rtgs)
     if retail is not None:
         retail.open()
         handlers = retail.handlers()

@@ -293,12 +293,40 @@ def test_rtgs_6_retail_cbdc_issued_after_the_cut_off_closes_the_day_too(bank: Of
     at(bank, "2026-11-27T17:59:59")
     waiting = enter(bank, order(bank, 1, 150_000))
     bank.now += 1
-    register = Register(bank.institution, bank.office.rtgs.open_day)
+    register = Register(bank.institution, bank.office.rtgs)
     body = {"reference": "31" * 32, "direction": "issue", "amount": "5.00", "currency": "EUR"}
     register.receive(Received(BANK_A, Kind.RETAIL_ORDER, body))
     assert found(bank, waiting).state is TransferState.EXPIRED
     (friday,) = daily(bank)
     assert (friday.closing, bank.ledger(RTGS_A)) == (100_000, 99_500)
+
+
+def test_rtgs_12_retail_cbdc_redeemed_lets_the_queue_move(bank: Office) -> None:
+    at(bank, "2026-11-26T12:00:00")
+    register = Register(bank.institution, bank.office.rtgs)
+    body = {"reference": "31" * 32, "direction": "issue", "amount": "5.00", "currency": "EUR"}
+    register.receive(Received(BANK_A, Kind.RETAIL_ORDER, body))
+    waiting = enter(bank, order(bank, 1, 99_900))
+    assert found(bank, waiting).state is TransferState.QUEUED
+    body |= {"reference": "32" * 32, "direction": "redeem", "amount": "4.00"}
+    register.receive(Received(BANK_A, Kind.RETAIL_ORDER, body))
+    assert found(bank, waiting).state is TransferState.SETTLED
+
+
+def test_stm_2_days_without_the_process_have_their_statements_afterwards(bank: Office) -> None:
+    """Thursday to the Wednesday after: five business days are over when somebody looks again."""
+    at(bank, "2026-11-26T12:00:00")
+    enter(bank, order(bank, 1, 10_000))
+    at(bank, "2026-12-03T09:00:00")
+    first, *slept = daily(bank)
+    assert (first.closing, len(slept)) == (90_000, 4)
+    assert {(each.opening, each.closing, each.last_line) for each in slept} == {
+        (90_000, 90_000, first.last_line)
+    }
+    assert [each.period_end for each in (first, *slept)] == [
+        second(f"{day}T17:59:59")
+        for day in ("2026-11-26", "2026-11-27", "2026-11-30", "2026-12-01", "2026-12-02")
+    ]
 
 
 def test_stm_5_the_owner_keeps_a_line_as_of_the_page_that_stated_it_first(
@@ -444,10 +472,10 @@ def test_rtgs_14_the_day_is_not_lost_once_the_year_is_known(new_year: Office) ->
     mended = settled_otherwise(bank, TARGET)
     at(mended, "2028-01-05T12:00:01")
     at(mended, "2028-01-05T18:00:00")
-    last_known, first, second_day = daily(mended)[count:]
-    assert [last_known.closing, first.closing, second_day.closing] == [0, 1_000, 1_000]
-    assert first.period_end == second("2028-01-05T12:00:00")
-    assert second_day.period_end == second("2028-01-05T17:59:59")
+    last_known, third, fourth, fifth = daily(mended)[count:]
+    assert [each.closing for each in (last_known, third, fourth, fifth)] == [0, *[1_000] * 3]
+    assert third.period_end == second("2028-01-05T12:00:00")
+    assert fifth.period_end == second("2028-01-05T17:59:59")
 
 
 # What the participant writes
