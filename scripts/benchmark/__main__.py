@@ -58,14 +58,14 @@ QUICK_SETTLEMENT: Final = SettlementSize(
 FULL_BRIDGE: Final = BridgeSize(
     accounts=1_000,
     entries=10_000,
-    writers=8,
+    writers=(8, 32),
     items=100_000,
     payments=PaymentsSize(paces=(50, 100, 200), crossings=100, entries_before_death=100_000),
 )
 QUICK_BRIDGE: Final = BridgeSize(
     accounts=10,
     entries=200,
-    writers=2,
+    writers=(2,),
     items=400,
     payments=PaymentsSize(paces=(10,), crossings=5, entries_before_death=1_000),
 )

@@ -40,7 +40,7 @@ class BridgeSize:
 
     accounts: int
     entries: int
-    writers: int
+    writers: tuple[int, ...]
     items: int
     payments: PaymentsSize
 
@@ -79,9 +79,12 @@ def measure_ledger(size: BridgeSize, place: DatabasePlace) -> dict[str, Any]:  #
         books = _Books(store, size)
         figures: dict[str, Any] = {
             "single_entries_per_second": books.rate(books.book_single, writers=1),
-            f"single_entries_per_second_of_{size.writers}_writers": books.rate(
-                books.book_single, writers=size.writers
-            ),
+            **{
+                f"single_entries_per_second_of_{count}_writers": books.rate(
+                    books.book_single, writers=count
+                )
+                for count in size.writers
+            },
             "single_entries_per_second_on_one_account": books.rate(books.book_on_one, writers=1),
             "grouped_entries_per_second": books.rate(books.book_group, writers=1, at_once=GROUP),
             "reservations_posted_per_second": books.rate(books.reserve_and_post, writers=1),
