@@ -109,11 +109,14 @@ class Reconciler:
 
     def _check(self, scope: str, currency: Currency) -> None:
         comparand = Comparand(scope, currency.code)
+        covered = self._covered(
+            comparand
+        )  # first: the lines of a statement that comes later are not read yet
         while self._read(comparand, currency):
             pass
         with self._institution.store.reading() as work:
             block = work.chain_log.position().number
-            outlook = self._outlook(work, scope, currency)
+            outlook = self._outlook(work, scope, currency, covered)
             result = match(work.reconciliation_items.open(comparand), SIDES[scope])
             findings = list(self._judge(work, comparand, currency, (result, outlook)))
         self._keep_matched(result)
@@ -220,12 +223,20 @@ class Reconciler:
         settings = self._institution.settings
         return self._institution.clock() <= covered_at + settings.reconcile_grace_seconds
 
-    def _outlook(self, work: UnitOfWork, scope: str, currency: Currency) -> _Outlook:
-        covered_block, covered_at = -1, -1
-        if Side.STATEMENT in SIDES[scope]:
-            account = self._stated(Comparand(scope, currency.code))
-            if not self._is_gap_young(work, account):
-                covered_block, covered_at = work.account_statements.coverage(account)
+    def _covered(self, comparand: Comparand) -> tuple[int, int]:
+        """The block and the UTC second to which statements that have come reach; -1 without any."""
+        if Side.STATEMENT not in SIDES[comparand.scope]:
+            return -1, -1
+        account = self._stated(comparand)
+        with self._institution.store.reading() as work:
+            if self._is_gap_young(work, account):
+                return -1, -1
+            return work.account_statements.coverage(account)
+
+    def _outlook(
+        self, work: UnitOfWork, scope: str, currency: Currency, covered: tuple[int, int]
+    ) -> _Outlook:
+        covered_block, covered_at = covered
         return _Outlook(
             now=self._institution.clock(),
             grace=self._institution.settings.reconcile_grace_seconds,

@@ -23,8 +23,9 @@ from bridge.errors import (
     OwnProposal,
 )
 from bridge.interbank import Kind
-from bridge.money import Amount
+from bridge.money import Amount, Currency
 from bridge.operating import Wish
+from bridge.reconciliation import Reconciler
 from bridge.rtgs import Priority
 from bridge.store import StatedAccount, StatementKind, StatementLine, StoredStatement
 from bridge.store.reconciliation_items import Comparand
@@ -174,6 +175,30 @@ def test_rec_5_what_a_statement_should_hold_by_now_is_missing_in_it(street: Stre
     stated(street.bank, "tokens", [(order.reference.hex()[:32], 500)])
     street.bank.later(10)
     assert street.bank.open_breaks() == {}
+
+
+def test_rec_5_a_statement_that_comes_while_items_are_compared_makes_nothing_late(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines have not been read yet, so that it does not count either."""
+    street.move_supply(500)
+    order = fund(street.bank.institution, Amount(EUR, 500), "second")
+    street.bank.sees(*minted(order.reference, 500))
+    read = Reconciler._read
+    came: list[str] = []
+
+    def read_before_it_comes(self: Reconciler, comparand: Comparand, currency: Currency) -> bool:
+        is_full = read(self, comparand, currency)
+        if comparand.scope == "tokens" and not came:
+            came.append("a statement")
+            stated(street.bank, "tokens", [(order.reference.hex()[:32], 500)])
+        return is_full
+
+    monkeypatch.setattr(Reconciler, "_read", read_before_it_comes)
+    street.bank.later(10)
+    assert (len(came), street.bank.open_breaks()) == (1, {})
+    street.bank.later(10)
+    assert (left(street.bank, "tokens"), street.bank.open_breaks()) == (0, {})
 
 
 def test_rec_5_what_only_a_statement_holds_is_missing_in_the_ledger_once_it_is_late(
