@@ -18,6 +18,7 @@ ON_US_PER_SECOND: Final = 5
 ACROSS_PER_SECOND: Final = 1
 ROUND_SECONDS: Final = 20
 MEGABYTE: Final = 1_000_000
+TENTHS: Final = 10
 HOUR: Final = 3_600
 
 
@@ -81,12 +82,12 @@ def _sample(
             samples[name].append((time.monotonic() - started, usage.anonymous_bytes))
 
 
-def _describe(taken: list[tuple[float, int]]) -> dict[str, float]:
+def _describe(taken: list[tuple[float, int]]) -> dict[str, Any]:  # a JSON object
+    last = len(taken) - 1
+    tenths = (taken[last * tenth // TENTHS][1] for tenth in range(TENTHS + 1))
     later = taken[len(taken) // 2 :]
     return {
-        "megabytes_at_first": round(taken[0][1] / MEGABYTE, 1),
-        "megabytes_half_way": round(later[0][1] / MEGABYTE, 1),
-        "megabytes_at_last": round(taken[-1][1] / MEGABYTE, 1),
+        "megabytes_at_each_tenth": [round(size / MEGABYTE, 1) for size in tenths],
         "megabytes_per_hour_of_the_second_half": round(HOUR * _slope(later) / MEGABYTE, 2),
     }
 
