@@ -69,11 +69,10 @@ _PASSING_FAULTS: Final = frozenset(
 )
 _PRIMARY_CODE: Final = 0xFF
 
-_PASSING_STATES: Final = ("08", "40", "53", "55P03", "57", "58", "25P03")
-"""SQLSTATEs, by how they begin: connections, rollbacks to be tried again, resources, a lock that was
-not to be had, a server that ends, its disk, a session that stood still (PostgreSQL, appendix A)."""
-
-_IN_ERROR: Final = psycopg.pq.TransactionStatus.INERROR
+_PASSING_STATES: Final = ("08", "25P03", "26", "3B", "40", "53", "55P03", "57", "58")
+"""SQLSTATEs, by how they begin: connections, a session that stood still, a prepared statement that the
+server forgot, the savepoint of a unit that never came to set it, rollbacks to be tried again, resources,
+a lock that was not to be had, a server that ends, its disk (PostgreSQL, appendix A)."""
 
 _PLANNING: Final = (
     b"SET plan_cache_mode = force_generic_plan",
@@ -162,13 +161,18 @@ def shown(place: DatabasePlace) -> str:
 
 
 def check_intact(connection: Connection) -> None:
-    """Refuse to go on after a failed statement that somebody caught.
+    """Refuse to go on after a failed statement, or a lost connection, that somebody caught.
 
-    PostgreSQL answers the commit of such a transaction by rolling it back, and calls that no error.
+    PostgreSQL answers the commit of a transaction that failed by rolling it back, and calls that no error.
     """
     driver: object = connection.connection.dbapi_connection
-    if isinstance(driver, psycopg.Connection) and driver.info.transaction_status is _IN_ERROR:
+    if not isinstance(driver, psycopg.Connection):
+        return
+    status = driver.info.transaction_status
+    if status is psycopg.pq.TransactionStatus.INERROR:
         raise StatementRefused("an earlier statement of this unit of work was refused")
+    if status is psycopg.pq.TransactionStatus.UNKNOWN:
+        raise StoreBusy("the connection was lost")
 
 
 @contextmanager

@@ -132,6 +132,10 @@ def _send(connection: Connection, kept: Gathering) -> Answer:
     try:
         answers = kept.pipeline.run(commands)
     except StatementFailed as failed:
+        if (
+            not kept.pipeline.is_in_transaction
+        ):  # it never began: what follows would commit by itself
+            kept.pipeline.close()
         raise shown(failed.error, connection, changes[failed.position]) from failed.error
     except psycopg.Error as error:
         raise shown(error, connection, changes[-1]) from error

@@ -5,8 +5,10 @@ below it does; this one uses that library, through psycopg. A statement is prepa
 and counts as prepared only when the server has said so.
 """
 
+import re
 import select
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -17,6 +19,8 @@ from psycopg.errors import error_from_result
 _DONE: Final = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
 _BEGUN: Final = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
+
+_MARK: Final = re.compile("%[s%]")
 
 _NAME_UNKNOWN: Final = "26000"
 """SQLSTATE of a prepared statement that the session does not know (PostgreSQL, appendix A)."""
@@ -63,7 +67,7 @@ def command(text: str, values: Sequence[Any]) -> Command:
 
     Raises `psycopg.DataError` for any other value.
     """
-    formats = [pq.Format.BINARY if type(each) is bytes else pq.Format.TEXT for each in values]
+    formats = [pq.Format.BINARY if isinstance(each, bytes) else pq.Format.TEXT for each in values]
     return Command(text, [_encoded(each) for each in values], formats)
 
 
@@ -82,6 +86,10 @@ class Pipeline:
         """Whether a transaction has begun, be it one that has failed; False of a connection that is lost."""
         return self._session.transaction_status in _BEGUN
 
+    def close(self) -> None:
+        """Give the connection up, for good."""
+        self._driver.close()
+
     def run(self, commands: Sequence[Command]) -> list[Answer]:
         """Execute commands in one round trip.
 
@@ -90,7 +98,7 @@ class Pipeline:
         try:
             results = self._exchange(commands)
         except BaseException:  # nobody knows what would be answered next
-            self._driver.close()
+            self.close()
             raise
         for position, result in enumerate(results):
             if result.status not in _DONE:
@@ -179,7 +187,6 @@ def _encoded(value: Any) -> bytes | None:  # a driver's value
 
 
 def _numbered(text: str) -> str:
-    """A statement as PostgreSQL's protocol has it: `$1` where its first value goes."""
-    first, *others = text.split("%s")
-    parts = (f"${number}{part}" for number, part in enumerate(others, 1))
-    return (first + "".join(parts)).replace("%%", "%")
+    """A statement as PostgreSQL's protocol has it: `$1` where its first value goes, `%` for `%%`."""
+    numbers = count(1)
+    return _MARK.sub(lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", text)

@@ -31,8 +31,9 @@ GROUP_UNITS_MAX: Final = 64
 GROUP_MILLISECONDS_MAX: Final = 20
 """Age at which a group takes no further unit."""
 
-_MARK: Final = "unit"
-"""Name of the savepoint before a unit of work that shares its transaction."""
+_MARKS: Final = ("even_unit", "odd_unit")
+"""Names of the savepoint before a unit of work that shares its transaction, in turn: a unit whose own was
+never set must not be undone to that of the unit before it, which is done."""
 
 STRANDED_SECONDS: Final = 1
 """How long a unit that has ended leaves the commit to those behind it, before it sees to it itself."""
@@ -50,20 +51,21 @@ class _Group:
         self.connection = connection
         self.closes_at = closes_at
         self.count = 0
-        self.is_marked = False
+        self._mark: str | None = None
         self.failure: BaseException | None = None
         self.ended = threading.Event()
 
     def mark(self) -> None:
         """Set the point that this unit alone is undone to; for the first that is the whole transaction."""
         if self.count:
-            release = (f"RELEASE {_MARK}",) if self.is_marked else ()
-            gathering.control(self.connection, *release, f"SAVEPOINT {_MARK}")
-            self.is_marked = True
+            before, self._mark = self._mark, _MARKS[self.count % 2]
+            release = () if before is None else (f"RELEASE {before}",)
+            gathering.control(self.connection, *release, f"SAVEPOINT {self._mark}")
 
     def undo(self) -> None:
-        """Take back what was done since the mark."""
-        gathering.undo(self.connection, _MARK)
+        """Take back what was done since the mark; for the first unit there is none."""
+        if self._mark is not None:
+            gathering.undo(self.connection, self._mark)
 
 
 class Writer:

@@ -61,9 +61,18 @@ def test_values_come_back_as_they_went(pipeline: Pipeline) -> None:
 
 
 def test_a_statement_may_have_many_values_and_a_percent_sign(pipeline: Pipeline) -> None:
-    text = f"SELECT 7 %% 4, {', '.join(['%s::BIGINT'] * 12)}"
+    text = f"SELECT 7 %% 4, 'awesome' LIKE '%%some', {', '.join(['%s::BIGINT'] * 12)}"
     (answer,) = run(pipeline, (text, range(12)))
-    assert answer.fetchall() == [(3, *range(12))]
+    assert answer.fetchall() == [(3, True, *range(12))]
+
+
+class Hex(bytes):
+    """Octets as Ethereum's libraries give them."""
+
+
+def test_octets_are_octets_whatever_they_call_themselves(pipeline: Pipeline) -> None:
+    run(pipeline, (ADD, ("hex", 1, Hex(b"a\0b\\x41\\"), True)))
+    assert read(pipeline) == [("hex", 1, b"a\0b\\x41\\", True)]
 
 
 @pytest.mark.parametrize("value", ["a\0b", 1.5, object(), ["list"]], ids=repr)

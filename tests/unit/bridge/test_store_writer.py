@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -324,3 +325,55 @@ def test_a_connection_lost_in_a_later_unit_fails_the_whole_group_as_passing(
     assert Caller(bench.store, add("b")).result() is None
     assert not bench.committed("a")
     assert bench.committed("b")
+
+
+def add_and_forget(key: str) -> Callable[[UnitOfWork], None]:
+    """Add an effect, and have the server forget what is prepared, as by somebody else's hand."""
+
+    def body(work: UnitOfWork) -> None:
+        add(key)(work)
+        settle(work.connection)
+        driver: Any = work.connection.connection.dbapi_connection
+        driver.execute("DEALLOCATE ALL")
+
+    return body
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_a_unit_whose_savepoint_was_never_set_undoes_no_other(bench: Bench) -> None:
+    """Nobody is told that what is undone was committed: the whole group fails, and may try again."""
+    with held(bench, add("first")):
+        for key in "wxyz":  # what a group needs is prepared from here on
+            Caller(bench.store, add(key))
+        bench.await_waiting(4)
+    with held(bench, add("a")) as first:
+        second = Caller(bench.store, add_and_forget("b"))
+        bench.await_waiting(1)
+        third = Caller(bench.store, add("c"))
+        bench.await_waiting(2)
+    for caller in (first, second, third):
+        assert isinstance(caller.result(), StoreBusy)
+    assert not any(bench.committed(key) for key in "abc")
+    assert Caller(bench.store, add("a")).result() is None
+    assert bench.committed("a")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_nothing_is_committed_without_a_transaction(bench: Bench) -> None:
+    """A transaction could not begin, and somebody caught that and went on."""
+    assert Caller(bench.store, add_and_forget("a")).result() is None
+
+    def go_on(work: UnitOfWork) -> None:
+        with pytest.raises(DBAPIError):
+            work.effects.has("a")
+        with pytest.raises(DBAPIError):
+            work.connection.execute(text("UPDATE effects SET kind = 'changed'"))
+        add("b")(work)
+
+    assert isinstance(Caller(bench.store, go_on).result(), StoreBusy)
+    assert not bench.committed("b")
+    with bench.store.reading() as work:
+        assert work.connection.execute(text("SELECT kind FROM effects")).scalars().all() == ["send"]
+    assert Caller(bench.store, add("b")).result() is None
