@@ -105,7 +105,7 @@ class BackOffice:
         as movements of the business day in which it was made.
         """
         if self._is_central_bank and block.events:
-            self.rtgs.open_day(work, block.ref.timestamp)
+            self.rtgs.open_day(work, block.ref.timestamp, block=block.ref.number)
         self._flows.record(work, block)
 
     def on_block_after(self, handler: BlockHandler) -> BlockHandler:

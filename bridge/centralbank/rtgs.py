@@ -56,6 +56,9 @@ REPAYMENT_ENTRY: Final = "credit-repayment"
 NIGHT_ENTRY: Final = "overnight-credit"
 """Kinds of the journal entries."""
 
+DAYS_MAX: Final = 10
+"""Most business days that are closed in one step."""
+
 _ONE_DAY: Final = timedelta(days=1)
 
 REASON_BY_STATE: Final[Mapping[TransferState, StatusReason]] = {
@@ -204,8 +207,11 @@ class Rtgs:
         current = work.rtgs.open_day(self.currency)
         return current is None or current < self.days.date_of(at)
 
-    def open_day(self, work: UnitOfWork, at: int) -> None:
+    def open_day(self, work: UnitOfWork, at: int, *, block: int | None = None) -> None:
         """Have the business day of a UTC second open; the earlier ones are closed first.
+
+        `block` is the one whose events are being booked, which are of the day that opens: statements of
+        the days before reach as far as the block before it.
 
         What is kept is a date: open is the first business day from it on. Facts open days too, so
         nothing is refused here: a day of a year that the calendar does not know stays open.
@@ -214,22 +220,29 @@ class Rtgs:
         current = work.rtgs.open_day(self.currency)
         if current is not None and today <= current:
             return
-        reached = today if current is None else self._close_before(work, current, today)
+        reached = today
+        if current is not None:
+            reached = self._close_before(work, (current, today), block)
         if reached != current:
             work.rtgs.set_day(self.currency, reached)
 
-    def _close_before(self, work: UnitOfWork, current: date, today: date) -> date:
-        """Close each business day from `current` on that is over, also those that nothing happened in.
+    def _close_before(self, work: UnitOfWork, dates: tuple[date, date], block: int | None) -> date:
+        """Close business days that are over, from the first date on and before the second, also those in
+        which nothing happened; after a long time away at most `DAYS_MAX`, and the rest at the next step.
 
         Answers with the date from which on a business day is open.
         """
+        current, today = dates
         try:
-            while (day := self.days.day_from(current)) < today:
-                self._close(work, day)
+            for _ in range(DAYS_MAX):
+                day = self.days.day_from(current)
+                if day >= today:
+                    return today
+                self._close(work, day, block)
                 current = day + _ONE_DAY
         except CalendarYearUnknown:
-            return current
-        return today
+            pass
+        return current
 
     def check_day(self, at: int) -> None:
         """Refuse a UTC second at which nobody can tell which business day is open.
@@ -240,7 +253,7 @@ class Rtgs:
             current = work.rtgs.open_day(self.currency)
         self.days.day_from(self.days.date_of(at) if current is None else current)
 
-    def _close(self, work: UnitOfWork, day: date) -> None:
+    def _close(self, work: UnitOfWork, day: date, block: int | None) -> None:
         at = self.days.end_of(day)
         for transfer in work.rtgs.queued():
             self._end(work, transfer, TransferState.EXPIRED, at)
@@ -250,7 +263,7 @@ class Rtgs:
                 order_id = f"overnight:{account.lei}:{day.isoformat()}"
                 granted = self._granted(order_id, account.lei, -balance)
                 self._lend(work, granted, NIGHT_ENTRY, at)
-        self._statements.close_day(work, at)
+        self._statements.close_day(work, at, block=block)
 
     def _liquidity(self, work: UnitOfWork, lei: str) -> int:
         line = work.rtgs.account(lei).terms.credit_line

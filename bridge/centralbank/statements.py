@@ -65,13 +65,13 @@ class Statements:
             self._write_reserves(work, account.lei)
         self._write_tokens(work)
 
-    def close_day(self, work: UnitOfWork, at: int) -> None:
+    def close_day(self, work: UnitOfWork, at: int, *, block: int | None = None) -> None:
         """Record, for every account there is, the statement of the business day whose last second is
-        `at`.
+        `at`; `block` is the one whose events are being booked, if so, and will be in the next statement.
         """
         self.write_lines(work)
         for account in self._accounts(work):
-            self._state(work, account, StatementKind.STATEMENT, at)
+            self._state(work, account, StatementKind.STATEMENT, at, block)
 
     def report_intraday(self, work: UnitOfWork, at: int) -> None:
         """Record an intraday report for every account that has moved since its last one."""
@@ -190,7 +190,12 @@ class Statements:
             work.movements.move(feed, flows[-1].sequence)
 
     def _state(
-        self, work: UnitOfWork, account: StatedAccount, kind: StatementKind, at: int
+        self,
+        work: UnitOfWork,
+        account: StatedAccount,
+        kind: StatementKind,
+        at: int,
+        block: int | None = None,
     ) -> None:
         """Record the statement of the lines since the last one of its kind (of any, intraday).
 
@@ -204,6 +209,7 @@ class Statements:
         number = 1 if earlier is None else earlier.number + 1
         period_start = at if newest is None else newest.period_end + 1
         checkpoint = work.chain_log.checkpoint()
+        last_block = -1 if checkpoint is None else checkpoint.number
         statement = StoredStatement(
             statement_id=_statement_id(kind, account, number),
             kind=kind,
@@ -215,7 +221,7 @@ class Statements:
             closing=closing,
             period_start=period_start,
             period_end=max(at, period_start, at if line is None else line.at),
-            block=-1 if checkpoint is None else checkpoint.number,
+            block=last_block if block is None else block - 1,
         )
         work.account_statements.add(statement)
         self._order_sending(work, statement.statement_id, at)

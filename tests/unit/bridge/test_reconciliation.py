@@ -231,6 +231,25 @@ def test_rec_5_a_line_that_is_still_on_its_way_makes_nothing_late_for_a_while(
     assert "reserves total_differs stated" in street.bank.open_breaks()
 
 
+@pytest.mark.parametrize("way", ["issues", "redeems"])
+def test_rec_5_a_day_that_a_block_ends_states_nothing_of_that_block(
+    street: Street, way: str
+) -> None:
+    """STM-2: what moves in it is of the next day, and not missing in the statement of this one."""
+    midnight = (street.issuer.now // 86_400 + 1) * 86_400
+    street.issuer.now = street.bank.now = midnight + 1
+    (street.funds if way == "issues" else street.redeems)(500, "second")
+    street.post()
+    street.bank.later(10)
+    with street.bank.store.reading() as work:
+        closed = work.account_statements.newest(StatedAccount("tokens", BANK_A, "EUR"))
+    assert closed is not None
+    assert (closed.period_end, closed.block) == (midnight - 1, street.issuer.block - 1)
+    assert street.bank.open_breaks() == {}
+    street.later()
+    assert (left(street.bank, "tokens"), street.bank.open_breaks()) == (0, {})
+
+
 def test_rec_6_a_statement_of_another_amount_differs_and_one_said_twice_is_a_duplicate(
     street: Street,
 ) -> None:

@@ -281,12 +281,14 @@ def test_stm_5_a_line_is_booked_for_its_business_day_in_every_statement(bank: Of
 def test_stm_5_tokens_that_move_after_the_cut_off_are_of_the_next_day(bank: Office) -> None:
     at(bank, "2026-11-27T17:59:59")
     bank.sees(moved(A_ADDRESS, B_ADDRESS, 100, 1))
+    block = bank.block
     bank.now += 1
     bank.sees(moved(B_ADDRESS, A_ADDRESS, 30, 2))
     (friday,) = daily(bank, TOKENS_A)
-    assert (friday.closing, friday.last_line) == (-100, 1)
+    assert (friday.closing, friday.last_line, friday.block) == (-100, 1, block)
     at(bank, "2026-11-30T18:00:00")
     assert [each.closing for each in daily(bank, TOKENS_A)] == [-100, -70]
+    assert daily(bank, TOKENS_A)[-1].block == block + 1
 
 
 def test_rtgs_6_retail_cbdc_issued_after_the_cut_off_closes_the_day_too(bank: Office) -> None:
@@ -327,6 +329,18 @@ def test_stm_2_days_without_the_process_have_their_statements_afterwards(bank: O
         second(f"{day}T17:59:59")
         for day in ("2026-11-26", "2026-11-27", "2026-11-30", "2026-12-01", "2026-12-02")
     ]
+
+
+def test_stm_2_after_a_long_time_away_days_are_closed_step_by_step(bank: Office) -> None:
+    at(bank, "2026-11-26T12:00:00")
+    count = len(daily(bank))
+    at(bank, "2026-12-21T12:00:00")
+    steps = [len(daily(bank)) - count]
+    for _ in range(3):
+        bank.office.step()
+        steps.append(len(daily(bank)) - count)
+    assert steps == [10, 17, 17, 17]
+    assert daily(bank)[-1].period_end == second("2026-12-18T17:59:59")
 
 
 def test_stm_5_the_owner_keeps_a_line_as_of_the_page_that_stated_it_first(
