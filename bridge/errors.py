@@ -1151,6 +1151,15 @@ class CopyNotAnnounced(Unavailable):
 
 
 @dataclass(eq=False)
+class SubjectUnknown(Unavailable):
+    """A message is about something that is not here yet: it came early, or to books that were restored."""
+
+    code = "subject_unknown"
+    message = "{what} that the message is about is not known here yet"
+    what: str
+
+
+@dataclass(eq=False)
 class MessageShredded(Rejected):
     """The key of a payment's messages was destroyed: nobody can read them any more."""
 

@@ -21,7 +21,9 @@ from bridge.errors import (
     CurrencyUnsupported,
     EnvelopeInvalid,
     IdempotencyKeyReused,
+    MessageIdReused,
     Rejected,
+    SubjectUnknown,
     TransferUnknown,
 )
 from bridge.institution import Institution
@@ -167,7 +169,11 @@ class AccountHolder:
         return {Kind.INSTITUTION_TRANSFER: Course(refused=self._refused)}
 
     def _receive_notice(self, received: Received) -> Taking:
-        """Book what the central bank says of a transfer; raises `EnvelopeInvalid`."""
+        """Book what the central bank says of a transfer.
+
+        Raises `EnvelopeInvalid`, and `SubjectUnknown` of an own transfer that restored books do not have
+        until it is ordered again.
+        """
         told = _read_notice(received)
         self._check_issuer(received, told.amount.currency.code)
         if self._institution.lei not in {told.debtor_lei, told.creditor_lei}:
@@ -183,7 +189,9 @@ class AccountHolder:
 
     def _end_own(self, work: UnitOfWork, told: TransferNotice) -> None:
         known = work.rtgs.find(told.ordered_by, told.transfer_id)
-        if known is None or (known.debtor_lei, known.creditor_lei, known.amount) != (
+        if known is None:
+            raise SubjectUnknown("the transfer")
+        if (known.debtor_lei, known.creditor_lei, known.amount) != (
             told.debtor_lei,
             told.creditor_lei,
             told.amount,
@@ -212,7 +220,12 @@ class AccountHolder:
             work.ledger.book(entry, is_fact=True)
 
     def _refused(self, work: UnitOfWork, delivery: Delivery, problem: str) -> None:
-        """End a transfer that the central bank refuses for good."""
+        """End a transfer that the central bank refuses for good.
+
+        Where it took another message of that name, lost here by a restore, its notice ends the transfer.
+        """
+        if problem == MessageIdReused.code:
+            return
         _, _, transfer_id = (delivery.payment_id or "").partition(":")
         known = work.rtgs.find(self._institution.lei, transfer_id)
         if known is not None and known.state is TransferState.QUEUED:

@@ -18,6 +18,7 @@ from bridge.errors import (
     EnvelopeInvalid,
     EnvelopeMisdirected,
     InboxFull,
+    SubjectUnknown,
 )
 from bridge.institution import Institution, is_same_bic
 from bridge.interbank import Kind, Received, Receivers, Taking
@@ -144,7 +145,9 @@ def _receive_letter(
 
     def taking(work: UnitOfWork) -> None:
         payment = work.payments.by_settlement_id(key, direction)
-        if payment is None or payment.counterparty_lei != received.sender_lei:
+        if payment is None:
+            raise SubjectUnknown("the payment")
+        if payment.counterparty_lei != received.sender_lei:
             raise EnvelopeInvalid("it is on no payment between its sender and this bank")
         taker(institution, work, payment, document)
 
@@ -159,8 +162,9 @@ def _receive_status(institution: Institution, received: Received) -> Taking:
 
     def taking(work: UnitOfWork) -> None:
         payment = work.payments.by_settlement_id(key, Direction.OUTGOING)
-        is_ours = payment is not None and payment.counterparty_lei == received.sender_lei
-        if payment is None or not is_ours or payment.uetr != report.uetr:
+        if payment is None:
+            raise SubjectUnknown("the payment")
+        if payment.counterparty_lei != received.sender_lei or payment.uetr != report.uetr:
             raise EnvelopeInvalid("it reports on no payment sent to its sender")
         message_id = f"{payment.payment_id}:{FROM_AGENT}:{report.message_id}"
         known = work.messages.find(message_id)

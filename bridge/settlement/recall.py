@@ -16,7 +16,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bridge.approval import Proposal
-from bridge.errors import EnvelopeInvalid, RecallLate, RecallUnavailable, RequestInvalid
+from bridge.errors import (
+    EnvelopeInvalid,
+    RecallLate,
+    RecallUnavailable,
+    RequestInvalid,
+    SubjectUnknown,
+)
 from bridge.institution import Institution
 from bridge.interbank import Kind
 from bridge.iso20022.codes import (
@@ -36,7 +42,7 @@ from bridge.iso20022.parse import parse_cancellation_request, parse_investigatio
 from bridge.operating import Action
 from bridge.payment import Direction, Payment, PaymentState
 from bridge.settlement.correspondence import Letter, keep, send
-from bridge.settlement.notices import transfer_of
+from bridge.settlement.notices import message_id_of, transfer_of
 from bridge.settlement.returning import ReturnOrder, give_back
 from bridge.settlement.withdrawal import WITHDRAWABLE, withdraw
 from bridge.store import Recall, RecallDirection, RecallState, UnitOfWork
@@ -95,9 +101,12 @@ def take_request(
 ) -> None:
     """Keep another bank's recall of a payment that came from it; the same one again changes nothing.
 
-    Raises the parse errors, and `EnvelopeInvalid` for what does not name this payment.
+    Raises the parse errors, `SubjectUnknown` until the payment's own message is here, and `EnvelopeInvalid`
+    for what does not name this payment.
     """
     request = parse_cancellation_request(document)
+    if payment.return_of is None and work.messages.find(message_id_of(payment)) is None:
+        raise SubjectUnknown("the payment's message")
     if request.original.uetr != payment.uetr or payment.return_of is not None:
         raise EnvelopeInvalid("it asks back another payment")
     at = institution.clock()
@@ -121,10 +130,12 @@ def take_request(
 def take_resolution(
     institution: Institution, work: UnitOfWork, payment: Payment, document: bytes
 ) -> None:
-    """Keep the other bank's answer to an own recall; errors as in `take_request`."""
+    """Keep the other bank's answer to an own recall; errors as in `take_request`, of a recall."""
     resolution = parse_investigation_resolution(document)
     recall = work.recalls.find(payment.payment_id, RecallDirection.OUTGOING)
-    if recall is None or resolution.case_id != recall.case_id:
+    if recall is None:
+        raise SubjectUnknown("the recall")
+    if resolution.case_id != recall.case_id:
         raise EnvelopeInvalid("it answers no recall of its receiver's")
     at = institution.clock()
     label = f"{RESOLUTION}:{resolution.status.value}"

@@ -81,11 +81,15 @@ def find_home(institution: Institution, work: UnitOfWork, payment: Payment, at: 
     suspense meanwhile, it stays where it is, and may go back as any other.
     """
     item = work.suspense.find(payment.payment_id)
+    was = work.payments.get(payment.payment_id)
+    as_it_stands = replace(payment, account_id=was.account_id, creditor_charge=was.creditor_charge)
     if item is None or item.state is not SuspenseState.OPEN:
+        work.payments.save(as_it_stands)
         return
     home = _home_of(work, payment)
     if home.cause is not None:
-        work.payments.save(replace(payment, account_id=item.account_id, creditor_charge=None))
+        work.payments.save(as_it_stands)
+        work.suspense.learn(payment.payment_id, payment.account_id, home.cause)
         _plan_return(institution, work, payment, home.cause, at)
         return
     held, credited = (item.account_id, item.amount), (home.account_id, payment.credited)

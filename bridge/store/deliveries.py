@@ -233,7 +233,7 @@ class Deliveries:
         return count
 
     def ended(self, peer_lei: str, *, since: int, after: int, limit: int) -> tuple[Delivery, ...]:
-        """What an institution took, or was given up, of what was recorded for it from `since` on.
+        """What an institution took, or was given up, and was last tried from `since` on.
 
         Beyond the sequence `after`, the oldest first. What it refused or what became needless is left out.
         """
@@ -242,7 +242,7 @@ class Deliveries:
             select(*_COLUMNS)
             .where(
                 kept.peer_lei == peer_lei,
-                kept.created_at >= since,
+                kept.due_at >= since,  # of what has ended: the end of its last lease
                 kept.sequence > after,
                 kept.state.in_([DeliveryState.TAKEN.value, DeliveryState.DEAD.value]),
             )

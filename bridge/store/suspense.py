@@ -102,6 +102,14 @@ class Suspense:
         if self._connection.execute(change.values(**values)).rowcount != 1:
             raise SuspenseItemUnknown(payment_id)
 
+    def learn(self, payment_id: str, intended_account_id: str | None, cause: SuspenseCause) -> None:
+        """Say whose money an item is, and why that account cannot be credited, once that is known."""
+        change = update(tables.suspense_items).where(
+            tables.suspense_items.c.payment_id == payment_id
+        )
+        values = {"intended_account_id": intended_account_id, "cause": cause.value}
+        self._connection.execute(change.values(**values))
+
     def page(
         self,
         state: SuspenseState | None = None,

@@ -78,6 +78,7 @@ def test_only_what_was_recorded_for_the_asker_is_named_and_sent_again(side: Side
 
 def test_what_is_older_than_the_second_asked_for_is_left(side: Side) -> None:
     side.delivers("p", "old")
+    end_all(side)
     side.clock.now += 10
     new = side.delivers("p", "new")
     end_all(side)

@@ -28,7 +28,7 @@ from bridge.iso20022.parse import parse_status_report
 from bridge.money import Amount
 from bridge.payment import Direction, PaymentId, PaymentState, SettlementId
 from bridge.settlement import acceptance, notices
-from bridge.store import CustomerAccountStatus, QuoteState, SuspenseState
+from bridge.store import CustomerAccountStatus, QuoteState, SuspenseCause, SuspenseState
 from support import bridge_records
 from support.bridge_api import NOW
 from support.messages import credit_transfer, status_report
@@ -267,7 +267,10 @@ class TestTheCreditorBank:
         with bank.store.unit_of_work() as work:
             work.suspense.move(bank.payment().payment_id, SuspenseState.RETURNED, "ret", NOW)
         bank.receives(credit_transfer())
-        bank.considers()
+        payment = bank.considers()
+        assert payment.is_on_suspense
+        assert payment.uetr == credit_transfer().uetr
+        assert payment.end_to_end_id == credit_transfer().end_to_end_id
         assert bank.balance(chart.deposit(BOB)) == 0
 
     def test_a_message_again_for_an_account_that_is_closed_leaves_it_to_be_given_back(
@@ -282,7 +285,10 @@ class TestTheCreditorBank:
         assert bank.balance(chart.suspense(SGD)) == 100_000
         with bank.store.reading() as work:
             (proposal,) = work.approvals.page(limit=9).items
+            item = work.suspense.open_item(bank.payment().payment_id)
         assert proposal.document == {"reason": "AC04"}
+        assert item.cause is SuspenseCause.ACCOUNT_CLOSED
+        assert item.intended_account_id == chart.deposit(BOB)
 
     def test_a_message_that_came_early_and_does_not_fit_credits_nobody(self, bank: Desk) -> None:
         bank.receives(credit_transfer(), salt=b"\x01" * 32)

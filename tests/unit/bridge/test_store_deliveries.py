@@ -142,10 +142,11 @@ def test_ibk_14_what_waits_for_an_institution_is_due_once_it_answers(store: Stor
 
 
 def test_ibk_18_what_a_peer_took_is_named_from_a_second_on(store: Store) -> None:
-    record(store, "old", created_at=NOW - 1)
+    record(store, "old", created_at=NOW - 99)
+    finish(store, claimed(store, NOW - LEASE - 1))
     record(store, "other", peer=BETA)
     wanted = [record(store, text) for text in ("1", "2", "3")]
-    for _ in range(5):
+    for _ in range(4):
         finish(store, claimed(store))
     record(store, "waiting")
     with store.reading() as work:
@@ -155,6 +156,14 @@ def test_ibk_18_what_a_peer_took_is_named_from_a_second_on(store: Store) -> None
         assert work.deliveries.sequences_of(BETA, wanted) == ()
     assert [each.message_id for each in (*found, *rest)] == wanted
     assert known == tuple(each.sequence for each in (*found, *rest))
+
+
+def test_ibk_18_what_was_taken_late_is_named_though_it_was_recorded_early(store: Store) -> None:
+    early = record(store, "early", created_at=NOW - 9_000)
+    finish(store, claimed(store))
+    with store.reading() as work:
+        (found,) = work.deliveries.ended(ALPHA, since=NOW, after=0, limit=9)
+    assert found.message_id == early
 
 
 def test_ibk_17_a_replayed_message_waits_again_whatever_its_end(store: Store) -> None:

@@ -14,7 +14,9 @@ from bridge.errors import (
     EnvelopeInvalid,
     IdempotencyKeyReused,
     InsufficientFunds,
+    MessageIdReused,
     ParticipantUnknown,
+    SubjectUnknown,
     TransferUnknown,
 )
 from bridge.interbank import Kind
@@ -100,6 +102,31 @@ def test_rtgs_10_what_the_central_bank_refuses_for_good_is_free_again(street: St
     assert available(street) == 100_000
 
 
+def test_rtgs_15_a_transfer_that_restored_books_forgot_ends_as_it_did_once_it_is_ordered_again(
+    street: Street, tmp_path: Path
+) -> None:
+    """The notice waits until the transfer is known again, and a refusal of its second message frees no money."""
+    transfer = order(street, 30_000)
+    street.post()
+    told = notice(
+        transfer_id=transfer.transfer_id, ordered_by=BANK_A, debtor=BANK_A, creditor=BANK_B
+    )
+    told["amount"] = "300.00"
+    street.bank = Street(tmp_path / "issuer-again", tmp_path / "bank-again").bank
+    with pytest.raises(SubjectUnknown):
+        street.bank.takes(CENTRAL_BANK, Kind.TRANSFER_NOTICE, told, "notice")
+    street.bank.now += 5
+    assert order(street, 30_000).transfer_id == transfer.transfer_id
+    with street.bank.store.unit_of_work() as work:
+        (message,) = work.deliveries.page(limit=9, cursor=None).items
+        course = street.bank.office.courses()[Kind.INSTITUTION_TRANSFER]
+        course.refused(work, message, MessageIdReused.code)
+    assert (kept(street, transfer).state, available(street)) == (TransferState.QUEUED, 70_000)
+    assert street.bank.takes(CENTRAL_BANK, Kind.TRANSFER_NOTICE, told, "notice")
+    assert kept(street, transfer).state is TransferState.SETTLED
+    assert street.bank.ledger(RESERVES) == 70_000
+
+
 def test_rtgs_9_an_order_that_cannot_be_is_refused_before_anything_is_booked(
     street: Street,
 ) -> None:
@@ -166,7 +193,6 @@ def test_rtgs_10_a_notice_is_booked_once_and_only_on_its_issuers_word(street: St
         {"creditor": PROVIDER},
         {"amount": "five"},
         {"state": "lost"},
-        {"ordered_by": BANK_A},
     ):
         with pytest.raises(EnvelopeInvalid):
             street.bank.takes(CENTRAL_BANK, kind, notice(**changed), f"m-{changed}"[:30])
