@@ -14,23 +14,19 @@ hold up what is new.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from bridge.chain import Directory
-from bridge.errors import EnvelopeInvalid, PeerAnswerInvalid, Rejected, Unavailable
+from bridge.errors import EnvelopeInvalid, PeerAnswerInvalid
 from bridge.interbank.channel import Interbank, Received
 from bridge.interbank.delivery import SECONDS_PER_DAY
 from bridge.interbank.kinds import Kind
 from bridge.store import Store
-from bridge.telemetry import get_logger
 
 PATH: Final = "/v1/interbank/fetches"
 
 MESSAGES_MAX: Final = 500
 """Most messages that one answer names, and that one question has sent again."""
-
-QUESTIONS_MAX: Final = 10_000
-"""Most questions that are put to one institution: one that always has more is left."""
 
 _NUMBER_DIGITS_MAX: Final = 15
 
@@ -64,51 +60,38 @@ def _name_delivered(store: Store, question: Received) -> dict[str, str]:
     return {"messages": ",".join(each.message_id for each in ended), "next": following}
 
 
-def fetch_missed(
-    store: Store, interbank: Interbank, directory: Callable[[], Directory], since: int
-) -> tuple[str, ...]:
-    """Have every other admitted institution send again what is missing here; who is yet to be asked.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one page came to: how many messages come again, and where to go on; None at the end."""
 
-    What it recorded from the UTC second `since` on is looked at. Asking again does no harm, so whoever
-    restored asks until nobody is left. An institution that refuses the question for good counts as asked.
+    count: int
+    following: int | None
+
+
+Fetch: TypeAlias = Callable[[Store, Interbank, str, int, int], Page]
+"""How one page is fetched: `fetch_page`."""
+
+
+def fetch_page(store: Store, interbank: Interbank, lei: str, since: int, after: int) -> Page:
+    """Have an institution send again what it delivered and these books do not have, of one page.
+
+    Looked at is what it tried last from the UTC second `since` on, beyond the place `after`. Asking again
+    does no harm. Raises as `Interbank.ask` does, and `PeerAnswerInvalid` for what is no answer.
     """
-    left = []
-    for participant in directory().participants:
-        if participant.lei == interbank.lei or not participant.is_admitted:
-            continue
-        try:
-            count = _fetch(store, interbank, participant.lei, since)
-        except Unavailable as error:
-            get_logger().warning("fetch_not_answered", peer=participant.lei, error=str(error))
-            left.append(participant.lei)
-        except Rejected as error:
-            get_logger().warning("fetch_refused", peer=participant.lei, error=str(error))
-        else:
-            get_logger().info("fetch_answered", peer=participant.lei, count=count)
-    return tuple(left)
-
-
-def _fetch(store: Store, interbank: Interbank, lei: str, since: int) -> int:
-    count, after = 0, 0
-    for _ in range(QUESTIONS_MAX):
-        body = {"since": str(since), "after": str(after)}
-        answer = interbank.ask(lei, PATH, Kind.FETCH, body).body
-        try:
-            delivered = _message_ids(answer)
-            following = _number(answer, "next") if answer["next"] else None
-        except (KeyError, EnvelopeInvalid) as error:
-            raise PeerAnswerInvalid(lei, "it names no messages") from error
-        with store.reading() as work:
-            missing = work.receipts.missing(lei, delivered)
-        if missing:
-            interbank.ask(lei, PATH, Kind.FETCH, {"messages": ",".join(missing)})
-            count += len(missing)
-        if following is None:
-            return count
-        if following <= after:
-            break
-        after = following
-    raise PeerAnswerInvalid(lei, "it never comes to an end")
+    body = {"since": str(since), "after": str(after)}
+    answer = interbank.ask(lei, PATH, Kind.FETCH, body).body
+    try:
+        delivered = _message_ids(answer)
+        following = _number(answer, "next") if answer["next"] else None
+    except (KeyError, EnvelopeInvalid) as error:
+        raise PeerAnswerInvalid(lei, "it names no messages") from error
+    if following is not None and following <= after:
+        raise PeerAnswerInvalid(lei, "it comes to no end")
+    with store.reading() as work:
+        missing = work.receipts.missing(lei, delivered)
+    if missing:
+        interbank.ask(lei, PATH, Kind.FETCH, {"messages": ",".join(missing)})
+    return Page(len(missing), following)
 
 
 def _message_ids(body: Mapping[str, str]) -> tuple[str, ...]:

@@ -109,9 +109,8 @@ class Reconciler:
 
     def _check(self, scope: str, currency: Currency) -> None:
         comparand = Comparand(scope, currency.code)
-        covered = self._covered(
-            comparand
-        )  # first: the lines of a statement that comes later are not read yet
+        # First of all: the lines of a statement that comes later are not read yet.
+        covered = self._covered(comparand)
         while self._read(comparand, currency):
             pass
         with self._institution.store.reading() as work:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.interbank.fetching import fetch_missed
+from bridge.interbank.fetching import fetch_page
 from bridge.store import DeliveryState, Store
 from support.participants import BANK_A, BANK_B
 from support.street_post import INSTITUTIONS, Fault, Peer, connect, make_side
@@ -126,16 +126,8 @@ def test_ibk_18_restored_books_hear_again_what_they_missed(tmp_path: Path) -> No
         receiver.store = Store.open(backup)
         receiver.taken.clear()
         connect(receiver, {BANK_A: asked.url})
-        directory = receiver.channel._directory
-        assert fetch_missed(receiver.store, receiver.channel, directory, NOW - 3_600) == ()
+        assert fetch_page(receiver.store, receiver.channel, BANK_A, NOW - 3_600, 0).count == 2
         while courier.step():
             pass
     assert receiver.taken == [("p", "1"), ("p", "2")]
     assert receiver.duplicates == 2
-
-
-def test_ibk_18_who_does_not_answer_is_left_to_be_asked_again(tmp_path: Path) -> None:
-    receiver = make_side(BANK_B, tmp_path, NOW)
-    connect(receiver, {})
-    known = receiver.channel._directory
-    assert fetch_missed(receiver.store, receiver.channel, known, 0) == (BANK_A,)

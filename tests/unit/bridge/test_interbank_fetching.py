@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bridge.errors import EnvelopeInvalid
+from bridge.errors import EnvelopeInvalid, PeerAnswerInvalid
 from bridge.interbank import Interbank, Kind, Received, fetching
-from bridge.interbank.fetching import answer_fetch, fetch_missed
+from bridge.interbank.fetching import Page, answer_fetch, fetch_page
 from bridge.store import DeliveryState
 from support.participants import BANK_A, BANK_B, directory_of
 from support.street_post import INSTITUTIONS, NETWORK, Side, make_side
@@ -31,10 +31,9 @@ def asks(side: Side, **body: str) -> dict[str, str]:
 
 def end_all(side: Side, state: DeliveryState = DeliveryState.TAKEN) -> None:
     """Have everything that waits come to an end."""
+    now = side.clock.now
     with side.store.unit_of_work() as work:
-        while (
-            found := work.deliveries.claim(now=NOW + 99, owner="t", lease_seconds=9)
-        ) is not None:
+        while (found := work.deliveries.claim(now=now, owner="t", lease_seconds=9)) is not None:
             work.deliveries.finish(found, state)
 
 
@@ -49,14 +48,12 @@ def asker(tmp_path: Path) -> Side:
     return make_side(BANK_B, tmp_path, NOW)
 
 
-def fetches(
-    asker: Side, answer: Callable[[httpx.Request], httpx.Response], since: int = NOW
-) -> tuple[str, ...]:
-    """What is left to be asked after the asker put its questions to somebody who answers so."""
+def fetches(asker: Side, answer: Callable[[httpx.Request], httpx.Response], after: int = 0) -> Page:
+    """What a question of the asker's came to, put to somebody who answers so."""
     known = directory_of(INSTITUTIONS)
     http = httpx.Client(transport=httpx.MockTransport(answer))
     channel = Interbank(BANK_B, INSTITUTIONS[BANK_B].keys, lambda: known, http, NETWORK)
-    return fetch_missed(asker.store, channel, lambda: known, since)
+    return fetch_page(asker.store, channel, BANK_A, NOW, after)
 
 
 def remembers(asker: Side, *message_ids: str) -> None:
@@ -115,7 +112,13 @@ def test_many_messages_take_several_questions_and_only_missing_ones_come_again(
         questions.append(side.channel.open(request.content).body)
         return httpx.Response(200, content=side.answers(request.content))
 
-    assert fetches(asker, answer) == ()
+    first = fetches(asker, answer)
+    second = fetches(asker, answer, after=2)
+    assert (first, second, fetches(asker, answer, after=4)) == (
+        Page(1, 2),
+        Page(0, 4),
+        Page(1, None),
+    )
     assert waiting(side) == ["1", "4"]
     since = str(NOW)
     assert questions == [
@@ -132,10 +135,8 @@ def test_books_that_lost_nothing_have_nothing_sent_again(side: Side, asker: Side
     sent = [side.delivers("p", str(number)) for number in range(9)]
     end_all(side)
     remembers(asker, *sent)
-    assert (
-        fetches(asker, lambda asked: httpx.Response(200, content=side.answers(asked.content))) == ()
-    )
-    assert waiting(side) == []
+    page = fetches(asker, lambda asked: httpx.Response(200, content=side.answers(asked.content)))
+    assert (page, waiting(side)) == (Page(0, None), [])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_message_of_another_kind_is_no_question(side: Side) -> None:
     ],
     ids=str,
 )
-def test_an_institution_whose_answer_is_none_is_asked_again_later(
+def test_an_answer_that_is_none_is_not_believed(
     side: Side, asker: Side, body: dict[str, str]
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
@@ -182,4 +183,5 @@ def test_an_institution_whose_answer_is_none_is_asked_again_later(
             200, content=side.channel.answer(side.channel.open(request.content), body)
         )
 
-    assert fetches(asker, answer) == (BANK_A,)
+    with pytest.raises(PeerAnswerInvalid):
+        fetches(asker, answer)

@@ -18,19 +18,31 @@ from bridge.errors import (
     InboxConflict,
     InboxFull,
     RejectedMessage,
+    SubjectUnknown,
 )
 from bridge.interbank import Kind, Received
 from bridge.iso20022.codes import MessageName, StatusReason, TransactionStatus
-from bridge.iso20022.format import format_credit_transfer, format_status_report
+from bridge.iso20022.format import (
+    format_cancellation_request,
+    format_credit_transfer,
+    format_status_report,
+)
 from bridge.iso20022.identifiers import parse_bic, parse_uetr
 from bridge.iso20022.messages import AccountIdentification, Agent
 from bridge.iso20022.parse import parse_status_report
 from bridge.money import Amount
 from bridge.payment import Direction, PaymentId, PaymentState, SettlementId
 from bridge.settlement import acceptance, notices
-from bridge.store import CustomerAccountStatus, QuoteState, SuspenseCause, SuspenseState
+from bridge.store import (
+    CustomerAccountStatus,
+    QuoteState,
+    RecallDirection,
+    SuspenseCause,
+    SuspenseState,
+)
 from support import bridge_records
 from support.bridge_api import NOW
+from support.later_messages import cancellation_request
 from support.messages import credit_transfer, status_report
 from support.participants import BANK_A, BANK_B, PROVIDER
 from support.settlement_desk import BOB, KEY, SALT, SGD, Desk, committed, fact
@@ -260,6 +272,27 @@ class TestTheCreditorBank:
             MessageName.STATUS_REPORT.value,
             MessageName.ACCOUNT_NOTIFICATION.value,
         }
+
+    def test_a_recall_waits_until_restored_books_have_the_message_that_it_is_about(
+        self, bank: Desk
+    ) -> None:
+        """IBK-20: refused it would never be sent again."""
+        body = {
+            "settlement_id": KEY.hex(),
+            "document": format_cancellation_request(cancellation_request()).decode(),
+        }
+        recall = Received(BANK_A, Kind.CANCELLATION_REQUEST, body)
+        with pytest.raises(SubjectUnknown):
+            bank.takes(recall)
+        bank.sees(committed(credit_transfer()))
+        bank.sees(fact("Accepted"), fact("PaymentSettled"))
+        bank.receives(credit_transfer())
+        with pytest.raises(SubjectUnknown):
+            bank.takes(recall)
+        payment = bank.considers()
+        bank.takes(recall)
+        with bank.store.reading() as work:
+            assert work.recalls.find(payment.payment_id, RecallDirection.INCOMING) is not None
 
     def test_a_message_again_moves_nothing_that_has_left_suspense(self, bank: Desk) -> None:
         bank.sees(committed(credit_transfer()))
