@@ -104,6 +104,7 @@ class Rtgs:
             return known
         if transfer.amount.currency != self.currency:
             raise CurrencyUnsupported(transfer.amount.currency.code)
+        transfer = self._in_open_day(work, transfer)
         terms = work.rtgs.account(transfer.debtor_lei).terms
         work.rtgs.account(transfer.creditor_lei)
         used = work.rtgs.used(transfer.debtor_lei, transfer.business_day)
@@ -114,6 +115,17 @@ class Rtgs:
         work.rtgs.add(transfer)
         self.settle_queues(work, (transfer.debtor_lei,), transfer.entered_at)
         return work.rtgs.get(transfer.ordered_by, transfer.transfer_id)
+
+    def _in_open_day(self, work: UnitOfWork, transfer: Transfer) -> Transfer:
+        """The transfer as of the day that is open: its own may have been closed while it waited for its turn."""
+        opened = work.rtgs.open_day(self.currency)
+        if opened is None or transfer.business_day >= opened:
+            return transfer
+        return replace(
+            transfer,
+            entered_at=self.days.end_of(transfer.business_day) + 1,
+            business_day=self.days.day_from(opened),
+        )
 
     def cancel(self, work: UnitOfWork, ordered_by: str, transfer_id: str, at: int) -> Transfer:
         """Take a transfer out of its queue for whoever ordered it; cancelled again it is the same.

@@ -176,6 +176,16 @@ def test_rtgs_13_what_comes_after_the_cut_off_waits_over_the_weekend(bank: Offic
     assert found(bank, waiting).state is TransferState.EXPIRED
 
 
+def test_rtgs_13_a_transfer_whose_day_closed_while_it_waited_is_of_the_next(bank: Office) -> None:
+    at(bank, "2026-11-27T17:59:59")
+    late = order(bank, 1, 10_000)
+    at(bank, "2026-11-27T18:00:00")
+    entered = enter(bank, late)
+    assert entered.business_day == date(2026, 11, 30)
+    at(bank, "2026-11-30T18:00:00")
+    assert [each.closing for each in daily(bank)] == [100_000, 90_000]
+
+
 def test_rtgs_13_settlement_goes_on_when_the_currency_is_closed(bank: Office) -> None:
     at(bank, "2026-11-28T12:00:00")
     waiting = enter(bank, order(bank, 1, 150_000))
