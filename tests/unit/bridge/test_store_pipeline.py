@@ -75,7 +75,9 @@ def test_octets_are_octets_whatever_they_call_themselves(pipeline: Pipeline) -> 
     assert read(pipeline) == [("hex", 1, b"a\0b\\x41\\", True)]
 
 
-@pytest.mark.parametrize("value", ["a\0b", 1.5, object(), ["list"]], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["a\0b", 1.5, object(), ["list"]], ids=["nul", "float", "object", "list"]
+)
 def test_a_value_that_cannot_be_sent_is_refused_before_anything_is(
     pipeline: Pipeline, value: object
 ) -> None:
