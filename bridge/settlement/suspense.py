@@ -119,16 +119,17 @@ def release_action(institution: Institution) -> Action:
 
     def carry_out(work: UnitOfWork, proposal: Proposal, at: int) -> str:
         item, account, amount = _destination(institution, work, proposal)
-        held = (item.account_id, item.amount)
-        entry = booking.release(item.payment_id, held, (account, amount), at)
-        if amount != item.amount:
+        held, credited = (item.account_id, item.amount), (account, amount)
+        is_exchanged = amount.currency != item.amount.currency
+        if is_exchanged:
             open_accounts(work, amount.currency)
-            entry = booking.release_exchanged(item.payment_id, held, (account, amount), at)
+        book = booking.release_exchanged if is_exchanged else booking.release
+        entry = book(item.payment_id, held, credited, at)
         work.ledger.book(entry)
         work.suspense.move(item.payment_id, SuspenseState.CREDITED, entry.entry_id, at)
         payment = replace(work.payments.get(item.payment_id), account_id=account)
         work.payments.save(payment)
-        if amount == item.amount:
+        if not is_exchanged:
             notices.notify_release(institution, work, payment, at)
         return f"credited {amount}"
 
