@@ -179,13 +179,18 @@ def courses(institution: Institution) -> Mapping[Kind, Course]:
     """What becomes of a payment's messages on their way.
 
     A pacs.008 or pacs.004 is not sent once its payment has ended without money; one that settled may
-    have to be sent to books that were restored. A refusal withdraws the payment.
+    have to be sent to books that were restored. A refusal withdraws the payment. Nobody asks where a
+    payment stands that has ended.
     """
+
+    def is_open(work: UnitOfWork, delivery: Delivery) -> bool:
+        payment = work.payments.find(delivery.payment_id or "")
+        return payment is None or not payment.is_terminal
 
     def is_wanted(work: UnitOfWork, delivery: Delivery) -> bool:
         payment = work.payments.find(delivery.payment_id or "")
         is_settled = payment is not None and payment.state is PaymentState.SETTLED
-        return payment is None or is_settled or not payment.is_terminal
+        return is_settled or is_open(work, delivery)
 
     def refused(work: UnitOfWork, delivery: Delivery, _problem: str) -> None:
         payment = work.payments.find(delivery.payment_id or "")
@@ -194,7 +199,11 @@ def courses(institution: Institution) -> Mapping[Kind, Course]:
             follow(institution, work, payment, event, at=institution.clock())
 
     own = Course(is_wanted=is_wanted, refused=refused)
-    return {Kind.CREDIT_TRANSFER: own, Kind.RETURN: own}
+    return {
+        Kind.CREDIT_TRANSFER: own,
+        Kind.RETURN: own,
+        Kind.STATUS_REQUEST: Course(is_wanted=is_open),
+    }
 
 
 def _payment_id(effect: EffectRow) -> str:
