@@ -109,7 +109,7 @@ def test_a_failure_names_its_statement_and_stops_those_behind_it(pipeline: Pipel
 def test_a_statement_that_is_none_is_named_too(pipeline: Pipeline) -> None:
     for _ in range(2):
         with pytest.raises(StatementFailed) as caught:
-            run(pipeline, ("BEGIN", ()), ("SELEKT", ()), (ADD, ROWS[0]))
+            run(pipeline, ("BEGIN", ()), ("NO STATEMENT", ()), (ADD, ROWS[0]))
         assert caught.value.position == 1
         assert isinstance(caught.value.error, psycopg.errors.SyntaxError)
         run(pipeline, ("ROLLBACK", ()))
