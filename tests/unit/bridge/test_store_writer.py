@@ -349,10 +349,19 @@ def test_a_unit_whose_savepoint_was_never_set_undoes_no_other(bench: Bench) -> N
     for caller in (first, *others):  # what a group needs is prepared from here on
         assert caller.result() is None
     with held(bench, add("a")) as first:
-        second = Caller(bench.store, add_and_forget("b"))
+        forgotten, third_waits = threading.Event(), threading.Event()
+
+        def forget(work: UnitOfWork) -> None:
+            add_and_forget("b")(work)
+            forgotten.set()
+            assert third_waits.wait(SECONDS_MAX)
+
+        second = Caller(bench.store, forget)
         bench.await_waiting(1)
-        third = Caller(bench.store, add("c"))
-        bench.await_waiting(2)
+    assert forgotten.wait(SECONDS_MAX)  # a third that came sooner might have gone first
+    third = Caller(bench.store, add("c"))
+    bench.await_waiting(1)
+    third_waits.set()
     for caller in (first, second, third):
         assert isinstance(caller.result(), StoreBusy)
     assert not any(bench.committed(key) for key in "abc")
