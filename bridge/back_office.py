@@ -1,7 +1,7 @@
 """What an institution does besides payments, put together: issuance, RTGS, statements, reconciliation.
 
-The composition root starts it: `on_block` runs inside the transaction of each final block, `step` every
-second or so, by the leading process.
+The composition root starts it: what `around` gives runs inside the transaction of each final block, `step`
+every second or so, by the leading process.
 """
 
 import threading
@@ -100,20 +100,18 @@ class BackOffice:
             return resolving
         return {**resolving, **Orders(self._institution, self.rtgs, self._issuing).actions()}
 
-    def on_block(self, work: UnitOfWork, block: BlockData) -> None:
-        """Keep what a final block did to tokens, in the transaction of that block; at a central bank
-        as movements of the business day in which it was made.
-        """
-        if self._is_central_bank and block.events:
-            self.rtgs.open_day(work, block.ref.timestamp, block=block.ref.number)
-        self._flows.record(work, block)
+    def around(self, handler: BlockHandler) -> BlockHandler:
+        """What a final block means here when `handler` applies it, in the same transaction.
 
-    def on_block_after(self, handler: BlockHandler) -> BlockHandler:
-        """What a final block means here once `handler` has applied it, in the same transaction."""
+        What it did to tokens is kept; at a central bank all of it is of the business day in which the
+        block was made.
+        """
 
         def on_block(work: UnitOfWork, block: BlockData, own: tuple[FinalTransaction, ...]) -> None:
+            if self._is_central_bank and block.events:
+                self.rtgs.open_day(work, block.ref.timestamp, block=block.ref.number)
             handler(work, block, own)
-            self.on_block(work, block)
+            self._flows.record(work, block)
 
         return on_block
 

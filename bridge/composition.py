@@ -72,7 +72,7 @@ def compose(institution: Institution, submitter: Submitter) -> Composition:
     observer = Observer(institution, office.token_books, auditor)
     return Composition(
         provision=Provision.combine(parts()),
-        on_block=office.on_block_after(observer.observe),
+        on_block=office.around(observer.observe),
         central_bank=office.desks(),
         register=books,
         retail=wallets,

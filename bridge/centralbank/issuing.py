@@ -318,7 +318,6 @@ class Issuing:
     def _release(self, work: UnitOfWork, event: ChainEvent, at: int) -> None:
         owner = self._institution.directory().owner_of_address(event.arguments["from"])
         amount = Amount(self.currency, event.arguments["amount"])
-        self._rtgs.open_day(work, at, block=event.block_number)
         self._rtgs.open_account(work, owner.lei)
         work.ledger.book(
             JournalEntry(

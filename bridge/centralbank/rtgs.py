@@ -15,6 +15,7 @@ is over it stays open until it does: what has happened is booked all the same.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Final
 
 from bridge import chart
@@ -80,7 +81,7 @@ class Rtgs:
         """The currency of the accounts."""
         return parse_currency(self._institution.settings.currencies[0])
 
-    @property
+    @cached_property
     def days(self) -> BusinessDays:
         """The business days of the currency."""
         return self._institution.business_days(self.currency.code)

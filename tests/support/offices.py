@@ -10,7 +10,7 @@ from bridge.approval import Proposal
 from bridge.back_office import BackOffice
 from bridge.breaks import Break, BreakState, BreakType
 from bridge.business_days import ALWAYS_OPEN, BusinessDays
-from bridge.chain import BlockData, BlockRef, ChainEvent
+from bridge.chain import BlockData, BlockRef, ChainEvent, FinalTransaction
 from bridge.chain.encoding import TOKEN
 from bridge.config import DatabasePlace
 from bridge.institution import Institution
@@ -20,7 +20,7 @@ from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount
 from bridge.operating import FourEyes, Operator, Wish
 from bridge.rtgs import Priority, RtgsAccount, Transfer
-from bridge.store import DeliveryState, EffectRow, Store
+from bridge.store import DeliveryState, EffectRow, Store, UnitOfWork
 from support.bridge_api import CENTRAL_BANK, NOW
 from support.participants import BANK_A, BANK_B
 from support.token_books import (
@@ -77,11 +77,13 @@ class Office:
             work.chain_log.advance(
                 number=number, block_hash=data.ref.hash, parent_hash=data.ref.parent_hash
             )
-            for event in data.events:
-                if event.name in {"Issued", "Redeemed"}:
-                    self.office.token_books.observe(work, event, self.now)
-            self.office.on_block(work, data)
+            self.office.around(self._observe)(work, data, ())
         self.office.compare_after_block()
+
+    def _observe(self, work: UnitOfWork, block: BlockData, _: tuple[FinalTransaction, ...]) -> None:
+        for event in block.events:
+            if event.name in {"Issued", "Redeemed"}:
+                self.office.token_books.observe(work, event, block.ref.timestamp)
 
     def later(self, seconds: int) -> None:
         """Let time pass, and what is due be done."""
