@@ -1,15 +1,16 @@
 """Reads the chain block by block and has each block's effects recorded with the checkpoint.
 
-One block is one database transaction: the checkpoint moves, the events are kept, own transactions
-become final and the handler books what follows, all of it or nothing. So a block has its effects
-exactly once, whatever dies, and two stores that follow one chain from its genesis hold the same.
+The checkpoint moves, the events are kept, own transactions become final and the handler books what
+follows in one database transaction, all of it or nothing. So a block has its effects exactly once,
+whatever dies, and two stores that follow one chain from its genesis hold the same. Far behind, several
+blocks share a transaction: bringing a commit to disk costs more than a block.
 """
 
 import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -25,6 +26,9 @@ FOLLOW_SECONDS: Final = 0.1
 
 AHEAD_MAX: Final = 32
 """Most blocks that are read from the node before the first of them is processed."""
+
+TOGETHER_EVENTS_MAX: Final = 32
+"""With how many events blocks no longer share their transaction with another: who else writes has to wait for it."""
 
 RESEND_SECONDS: Final = 2
 """Age from which a transaction that is not final is sent again."""
@@ -130,49 +134,72 @@ class Follower:
     def catch_up(self) -> int:
         """Process every block there is; how many there were."""
         count = 0
-        while self.step():
-            count += 1
+        while processed := self.step():
+            count += processed
         return count
 
-    def step(self) -> bool:
-        """Process the next block; False when there is none yet.
+    def step(self) -> int:
+        """Process the next block, or far behind the next few; how many there were, 0 when there is none yet.
 
         Raises `ChainDiscontinuous` for a block that is not the child of the one before, and whatever
-        the handler raises; nothing of the block is kept then.
+        the handler raises; nothing of that block is kept then.
         """
         with self._store.reading() as work:
             checkpoint = work.chain_log.checkpoint()
-        block = self._next_block(0 if checkpoint is None else checkpoint.number + 1)
-        if block is None:
-            return False
+        blocks = self._next_blocks(0 if checkpoint is None else checkpoint.number + 1)
+        if not blocks:
+            return 0
         is_old = self._seconds() > self._directory_read_at + DIRECTORY_SECONDS_MAX
-        if is_old or any(_changes_participants(event) for event in block.events):
+        if is_old or any(_changes_participants(event) for each in blocks for event in each.events):
             self._client.refresh()
             self._directory_read_at = self._seconds()
-        final = self._final_transactions(block)
+        finals = self._final_transactions(blocks)
         visit(Failpoint.OBSERVING)
-        with self._store.unit_of_work() as work:
-            work.chain_log.advance(
-                number=block.ref.number,
-                block_hash=block.ref.hash,
-                parent_hash=block.ref.parent_hash,
-            )
-            work.chain_log.record(event_row(event) for event in block.events)
-            displaced = [
-                _displaced(other, transaction.block_number)
-                for transaction in final
-                for other in work.transactions.finalise(
-                    transaction.transaction_hash,
-                    block_number=transaction.block_number,
-                    succeeded=transaction.succeeded,
-                )
-            ]
-            self._on_block(work, block, (*final, *displaced))
-        return True
+        try:
+            self._apply(blocks, finals)
+        except Unavailable:
+            raise
+        except Exception:
+            if len(blocks) == 1:
+                raise
+            for block, final in zip(blocks, finals, strict=True):  # up to the one that is wrong
+                self._apply((block,), (final,))
+        return len(blocks)
 
-    def _next_block(self, number: int) -> BlockData | None:
-        """The block with this number. Far behind, many are asked for at once, and the next ones while
-        these are processed: blocks are final, so one that was read ahead is as good as one read now.
+    def _apply(
+        self, blocks: Sequence[BlockData], finals: Sequence[tuple[FinalTransaction, ...]]
+    ) -> None:
+        with self._store.unit_of_work() as work:
+            for block, final in zip(blocks, finals, strict=True):
+                work.chain_log.advance(
+                    number=block.ref.number,
+                    block_hash=block.ref.hash,
+                    parent_hash=block.ref.parent_hash,
+                )
+                work.chain_log.record(event_row(event) for event in block.events)
+                displaced = [
+                    _displaced(other, transaction.block_number)
+                    for transaction in final
+                    for other in work.transactions.finalise(
+                        transaction.transaction_hash,
+                        block_number=transaction.block_number,
+                        succeeded=transaction.succeeded,
+                    )
+                ]
+                self._on_block(work, block, (*final, *displaced))
+
+    def _next_blocks(self, number: int) -> tuple[BlockData, ...]:
+        """The blocks from this number on that are processed together; none when there is none yet."""
+        self._read_on(number)
+        together: list[BlockData] = []
+        while self._ahead and sum(len(each.events) for each in together) < TOGETHER_EVENTS_MAX:
+            together.append(self._ahead.popleft())
+        return tuple(together)
+
+    def _read_on(self, number: int) -> None:
+        """Have the block with this number ahead, if there is one. Far behind, many are asked for at once,
+        and the next ones while these are processed: blocks are final, so one that was read ahead is as
+        good as one read now.
         """
         while self._ahead and self._ahead[0].ref.number != number:
             self._ahead.popleft()
@@ -189,18 +216,25 @@ class Follower:
             if is_behind and coming.count > 1:
                 self._coming = _Coming(self._client, number + len(found), self._at_once)
                 self._coming.read_meanwhile()
-        return self._ahead.popleft() if self._ahead else None
 
-    def _final_transactions(self, block: BlockData) -> tuple[FinalTransaction, ...]:
-        """Our own transactions in a block, in its order. They were kept before they were sent, so
+    def _final_transactions(
+        self, blocks: Sequence[BlockData]
+    ) -> tuple[tuple[FinalTransaction, ...], ...]:
+        """Our own transactions in each block, in its order. They were kept before they were sent, so
         none can be in a block that the store does not know of.
         """
-        if not block.transaction_hashes:
-            return ()
+        if not any(block.transaction_hashes for block in blocks):
+            return ((),) * len(blocks)
         with self._store.reading() as work:
             outstanding = {each.hash: each for each in work.transactions.outstanding()}
-        own = [outstanding[each] for each in block.transaction_hashes if each in outstanding]
-        return tuple(self._final(transaction, block) for transaction in own)
+        return tuple(
+            tuple(
+                self._final(outstanding[each], block)
+                for each in block.transaction_hashes
+                if each in outstanding
+            )
+            for block in blocks
+        )
 
     def _final(self, transaction: OutgoingTransaction, block: BlockData) -> FinalTransaction:
         receipt = self._client.receipt(transaction.hash)

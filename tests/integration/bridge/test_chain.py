@@ -8,16 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from eth_account import Account as Wallet
 from eth_hash.auto import keccak
 
 from bridge.chain import (
     AccountKind,
     Attestation,
     BlockData,
-    Call,
     ChainClient,
-    ContractCall,
     FinalTransaction,
     Follower,
     Submitter,
@@ -30,7 +27,7 @@ from bridge.chain import (
     uetr_hash,
 )
 from bridge.chain.encoding import REGISTRY
-from bridge.chain.follower import DIRECTORY_SECONDS_MAX
+from bridge.chain.follower import DIRECTORY_SECONDS_MAX, TOGETHER_EVENTS_MAX
 from bridge.errors import (
     CallReverted,
     ChainDiscontinuous,
@@ -42,10 +39,17 @@ from bridge.errors import (
     PaymentUnknown,
     TransactionRefused,
 )
-from bridge.keys import KeystoreSigner
-from bridge.payment import Leg, Terms
-from bridge.store import Checkpoint, OutgoingTransaction, Store, TransactionState, UnitOfWork
+from bridge.store import Checkpoint, Store, TransactionState, UnitOfWork
 from bridge.store.chain_log import EventRow
+from support.chain_orders import (
+    expire_call,
+    order,
+    plain_terms,
+    settle,
+    signer_of,
+    submitter_of,
+    wait_for,
+)
 from support.node_process import NodeProcess, free_port, make_genesis, running_node
 from support.settlement_network import (
     ALPHA,
@@ -55,15 +59,12 @@ from support.settlement_network import (
     INSTITUTIONS,
     MAKER,
     OPERATOR,
-    Institution,
     network_file,
 )
 from support.transactions import CHAIN_ID
 
 GENESIS_TIME = 1_700_000_000
 EUR_NUMERIC = 978
-GAS = 800_000
-SECONDS_MAX = 20
 
 
 @pytest.fixture(scope="module")
@@ -86,26 +87,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def signer_of(institution: Institution, kind: str = "operating") -> KeystoreSigner:
-    return KeystoreSigner(Wallet.from_key(institution.account(kind).secret))
-
-
-def submitter_of(store: Store, client: ChainClient, institution: Institution) -> Submitter:
-    return Submitter(store, client, signer_of(institution), lambda: int(time.time()))
-
-
-def order(purpose: str, call: ContractCall, payment_id: str | None = None) -> Call:
-    return Call(purpose, call.to, call.data, GAS, payment_id)
-
-
-def settle(submitter: Submitter) -> None:
-    """Wait until nothing is outstanding."""
-    deadline = time.monotonic() + SECONDS_MAX
-    while submitter.settle_outstanding():
-        assert time.monotonic() < deadline, "a transaction stays without a receipt"
-        time.sleep(0.02)
-
-
 def ignore(_: UnitOfWork, __: BlockData, ___: tuple[FinalTransaction, ...]) -> None:
     """A handler that books nothing."""
 
@@ -126,22 +107,6 @@ def funded(client: ChainClient, tmp_path_factory: pytest.TempPathFactory) -> int
     assert client.latest_attestation(EUR_NUMERIC) == attestation
     store.close()
     return 100_000
-
-
-def expire_call(payment_id: bytes) -> ContractCall:
-    """A call that reverts: nobody has instructed such a payment."""
-    return settlement_call("expire", (payment_id, plain_terms(1)))
-
-
-def plain_terms(amount: int) -> Terms:
-    now = int(time.time())
-    return Terms(
-        legs=(Leg("EUR", ALPHA.reference(), BETA.reference(), amount),),
-        message_commitment=keccak(b"message"),
-        quote_hash=bytes(32),
-        accept_by=now + 600,
-        settle_by=now + 1_200,
-    )
 
 
 # Reading
@@ -267,7 +232,7 @@ def test_a_payment_is_instructed_accepted_and_followed(
     settle(beta)
     other.close()
     assert follower.catch_up() == client.head().number + 1
-    assert not follower.step()
+    assert follower.step() == 0
     assert seen == ["Instructed", "Accepted", "PaymentSettled"]
     (final,) = own
     assert (final.transaction_hash, final.purpose) == (sent.hash, "pay_1:instruct")
@@ -278,13 +243,6 @@ def test_a_payment_is_instructed_accepted_and_followed(
         assert work.chain_log.position().hash == client.head().hash
         events = work.chain_log.events(first=0, last=final.block_number)
     assert [event.name for event in events if key.hex() in event.document][:1] == ["Instructed"]
-
-
-def wait_for(client: ChainClient, transaction: OutgoingTransaction) -> None:
-    deadline = time.monotonic() + SECONDS_MAX
-    while client.receipt(transaction.hash) is None:
-        assert time.monotonic() < deadline, "a transaction stays without a receipt"
-        time.sleep(0.02)
 
 
 def test_a_transaction_that_reverts_is_final_without_success(
@@ -412,24 +370,49 @@ def test_following_twice_gives_the_same_tables(client: ChainClient, tmp_path: Pa
 def test_a_handler_that_fails_leaves_nothing_of_its_block(
     client: ChainClient, store: Store
 ) -> None:
-    """CHN-5."""
+    """CHN-5. And everything of those before it, also where they would have shared its transaction."""
     failing = [True]
 
-    def fail_once(work: UnitOfWork, block: BlockData, _: tuple[FinalTransaction, ...]) -> None:
-        if block.events and failing:
-            failing.clear()
+    def fail(work: UnitOfWork, block: BlockData, _: tuple[FinalTransaction, ...]) -> None:
+        if failing and any(event.name == "Issued" for event in block.events):
             work.payments.get("missing")
 
-    follower = Follower(store, client, fail_once)
+    follower = Follower(store, client, fail)
     with pytest.raises(PaymentUnknown):
         follower.catch_up()
     with store.reading() as work:
         stuck = work.chain_log.position()
-        assert work.chain_log.events(first=stuck.number + 1, last=stuck.number + 1) == ()
+        events = work.chain_log.events(first=0, last=2**31)
+    wrong = client.block(stuck.number + 1)
+    assert wrong is not None
+    assert "Issued" in {event.name for event in wrong.events}
+    assert {event.block_number for event in events} <= set(range(stuck.number + 1))
+    failing.clear()
     follower.catch_up()
     with store.reading() as work:
         assert work.chain_log.position().number > stuck.number
         assert work.chain_log.events(first=stuck.number + 1, last=stuck.number + 1) != ()
+
+
+@pytest.mark.usefixtures("funded")
+def test_far_behind_blocks_share_a_transaction_up_to_a_number_of_events(
+    client: ChainClient, store: Store
+) -> None:
+    """CHN-5."""
+    units: list[UnitOfWork] = []
+    events: list[list[int]] = []
+
+    def count(work: UnitOfWork, block: BlockData, _: tuple[FinalTransaction, ...]) -> None:
+        if not units or units[-1] is not work:
+            units.append(work)
+            events.append([])
+        events[-1].append(len(block.events))
+
+    follower = Follower(store, client, count)
+    assert follower.catch_up() == client.head().number + 1 == sum(map(len, events))
+    assert max(map(len, events)) > 1
+    assert all(sum(each[:-1]) < TOGETHER_EVENTS_MAX for each in events)
+    assert follower.step() == 0
 
 
 @pytest.mark.parametrize(
