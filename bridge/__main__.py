@@ -27,6 +27,7 @@ import threading
 from collections.abc import Sequence
 
 from bridge import failpoint
+from bridge.allocation import bound_arenas
 from bridge.commands import MODULES
 from bridge.commands.outcome import EXIT_FAILED, EXIT_UNUSABLE
 from bridge.errors import (
@@ -42,6 +43,7 @@ from bridge.errors import (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(arguments)
+    bound_arenas()
     os.umask(0o077)  # keys, tokens and databases are for their owner alone
     try:
         failpoint.arm(os.environ)

@@ -16,14 +16,8 @@ from enum import Enum, unique
 from typing import Final, TypeAlias
 
 from sqlalchemy import (
-    BigInteger,
     Connection,
-    Text,
-    bindparam,
     func,
-    insert,
-    literal,
-    not_,
     or_,
     select,
     update,
@@ -31,7 +25,7 @@ from sqlalchemy import (
 
 from bridge.errors import EffectNotDead, EffectNotStuck, RecordConflict
 from bridge.store import tables
-from bridge.store.prepared import Prepared
+from bridge.store.prepared import unless_known
 
 Payload: TypeAlias = Mapping[str, str | int | bool | None]
 """What an effect carries: plain values by name, kept as JSON."""
@@ -120,6 +114,10 @@ class Effects:
             "payment_id": effect.payment_id,
             "state": EffectState.WAITING.value,
             "due_at": effect.due_at,
+            "attempts": 0,
+            "owner": None,
+            "error": None,
+            "retried_since": None,
         }
 
         def note() -> None:
@@ -320,27 +318,7 @@ _IS_STUCK = or_(
 
 _UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
 
-_ADD_UNLESS_KNOWN = Prepared(
-    insert(tables.effects).from_select(
-        ["kind", "key", "payload", "payment_id", "state", "due_at", "attempts"],
-        select(
-            bindparam("kind", type_=Text),
-            bindparam("key", type_=Text),
-            bindparam("payload", type_=Text),
-            bindparam("payment_id", type_=Text),
-            bindparam("state", type_=Text),
-            bindparam("due_at", type_=BigInteger),
-            literal(0),
-        ).where(
-            not_(
-                select(tables.effects.c.effect_id)
-                .where(tables.effects.c.key == bindparam("key", type_=Text))
-                .exists()
-            )
-        ),
-    )
-)
-"""One statement that adds an effect unless its key is known: the row count tells which."""
+_ADD_UNLESS_KNOWN = unless_known(tables.effects, "key")
 
 _COLUMNS = (
     tables.effects.c.effect_id,

@@ -5,11 +5,11 @@ The answer is written in the unit of work of its effect and never expires.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, not_, select
+from sqlalchemy import Connection, bindparam, select
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
-from bridge.store.prepared import Prepared
+from bridge.store.prepared import Prepared, unless_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ class Idempotency:
 
 
 _KEPT = tables.idempotency.c
-_COLUMNS = (_KEPT.client, _KEPT.key, _KEPT.fingerprint, _KEPT.status, _KEPT.body)
 
 _FIND = Prepared(
     select(_KEPT.fingerprint, _KEPT.status, _KEPT.body).where(
@@ -61,19 +60,4 @@ _FIND = Prepared(
     )
 )
 
-_ADD_UNLESS_KNOWN = Prepared(
-    insert(tables.idempotency).from_select(
-        [column.name for column in _COLUMNS],
-        select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS)).where(
-            not_(
-                select(_KEPT.key)
-                .where(
-                    _KEPT.client == bindparam("client", type_=_KEPT.client.type),
-                    _KEPT.key == bindparam("key", type_=_KEPT.key.type),
-                )
-                .exists()
-            )
-        ),
-    )
-)
-"""One statement that adds an answer unless the key has one: the row count tells which."""
+_ADD_UNLESS_KNOWN = unless_known(tables.idempotency, "client", "key")

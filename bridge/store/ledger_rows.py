@@ -79,7 +79,7 @@ def newest(dialect: Dialect) -> Select[Any]:
 _ACCOUNT_COLUMNS: Final = len(tables.accounts.columns) + 1
 """How many columns of `newest` are the account's and its credit limit's."""
 
-_IDS_AT_ONCE: Final = (4, 32, 500)
+_IDS_AT_ONCE: Final = (2, 4, 32, 500)
 """For how many account ids a statement stands ready: preparing one for each number costs more."""
 
 

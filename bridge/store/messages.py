@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Row,
-    bindparam,
     delete,
     exists,
     func,
@@ -24,7 +23,7 @@ from sqlalchemy import (
 from bridge.errors import InboxConflict, RecordConflict, RecordMissing
 from bridge.payment import incoming_payment_id
 from bridge.store import tables
-from bridge.store.prepared import Prepared
+from bridge.store.prepared import unless_known
 from bridge.store.vault import Vault, message_scope
 
 
@@ -269,19 +268,4 @@ class Inbox:
         return self._connection.execute(query).one_or_none()
 
 
-_KEPT = tables.messages.c
-_COLUMNS = [column for column in tables.messages.columns if column is not _KEPT.sequence]
-
-_ADD_UNLESS_KNOWN = Prepared(
-    insert(tables.messages).from_select(
-        [column.name for column in _COLUMNS],
-        select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS)).where(
-            not_(
-                select(_KEPT.sequence)
-                .where(_KEPT.message_id == bindparam("message_id", type_=_KEPT.message_id.type))
-                .exists()
-            )
-        ),
-    )
-)
-"""One statement that adds a document unless its id is known: the row count tells which."""
+_ADD_UNLESS_KNOWN = unless_known(tables.messages, "message_id")

@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     insert,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.store.gathering import Change, execute, gathering, shown
 
@@ -52,7 +53,7 @@ class Prepared:
     """A statement that is executed often; on PostgreSQL it may have to be put in another way."""
 
     statement: Select[Any] | Insert | Update | Delete
-    on_postgresql: Select[Any] | None = None
+    on_postgresql: Select[Any] | Insert | None = None
     _text_by_dialect: dict[str, _Text] = field(default_factory=dict)
 
     def rows(self, connection: Connection, given: Given) -> list[tuple[Any, ...]]:
@@ -104,6 +105,17 @@ class Prepared:
             statement = self.statement if other is None else other
             found = self._text_by_dialect[dialect.name] = _compiled(statement, dialect)
         return found
+
+
+def unless_known(table: Table, *key: str) -> Prepared:
+    """The adding of one row, of which every column is given but a key that counts up by itself; nothing
+    happens when there is one with the same `key`, which is unique: the row count tells.
+    """
+    row: dict[str, Any] = {name: bindparam(name) for name in _given(table)}
+    return Prepared(
+        sqlite.insert(table).values(row).on_conflict_do_nothing(index_elements=key),
+        postgresql.insert(table).values(row).on_conflict_do_nothing(index_elements=key),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,7 @@ class PreparedInsert:
 
     def _compiled(self, dialect: Dialect, size: int) -> _Text:
         """The statement for so many rows; its parameters are those of one row, for each of them."""
-        names = [each.name for each in self.table.columns if each.autoincrement is not True]
+        names = _given(self.table)
         row: dict[str, Any] = {name: bindparam(name) for name in names}
         if size == 1:
             return _compiled(insert(self.table).values(row), dialect)
@@ -169,7 +181,12 @@ class PreparedInsert:
             {name: bindparam(f"{name}_{at}") for name in names} for at in range(size)
         ]
         text = _compiled(insert(self.table).values(many), dialect).text
-        return _Text(text, {}, _picker(tuple(names)))
+        return _Text(text, {}, _picker(names))
+
+
+def _given(table: Table) -> tuple[str, ...]:
+    """The columns of a row that is added, without a key that counts up by itself."""
+    return tuple(each.name for each in table.columns if each.autoincrement is not True)
 
 
 def _compiled(statement: Any, dialect: Dialect) -> _Text:
