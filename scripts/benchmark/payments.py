@@ -4,6 +4,7 @@ Everything is asked of the processes over HTTP, at a pace that does not wait for
 """
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,8 @@ from bridge.store import Store
 BOB: Final = "bob"
 SECONDS: Final = 10
 GROUP: Final = 500
-SERVES_SECONDS_MAX: Final = 120
+CATCH_UPS: Final = 5
+"""How many times a chain is followed from its genesis block; an odd number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +96,28 @@ def _open_payments(street: Street) -> int:
     return int(answer.json()["open_payments"])
 
 
-def _measure_catch_up(street: Street, folder: Path) -> dict[str, Any]:
+def _measure_catch_up(street: Street, folder: Path) -> dict[str, Any]:  # a JSON object
     """Events per second into a database of its own, from the genesis block on: as read and kept,
-    before anything is booked of them.
+    before anything is booked of them. The median of some runs, for each takes a moment only.
     """
+    runs = [_catch_up(street, folder / f"{number}.sqlite") for number in range(CATCH_UPS)]
+    runs.sort(key=lambda run: run["events_per_second"])
+    return {"runs": CATCH_UPS, **runs[CATCH_UPS // 2]}
+
+
+def _catch_up(street: Street, database: Path) -> dict[str, int]:
     chain = ChainClient(street.layout.node_url, street.chain.chain_id)
-    store = Store.open(folder / "anew.sqlite")
     events = 0
 
     def count(_work: object, block: Any, _final: object) -> None:
         nonlocal events
         events += len(block.events)
 
-    follower = Follower(store, chain, count)
-    cpu, started = time.process_time(), time.perf_counter()
-    blocks = follower.catch_up()
-    seconds = time.perf_counter() - started
-    cpu = time.process_time() - cpu
-    store.close()
+    with closing(Store.open(database)) as store:
+        follower = Follower(store, chain, count)
+        cpu, started = time.process_time(), time.perf_counter()
+        blocks = follower.catch_up()
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     return {
         "blocks": blocks,
         "events": events,
