@@ -231,14 +231,9 @@ def consider(institution: Institution, payment_id: str) -> None:
         judgement = _judge(institution, work, payment, (message, transfer))
         if not is_copied:
             judgement = Judgement(None, StatusReason.FF01)
-        known = replace(
-            payment,
-            uetr=transfer.uetr if judgement.account else payment.uetr,
-            end_to_end_id=transfer.end_to_end_id,
-            account_id=judgement.account.account_id if judgement.account else None,
-            salt=message.salt,
-            creditor_charge=_charge(institution, transfer) if judgement.account else None,
-        )
+        known = replace(payment, end_to_end_id=transfer.end_to_end_id, salt=message.salt)
+        if judgement.account is not None:
+            known = _accepted(institution, known, transfer, judgement.account)
         work.payments.save(known)
         _keep_transfer(work, known, message, now)
         _answer(institution, work, known, judgement.reason, now)
@@ -263,19 +258,28 @@ def _make_up_for(
     if not is_theirs or not _is_committed(payment.terms, transfer, message.salt):
         return
     account = work.customers.by_identification(transfer.creditor_account.text)
-    known = replace(
-        payment,
-        uetr=transfer.uetr,
-        end_to_end_id=transfer.end_to_end_id,
-        account_id=None if account is None else account.account_id,
-        salt=message.salt,
-        creditor_charge=_charge(institution, transfer),
-    )
+    known = replace(payment, end_to_end_id=transfer.end_to_end_id, salt=message.salt)
+    known = _accepted(institution, known, transfer, account)
     _keep_transfer(work, known, message, at)
     if payment.state is PaymentState.SETTLED:
         suspense.find_home(institution, work, known, at)
     else:
         work.payments.save(known)
+
+
+def _accepted(
+    institution: Institution,
+    payment: Payment,
+    transfer: CreditTransfer,
+    account: CustomerAccount | None,
+) -> Payment:
+    """A payment with what the bank that accepts it learns from its message; None: the account is gone."""
+    return replace(
+        payment,
+        uetr=transfer.uetr,
+        account_id=None if account is None else account.account_id,
+        creditor_charge=_charge(institution, transfer),
+    )
 
 
 def _keep_transfer(work: UnitOfWork, payment: Payment, message: InboxMessage, at: int) -> None:

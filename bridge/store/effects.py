@@ -110,7 +110,7 @@ class Effects:
         row = {
             "kind": effect.kind,
             "key": effect.key,
-            "payload": json.dumps(dict(effect.payload), sort_keys=True),
+            "payload": _ENCODE(dict(effect.payload)),
             "payment_id": effect.payment_id,
             "state": EffectState.WAITING.value,
             "due_at": effect.due_at,
@@ -317,6 +317,8 @@ _IS_STUCK = or_(
 """Given up, or tried in vain and waiting to be tried once more."""
 
 _UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
+
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
 
 _ADD_UNLESS_KNOWN = unless_known(tables.effects, "key")
 
