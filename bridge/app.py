@@ -26,7 +26,6 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from bridge import chart
-from bridge.allocation import keep_trimmed
 from bridge.api import Readiness, Services, create_api, create_interbank_api
 from bridge.catching_up import fetch_once_behind
 from bridge.centralbank.attesting import Attester
@@ -171,11 +170,8 @@ class Runtime:
             opening()
 
     def start(self) -> None:
-        """Start looking out for the chain, keeping memory small, and standing by to lead."""
-        loops: dict[str, Callable[[], None]] = {
-            "lookout": partial(self._lookout.run, self.stop),
-            "trimming": partial(keep_trimmed, self.stop),
-        }
+        """Start looking out for the chain, and standing by to lead."""
+        loops: dict[str, Callable[[], None]] = {"lookout": partial(self._lookout.run, self.stop)}
         if self._part is not Part.API:
             loops["leadership"] = partial(self._leadership.run, self._duties, self.stop)
         for name, loop in loops.items():
