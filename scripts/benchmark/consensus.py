@@ -28,11 +28,11 @@ from benchmark.running import (
     Client,
     RunningNode,
     encode_submissions,
-    free_ports,
     start_node,
     stop_node,
 )
 from benchmark.transfers import percentiles
+from local_network.ports import free_ports
 from node import app, genesis
 
 VALIDATORS: Final = 4

@@ -4,16 +4,17 @@ import http.client
 import json
 import os
 import select
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from local_network.ports import free_ports
 
 READY_SECONDS_MAX: Final = 120
 STOP_SECONDS_MAX: Final = 30
@@ -111,7 +112,7 @@ class RunningNode:
 def running_node(genesis_file: Path, data: Path, log: Path) -> Iterator[RunningNode]:
     """A node on a data directory, for as long as the context lasts."""
     place = ["--genesis", str(genesis_file), "--data", str(data)]
-    (port,) = free_ports(1)
+    port = free_ports(1)[0]
     node = start_node(place, port, log)
     try:
         yield node
@@ -145,15 +146,6 @@ def stop_node(node: RunningNode) -> None:
     node.process.wait(STOP_SECONDS_MAX)
     if node.process.stdout is not None:
         node.process.stdout.close()
-
-
-def free_ports(count: int) -> list[int]:
-    """Free ports of the loopback interface, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def _await_ready(process: subprocess.Popen[str], log: Path) -> RunningNode:

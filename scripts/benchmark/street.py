@@ -18,13 +18,13 @@ from typing import Any, Final
 
 import httpx
 
-from benchmark.running import free_ports
 from bridge.chain import ChainClient
 from local_network.books import Caller, count_breaks, read_books
 from local_network.cast import CHAIN_ID, INSTITUTIONS, LIQUIDITY
 from local_network.console import Console
 from local_network.demo import Demo
 from local_network.layout import PORTS_NEEDED, Layout, open_layout
+from local_network.ports import free_ports
 from local_network.processes import Child, Processes
 
 BANK: Final = "bank-a"
@@ -150,7 +150,7 @@ class Street:
 @contextmanager
 def running_street(folder: Path) -> Iterator[Street]:
     """A funded network in `folder`, for as long as the context lasts."""
-    layout = open_layout(folder, port_base=_port_base(), default_port_base=0)
+    layout = open_layout(folder, port_base=free_ports(PORTS_NEEDED)[0], default_port_base=0)
     _add_carol(layout.settings(BANK))
     for member in INSTITUTIONS:
         _change(layout.settings(member.key), {"monitor_token_sha256": _digest(MONITOR_TOKEN)})
@@ -184,14 +184,6 @@ def await_that(holds: Callable[[], bool], seconds: float = REST_SECONDS_MAX) -> 
             return False
         time.sleep(POLL_SECONDS)
     return True
-
-
-def _port_base() -> int:
-    """The first of neighbouring ports that are free."""
-    while True:
-        (first,) = free_ports(1)
-        if first + PORTS_NEEDED < 65_536:
-            return first
 
 
 def _add_carol(path: Path) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from bridge.store import Store
+from local_network.layout import PORTS_NEEDED
+from local_network.ports import free_ports
 from support.engine_binary import engine_binary
-from support.local_devnet import CHECKOUT, free_port_base
+from support.local_devnet import CHECKOUT
 
 TIMEOUT_SECONDS = 240
 PORTS_OF_FOUR = 14
@@ -59,7 +61,7 @@ class Twice:
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
     data = tmp_path_factory.mktemp("devnet") / "data"
-    first = devnet("--once", "--data", str(data), "--port-base", str(free_port_base()))
+    first = devnet("--once", "--data", str(data), "--port-base", str(free_ports(PORTS_NEEDED)[0]))
     assert first.code == 0, first.output + first.errors
     genesis = json.loads((data / "nodes/genesis.json").read_text())["hash"]
     pids = json.loads((data / "processes.json").read_text())
@@ -162,7 +164,7 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_demo_settles_on_four_validators(tmp_path: Path) -> None:
     engine_binary()
-    ports = str(free_port_base(PORTS_OF_FOUR))
+    ports = str(free_ports(PORTS_OF_FOUR)[0])
     run = devnet("--once", "--validators", "4", "--data", str(tmp_path / "d"), "--port-base", ports)
     assert run.code == 0, run.output + run.errors
     assert (run.result["settled"], run.result["reconciled"]) == (True, True)

@@ -21,13 +21,13 @@ import pytest
 from bridge.config import DatabasePlace
 from bridge.leadership import LEADING
 from bridge.store import Lease, Store
+from local_network.ports import free_ports
 from local_network.postgres import PostgresServer
 from support.local_devnet import (
     CHECKOUT,
     WAIT_SECONDS,
     Devnet,
     eventually,
-    free_port_base,
     instruction,
     running_devnet,
 )
@@ -135,7 +135,7 @@ def bank(
             place = opened.enter_context(server.database("template0"))
         changes = {"bank-a": {"database": str(place)}}
         network = opened.enter_context(running_devnet(folder / "network", changes))
-        made = Bank(network, server, place, free_port_base(1))
+        made = Bank(network, server, place, free_ports(1)[0])
         network.kill("bank-a")
         made.start_all()
         yield made

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from local_network.cast import CHAIN_ID, INSTITUTIONS, LIQUIDITY
 from local_network.console import Console
 from local_network.demo import Demo
 from local_network.layout import PORTS_NEEDED, Layout, open_layout
+from local_network.ports import free_ports
 from local_network.processes import Child, Processes
 
 CHECKOUT = Path(__file__).parents[2]
@@ -41,23 +41,6 @@ WAIT_SECONDS = 60
 POLL_SECONDS = 0.05
 ATTESTER = "attester-"
 """What the name of a central bank's attesting process begins with."""
-PORT_RANGE = range(20_000, 32_752, 16)
-"""Below the ports that the system gives to outgoing connections, which would take one in between."""
-
-
-def free_port_base(ports: int = PORTS_NEEDED) -> int:
-    """The first of enough free neighbouring ports; where to look depends on the process."""
-    offset = os.getpid() % len(PORT_RANGE)
-    for index in range(len(PORT_RANGE)):
-        base = PORT_RANGE[(offset + index) % len(PORT_RANGE)]
-        if all(_is_free(base + step) for step in range(ports)):
-            return base
-    raise RuntimeError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @dataclass(slots=True)
@@ -161,7 +144,7 @@ def running_devnet(
     `before` is called with the layout before anything is started; `environments` is as in `Devnet`.
     """
     given = environments or {}
-    layout = open_layout(folder, port_base=free_port_base(), default_port_base=0)
+    layout = open_layout(folder, port_base=free_ports(PORTS_NEEDED)[0], default_port_base=0)
     before(layout)
     for key, changed in changes.items():
         path = layout.settings(key)

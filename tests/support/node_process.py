@@ -7,7 +7,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from typing import Any, Final
 
 import httpx
 import pytest
+
+from local_network.ports import free_ports
 
 READY_SECONDS_MAX: Final = 30
 RECEIPT_SECONDS_MAX: Final = 20
@@ -46,11 +47,8 @@ class NotStarted(AssertionError):
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on and nobody else is given."""
+    return free_ports(1)[0]
 
 
 def run_command(
