@@ -19,11 +19,21 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    func,
+    literal,
+    null,
+    select,
+    update,
+)
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
 from bridge.store.page import Page, read_page
+from bridge.store.prepared import Prepared, PreparedInsert, one_of
 from bridge.store.vault import Vault, message_scope
 
 
@@ -104,36 +114,34 @@ class Deliveries:
             return
         body = json.dumps(dict(delivery.body), sort_keys=True).encode()
         scope = message_scope(delivery.payment_id, delivery.message_id)
-        self._connection.execute(
-            insert(tables.deliveries).values(
-                message_id=delivery.message_id,
-                peer_lei=delivery.peer_lei,
-                stream=delivery.stream,
-                position=self._last_position(delivery.peer_lei, delivery.stream) + 1,
-                kind=delivery.kind,
-                payment_id=delivery.payment_id,
-                body=self._vault.seal(scope, delivery.message_id, body),
-                state=DeliveryState.WAITING.value,
-                created_at=delivery.created_at,
-                due_at=delivery.created_at,
-                persists_until=delivery.persists_until,
-                attempts=0,
-                failures=0,
-            )
-        )
+        row = {
+            "message_id": delivery.message_id,
+            "peer_lei": delivery.peer_lei,
+            "stream": delivery.stream,
+            "position": self._last_position(delivery.peer_lei, delivery.stream) + 1,
+            "kind": delivery.kind,
+            "payment_id": delivery.payment_id,
+            "body": self._vault.seal(scope, delivery.message_id, body),
+            "state": DeliveryState.WAITING.value,
+            "created_at": delivery.created_at,
+            "due_at": delivery.created_at,
+            "persists_until": delivery.persists_until,
+            "attempts": 0,
+            "failures": 0,
+            "owner": None,
+            "error": None,
+        }
+        _ADD.add(self._connection, (row,))
         self.has_added = True
 
     def find(self, message_id: str) -> Delivery | None:
         """The delivery of the message with this id, if there is one."""
-        query = select(*_COLUMNS).where(tables.deliveries.c.message_id == message_id)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else _delivery(row)
+        rows = _BY_MESSAGE_ID.rows(self._connection, {"message_id": message_id})
+        return _delivery(*rows[0]) if rows else None
 
     def body(self, delivery: Delivery) -> dict[str, str]:
         """What the message says; raises `MessageShredded`."""
-        kept = tables.deliveries.c
-        query = select(kept.body).where(kept.sequence == delivery.sequence)
-        sealed = self._connection.execute(query).scalar_one()
+        sealed: bytes = _BODY.rows(self._connection, {"sequence": delivery.sequence})[0][0]
         scope = message_scope(delivery.payment_id, delivery.message_id)
         body: dict[str, str] = json.loads(self._vault.open(scope, delivery.message_id, sealed))
         return body
@@ -148,62 +156,31 @@ class Deliveries:
 
     def claim(self, *, now: int, owner: str, lease_seconds: int) -> Delivery | None:
         """Take the delivery that is due first, or whose lease has run out, for `lease_seconds`."""
-        kept = tables.deliveries.c
         chosen = self.first_due(now)
         if chosen is None:
             return None
-        claimed = (
-            update(tables.deliveries)
-            .where(kept.sequence == chosen, kept.state.in_(_UNFINISHED), kept.due_at <= now)
-            .values(
-                state=DeliveryState.CLAIMED.value,
-                owner=owner,
-                attempts=kept.attempts + 1,
-                due_at=now + lease_seconds,
-            )
-        )
-        row = self._connection.execute(claimed.returning(*_COLUMNS)).one_or_none()
-        return None if row is None else _delivery(row)
+        given = {
+            "chosen": chosen,
+            "claimant": owner,
+            "now": now,
+            "lease_ends_at": now + lease_seconds,
+        }
+        rows = _CLAIM.rows(self._connection, given)
+        return _delivery(*rows[0]) if rows else None
 
     def first_due(self, now: int) -> int | None:
         """The sequence of the delivery that `claim` would take."""
-        kept = tables.deliveries.c
-        earlier, other = tables.deliveries.alias().c, tables.deliveries.alias().c
-        is_behind = select(earlier.sequence).where(
-            earlier.peer_lei == kept.peer_lei,
-            earlier.stream == kept.stream,
-            earlier.position < kept.position,
-            earlier.state.in_(_UNFINISHED),
-        )
-        is_peer_in_hand = select(other.sequence).where(
-            other.peer_lei == kept.peer_lei,
-            other.state == DeliveryState.CLAIMED.value,
-            other.due_at > now,
-        )
-        first = (
-            select(kept.sequence)
-            .where(kept.state.in_(_UNFINISHED), kept.due_at <= now)
-            .where(~is_behind.correlate(tables.deliveries).exists())
-            .where(~is_peer_in_hand.correlate(tables.deliveries).exists())
-            .order_by(kept.due_at, kept.sequence)
-            .limit(1)
-        )
-        found: int | None = self._connection.execute(first).scalar_one_or_none()
-        return found
+        rows = _FIRST_DUE.rows(self._connection, {"now": now})
+        return rows[0][0] if rows else None
 
     def finish(self, claimed: Delivery, state: DeliveryState, error: str | None = None) -> bool:
         """Record how a claimed delivery ended; False when the claim was lost."""
-        return self._leave(claimed, state=state.value, error=error)
+        return self._leave(_END, claimed, state, error)
 
     def retry(self, claimed: Delivery, due_at: int, error: str) -> bool:
         """Give a claimed delivery back until `due_at`; False when the claim was lost."""
-        return self._leave(
-            claimed,
-            state=DeliveryState.WAITING.value,
-            error=error,
-            due_at=due_at,
-            failures=claimed.failures + 1,
-        )
+        more = {"retried_at": due_at, "failed": claimed.failures + 1}
+        return self._leave(_RETRY, claimed, DeliveryState.WAITING, error, **more)
 
     def hasten(self, peer_lei: str, now: int) -> None:
         """Make everything that waits for an institution due: it answers again."""
@@ -249,7 +226,7 @@ class Deliveries:
             .order_by(kept.sequence)
             .limit(limit)
         )
-        return tuple(_delivery(row) for row in self._connection.execute(query))
+        return tuple(_delivery(*row) for row in self._connection.execute(query))
 
     def sequences_of(self, peer_lei: str, message_ids: Sequence[str]) -> tuple[int, ...]:
         """The sequences of messages to an institution; what is no message to it is left out."""
@@ -279,7 +256,7 @@ class Deliveries:
             self._connection,
             query,
             tables.deliveries.c.sequence,
-            _delivery,
+            lambda row: _delivery(*row),
             limit=limit,
             cursor=cursor,
         )
@@ -290,40 +267,90 @@ class Deliveries:
         return self._connection.execute(query).scalar_one()
 
     def _last_position(self, peer_lei: str, stream: str) -> int:
-        kept = tables.deliveries.c
-        query = select(func.max(kept.position)).where(
-            kept.peer_lei == peer_lei, kept.stream == stream
-        )
-        return self._connection.execute(query).scalar() or 0
+        rows = _LAST_POSITION.rows(self._connection, {"peer_lei": peer_lei, "stream": stream})
+        return rows[0][0] or 0
 
-    def _leave(self, claimed: Delivery, **values: str | int | None) -> bool:
+    def _leave(
+        self,
+        leaving: Prepared,
+        claimed: Delivery,
+        state: DeliveryState,
+        fault: str | None,
+        **more: int,
+    ) -> bool:
         """Move a delivery on, but only under the claim that `claimed` stands for."""
-        kept = tables.deliveries.c
-        change = update(tables.deliveries).where(
-            kept.sequence == claimed.sequence,
-            kept.state == DeliveryState.CLAIMED.value,
-            kept.attempts == claimed.attempts,
-        )
-        return self._connection.execute(change.values(owner=None, **values)).rowcount == 1
+        claim = {"claimed": claimed.sequence, "claimed_attempts": claimed.attempts}
+        given = {**claim, "new_state": state.value, "fault": fault, **more}
+        return leaving.changed(self._connection, given) == 1
 
 
-_COLUMNS = tuple(column for column in tables.deliveries.c if column.name not in {"body", "owner"})
+def _delivery(*row: Any) -> Delivery:  # `_COLUMNS`, which are its fields
+    fields = (*row[:7], DeliveryState(row[7]), *row[8:])
+    return Delivery(*fields)
 
 
-def _delivery(row: Row[Any]) -> Delivery:  # a row of `_COLUMNS`
-    return Delivery(
-        sequence=row.sequence,
-        message_id=row.message_id,
-        peer_lei=row.peer_lei,
-        stream=row.stream,
-        position=row.position,
-        kind=row.kind,
-        payment_id=row.payment_id,
-        state=DeliveryState(row.state),
-        created_at=row.created_at,
-        due_at=row.due_at,
-        persists_until=row.persists_until,
-        attempts=row.attempts,
-        failures=row.failures,
-        error=row.error,
+def _first_due() -> Prepared:
+    kept = tables.deliveries.c
+    earlier, other = tables.deliveries.alias().c, tables.deliveries.alias().c
+    is_behind = select(earlier.sequence).where(
+        earlier.peer_lei == kept.peer_lei,
+        earlier.stream == kept.stream,
+        earlier.position < kept.position,
+        one_of(earlier.state, _UNFINISHED),
     )
+    is_peer_in_hand = select(other.sequence).where(
+        other.peer_lei == kept.peer_lei,
+        other.state == literal(DeliveryState.CLAIMED.value),
+        other.due_at > bindparam("now"),
+    )
+    return Prepared(
+        select(kept.sequence)
+        .where(one_of(kept.state, _UNFINISHED), kept.due_at <= bindparam("now"))
+        .where(~is_behind.correlate(tables.deliveries).exists())
+        .where(~is_peer_in_hand.correlate(tables.deliveries).exists())
+        .order_by(kept.due_at, kept.sequence)
+        .limit(literal(1))
+    )
+
+
+def _leaving(**more: ColumnElement[Any]) -> Prepared:
+    """The end of a claim, unless it was lost."""
+    change = update(tables.deliveries).where(
+        _KEPT.sequence == bindparam("claimed"),
+        _KEPT.state == literal(DeliveryState.CLAIMED.value),
+        _KEPT.attempts == bindparam("claimed_attempts"),
+    )
+    return Prepared(
+        change.values(state=bindparam("new_state"), owner=null(), error=bindparam("fault"), **more)
+    )
+
+
+_KEPT = tables.deliveries.c
+_COLUMNS = tuple(column for column in _KEPT if column.name not in {"body", "owner"})
+
+_ADD = PreparedInsert(tables.deliveries)
+_BY_MESSAGE_ID = Prepared(select(*_COLUMNS).where(_KEPT.message_id == bindparam("message_id")))
+_BODY = Prepared(select(_KEPT.body).where(_KEPT.sequence == bindparam("sequence")))
+_LAST_POSITION = Prepared(
+    select(func.max(_KEPT.position)).where(
+        _KEPT.peer_lei == bindparam("peer_lei"), _KEPT.stream == bindparam("stream")
+    )
+)
+_FIRST_DUE = _first_due()
+_CLAIM = Prepared(
+    update(tables.deliveries)
+    .where(
+        _KEPT.sequence == bindparam("chosen"),
+        one_of(_KEPT.state, _UNFINISHED),
+        _KEPT.due_at <= bindparam("now"),
+    )
+    .values(
+        state=literal(DeliveryState.CLAIMED.value),
+        owner=bindparam("claimant"),
+        attempts=_KEPT.attempts + literal(1),
+        due_at=bindparam("lease_ends_at"),
+    )
+    .returning(*_COLUMNS)
+)
+_END = _leaving()
+_RETRY = _leaving(due_at=bindparam("retried_at"), failures=bindparam("failed"))

@@ -13,11 +13,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
-from typing import Final, TypeAlias
+from functools import cache
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
+    Integer,
+    bindparam,
     func,
+    literal,
+    null,
     or_,
     select,
     update,
@@ -25,7 +31,7 @@ from sqlalchemy import (
 
 from bridge.errors import EffectNotDead, EffectNotStuck, RecordConflict
 from bridge.store import tables
-from bridge.store.prepared import unless_known
+from bridge.store.prepared import Prepared, one_of, unless_known
 
 Payload: TypeAlias = Mapping[str, str | int | bool | None]
 """What an effect carries: plain values by name, kept as JSON."""
@@ -141,35 +147,21 @@ class Effects:
         self, *, now: int, owner: str, limit: int, lease_seconds: int, lane: Lane = EVERYTHING
     ) -> tuple[EffectRow, ...]:
         """Take up to `limit` due effects, and those whose lease has run out, for `lease_seconds`."""
-        kept = tables.effects.c
-        query = (
-            select(kept.effect_id)
-            .where(kept.state.in_(_UNFINISHED), kept.due_at <= now)
-            .where(kept.kind.not_in(lane.leaves))
-            .order_by(kept.due_at, kept.effect_id)
-            .limit(limit)
-        )
-        claimed = update(tables.effects).where(kept.effect_id.in_(query.scalar_subquery()))
-        claimed = claimed.values(
-            state=EffectState.CLAIMED.value,
-            owner=owner,
-            attempts=kept.attempts + 1,
-            due_at=now + lease_seconds,
-        )
-        rows = self._connection.execute(claimed.returning(*_COLUMNS))
+        given = {"now": now, "most": limit, "claimant": owner, "lease_ends_at": now + lease_seconds}
+        rows = _claim(lane).rows(self._connection, given)
         return tuple(sorted((_effect(*row) for row in rows), key=lambda effect: effect.effect_id))
 
     def done(self, effect: EffectRow) -> bool:
         """Record that a claimed effect has happened; False when the claim was lost."""
-        return self._leave(effect, EffectState.DONE, due_at=None, error=None)
+        return self._leave(_END, effect, EffectState.DONE, None)
 
     def retry(self, effect: EffectRow, due_at: int, error: str) -> bool:
         """Give a claimed effect back until `due_at`; False when the claim was lost."""
-        return self._leave(effect, EffectState.WAITING, due_at=due_at, error=error)
+        return self._leave(_RETRY, effect, EffectState.WAITING, error, retried_at=due_at)
 
     def abandon(self, effect: EffectRow, error: str) -> bool:
         """Give a claimed effect up for good; False when the claim was lost."""
-        return self._leave(effect, EffectState.DEAD, due_at=None, error=error)
+        return self._leave(_END, effect, EffectState.DEAD, error)
 
     def release_all(self, now: int) -> int:
         """Make every claimed effect due again and return how many; for the start of the process."""
@@ -183,18 +175,12 @@ class Effects:
 
     def next_due(self, lane: Lane = EVERYTHING) -> int | None:
         """When the next effect of a lane falls due or its next lease runs out, if there is any."""
-        kept = tables.effects.c
-        query = select(func.min(kept.due_at)).where(
-            kept.state.in_(_UNFINISHED), kept.kind.not_in(lane.leaves)
-        )
-        found: int | None = self._connection.execute(query).scalar()
+        found: int | None = _next_due(lane).rows(self._connection, {})[0][0]
         return found
 
     def newest(self) -> int | None:
         """The id of the effect that was added last."""
-        found: int | None = self._connection.execute(
-            select(func.max(tables.effects.c.effect_id))
-        ).scalar()
+        found: int | None = _NEWEST.rows(self._connection, {})[0][0]
         return found
 
     def dead(self, limit: int) -> tuple[DeadEffect, ...]:
@@ -290,23 +276,30 @@ class Effects:
         return self._connection.execute(query).scalar_one()
 
     def _leave(
-        self, effect: EffectRow, state: EffectState, *, due_at: int | None, error: str | None
+        self,
+        leaving: Prepared,
+        effect: EffectRow,
+        state: EffectState,
+        fault: str | None,
+        **more: int,
     ) -> bool:
         """Move an effect on, but only under the claim that `effect` stands for."""
-        kept = tables.effects.c
-        change = (
-            update(tables.effects)
-            .where(
-                kept.effect_id == effect.effect_id,
-                kept.state == EffectState.CLAIMED.value,
-                kept.attempts == effect.attempts,
-            )
-            .values(state=state.value, owner=None, error=error)
-        )
-        if due_at is not None:
-            since = func.coalesce(kept.retried_since, due_at)
-            change = change.values(due_at=due_at, retried_since=since)
-        return self._connection.execute(change).rowcount == 1
+        claim = {"claimed_id": effect.effect_id, "claimed_attempts": effect.attempts}
+        given = {**claim, "new_state": state.value, "fault": fault, **more}
+        return leaving.changed(self._connection, given) == 1
+
+
+def _leaving(**more: ColumnElement[Any]) -> Prepared:
+    """The end of a claim, unless it was lost."""
+    kept = tables.effects.c
+    change = update(tables.effects).where(
+        kept.effect_id == bindparam("claimed_id"),
+        kept.state == literal(EffectState.CLAIMED.value),
+        kept.attempts == bindparam("claimed_attempts"),
+    )
+    return Prepared(
+        change.values(state=bindparam("new_state"), owner=null(), error=bindparam("fault"), **more)
+    )
 
 
 _IS_STUCK = or_(
@@ -320,16 +313,56 @@ _UNFINISHED = (EffectState.WAITING.value, EffectState.CLAIMED.value)
 
 _ENCODE = json.JSONEncoder(sort_keys=True).encode
 
-_ADD_UNLESS_KNOWN = unless_known(tables.effects, "key")
+_KEPT = tables.effects.c
 
 _COLUMNS = (
-    tables.effects.c.effect_id,
-    tables.effects.c.kind,
-    tables.effects.c.key,
-    tables.effects.c.payload,
-    tables.effects.c.payment_id,
-    tables.effects.c.attempts,
+    _KEPT.effect_id,
+    _KEPT.kind,
+    _KEPT.key,
+    _KEPT.payload,
+    _KEPT.payment_id,
+    _KEPT.attempts,
 )
+
+_ADD_UNLESS_KNOWN = unless_known(tables.effects, "key")
+
+_NEWEST = Prepared(select(func.max(_KEPT.effect_id)))
+
+_END = _leaving()
+
+_RETRY = _leaving(
+    due_at=bindparam("retried_at"),
+    retried_since=func.coalesce(_KEPT.retried_since, bindparam("retried_at")),
+)
+
+
+def _unfinished(lane: Lane) -> ColumnElement[bool]:
+    """That an effect of the lane is still to be done."""
+    is_unfinished = one_of(_KEPT.state, _UNFINISHED)
+    return is_unfinished & ~one_of(_KEPT.kind, lane.leaves) if lane.leaves else is_unfinished
+
+
+@cache
+def _next_due(lane: Lane) -> Prepared:
+    return Prepared(select(func.min(_KEPT.due_at)).where(_unfinished(lane)))
+
+
+@cache
+def _claim(lane: Lane) -> Prepared:
+    due = (
+        select(_KEPT.effect_id)
+        .where(_unfinished(lane), _KEPT.due_at <= bindparam("now"))
+        .order_by(_KEPT.due_at, _KEPT.effect_id)
+        .limit(bindparam("most", type_=Integer()))
+    )
+    claimed = update(tables.effects).where(_KEPT.effect_id.in_(due.scalar_subquery()))
+    claimed = claimed.values(
+        state=literal(EffectState.CLAIMED.value),
+        owner=bindparam("claimant"),
+        attempts=_KEPT.attempts + literal(1),
+        due_at=bindparam("lease_ends_at"),
+    )
+    return Prepared(claimed.returning(*_COLUMNS))
 
 
 def _effect(

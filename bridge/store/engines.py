@@ -32,12 +32,11 @@ BUSY_SECONDS_MAX: Final = 10
 """How long a statement waits for another process, and a reader for a free connection."""
 
 READERS_MAX: Final = 48
-"""Most connections of one process that read at the same time; on SQLite each stays open for the next reader.
+"""Most connections of one process that read at the same time."""
 
-The one that was used last is used next: what a rare crowd of readers opened stays empty and cold."""
-
-POSTGRES_READERS_KEPT: Final = 12
-"""How many of them stay open on PostgreSQL, where each costs the server a process."""
+READERS_KEPT: Final = 12
+"""How many of them stay open for the next reader. Those of a rare crowd are closed again: on PostgreSQL
+each costs the server a process, on SQLite this process a cache."""
 
 READER_CACHE_KILOBYTES: Final = 512
 """How much a SQLite connection that reads keeps of the database for itself."""
@@ -135,8 +134,8 @@ def open_readers(place: DatabasePlace) -> Engine:
     return create_engine(
         _url(place),
         isolation_level="REPEATABLE READ",
-        pool_size=POSTGRES_READERS_KEPT,
-        max_overflow=READERS_MAX - POSTGRES_READERS_KEPT,
+        pool_size=READERS_KEPT,
+        max_overflow=READERS_MAX - READERS_KEPT,
         pool_timeout=BUSY_SECONDS_MAX,
         pool_use_lifo=True,
         connect_args={**_CONNECT, "options": "-c default_transaction_read_only=on"},
@@ -235,12 +234,11 @@ def _check_durable(connection: psycopg.Connection) -> None:
 def _sqlite(
     path: Path, *, busy_seconds: int, read_only: bool = False, with_references: bool = True
 ) -> Engine:
-    connections = READERS_MAX if read_only else 1
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": busy_seconds},
-        pool_size=connections,
-        max_overflow=0,
+        pool_size=READERS_KEPT if read_only else 1,
+        max_overflow=READERS_MAX - READERS_KEPT if read_only else 0,
         pool_timeout=BUSY_SECONDS_MAX,
         pool_use_lifo=True,
     )

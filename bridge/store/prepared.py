@@ -7,12 +7,14 @@ column is a boolean. Its errors are SQLAlchemy's, as everywhere else.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
+    Column,
+    ColumnElement,
     Connection,
     Delete,
     Dialect,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     insert,
+    literal,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -61,6 +64,12 @@ class Prepared:
         text = self._text(connection.dialect)
         change = Change(text.text, text.parameters(given))
         return execute(connection, change).fetchall()  # type: ignore[no-any-return]
+
+    def changed(self, connection: Connection, given: Given) -> int:
+        """Make a change now; the number of rows that it changed."""
+        text = self._text(connection.dialect)
+        change = Change(text.text, text.parameters(given))
+        return execute(connection, change).rowcount  # type: ignore[no-any-return]
 
     def change(
         self,
@@ -105,6 +114,11 @@ class Prepared:
             statement = self.statement if other is None else other
             found = self._text_by_dialect[dialect.name] = _compiled(statement, dialect)
         return found
+
+
+def one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """That a column has one of these values, of which there is at least one; they are the statement's own."""
+    return column.in_([literal(value) for value in sorted(values)])
 
 
 def unless_known(table: Table, *key: str) -> Prepared:

@@ -4,11 +4,12 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from bridge.errors import (
     AccountUnknown,
@@ -25,6 +26,7 @@ from bridge.errors import (
 )
 from bridge.ledger import Account, AccountType, Resolution
 from bridge.store import PAGE_MAX, Store
+from bridge.store.engines import READERS_KEPT, open_readers
 from local_network.postgres import PostgresServer
 from support.bridge_records import (
     ACCOUNTS,
@@ -454,3 +456,14 @@ def test_a_new_database_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert "bridge.sqlite-wal" in modes
     assert set(modes.values()) == {0o600}
+
+
+def test_of_a_crowd_of_readers_few_connections_stay_open(databases: Databases) -> None:
+    readers = open_readers(databases.place())
+    with ExitStack() as crowd:
+        for _ in range(READERS_KEPT + 8):
+            crowd.enter_context(readers.connect())
+    pool = readers.pool
+    assert isinstance(pool, QueuePool)
+    assert (pool.checkedin(), pool.checkedout()) == (READERS_KEPT, 0)
+    readers.dispose()
