@@ -26,6 +26,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from bridge import chart
+from bridge.allocation import settle_in
 from bridge.api import Readiness, Services, create_api, create_interbank_api
 from bridge.catching_up import fetch_once_behind
 from bridge.centralbank.attesting import Attester
@@ -327,6 +328,7 @@ def serve(
         if tls is not None and interbank is not None:
             context = server_context(tls, settings.lei)
             faces.append(Face(create_interbank_api(runtime.services), interbank, context))
+        settle_in()
         serve_faces(faces, stop, partial(runtime.when_level, lambda: announce(faces[0].url)))
     return runtime.failure is None
 
@@ -336,6 +338,7 @@ def work(settings: Settings, stop: threading.Event, announce: Callable[[], None]
     sys.setrecursionlimit(RECURSION_MAX)
     runtime = Runtime(settings, stop, part=Part.WORK)
     runtime.prepare()
+    settle_in()
     runtime.start()
     announce()
     stop.wait()
@@ -368,6 +371,7 @@ def attest(settings: Settings, stop: threading.Event, announce: Callable[[], Non
             signer=signer,
             clock=utc_seconds,
         )
+        settle_in()
         announce()
         attester.run(stop)
 
@@ -389,6 +393,7 @@ def resolve(
             with_second_pass=settings.second_pass,
             items_max=settings.round_items_max,
         )
+        settle_in()
         announce()
         resolver.run(stop)
 

@@ -2,11 +2,16 @@
 
 import argparse
 import threading
+from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
+from bridge.allocation import loading
 from bridge.commands.outcome import EXIT_FAILED, EXIT_OK, Commands, add_with_settings
 from bridge.config import load_liquidity_settings, load_settings
 from bridge.telemetry import configure_logs
+
+Command: TypeAlias = Callable[[argparse.Namespace, threading.Event], int]
 
 
 def add_to(commands: Commands) -> None:
@@ -18,7 +23,12 @@ def add_to(commands: Commands) -> None:
         ("attest", "attest reserves", _attest),
         ("liquidity", "settle what waits for liquidity", _liquidity),
     ):
-        add_with_settings(commands, name, purpose).set_defaults(run=run)
+        add_with_settings(commands, name, purpose).set_defaults(run=partial(_loading, run))
+
+
+def _loading(run: Command, given: argparse.Namespace, stop: threading.Event) -> int:
+    with loading():
+        return run(given, stop)
 
 
 def _run(given: argparse.Namespace, stop: threading.Event, *, part: str) -> int:

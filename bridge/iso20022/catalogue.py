@@ -75,6 +75,8 @@ LAYOUT_BY_NAME: Final = {layout.name: layout for layout in _LAYOUTS}
 STRUCTURES: Final = {layout.name: layout.structure for layout in _LAYOUTS}
 """The accepted subset of each message."""
 
+_NAME_BY_TAG: Final = {f"{{{name.namespace}}}Document": name for name in MessageName}
+
 _NAME_BY_CLASS: Final = {layout.built: layout.name for layout in _LAYOUTS}
 
 
@@ -85,10 +87,10 @@ def name_of(message: Message) -> MessageName:
 
 def message_name_of(root: etree._Element) -> MessageName:
     """Return the name of the message that a document says it is; raises `UnknownMessage`."""
-    for name in MessageName:
-        if root.tag == f"{{{name.namespace}}}Document":
-            return name
-    raise UnknownMessage(str(root.tag), ", ".join(sorted(MessageName)))
+    name = _NAME_BY_TAG.get(str(root.tag))
+    if name is None:
+        raise UnknownMessage(str(root.tag), ", ".join(sorted(MessageName)))
+    return name
 
 
 def read_message(root: etree._Element) -> Message:

@@ -76,14 +76,19 @@ def _check_markup(text: str) -> None:
 
 
 def _check_shape(root: etree._Element) -> None:
-    """Walk the tree once; comments and processing instructions are refused on the way."""
-    depth = count = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
-        if event in {"comment", "pi"}:
-            raise ForbiddenMarkup("a comment or processing instruction")
-        depth += 1 if event == "start" else -1
-        count += event == "start"
-        if depth > MESSAGE_DEPTH_MAX:
-            raise MessageTooDeep(MESSAGE_DEPTH_MAX)
-        if count > MESSAGE_ELEMENTS_MAX:
-            raise TooManyElements("of any name", MESSAGE_ELEMENTS_MAX)
+    """Refuse what is out of proportion, and comments and processing instructions."""
+    if _COUNT(root) >= MESSAGE_ELEMENTS_MAX:
+        raise TooManyElements("of any name", MESSAGE_ELEMENTS_MAX)
+    if _IS_TOO_DEEP(root):
+        raise MessageTooDeep(MESSAGE_DEPTH_MAX)
+    if _HAS_OTHERS(root):
+        raise ForbiddenMarkup("a comment or processing instruction")
+
+
+_COUNT: Final = etree.XPath("count(.//*)")
+"""How many elements are in another."""
+
+_IS_TOO_DEEP: Final = etree.XPath(f"boolean({'/'.join('*' * MESSAGE_DEPTH_MAX)})")
+"""Whether there is an element at one depth more than the root may have below it."""
+
+_HAS_OTHERS: Final = etree.XPath("boolean(.//comment() | .//processing-instruction())")

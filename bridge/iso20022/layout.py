@@ -23,7 +23,7 @@ from lxml import etree
 from bridge.errors import InvalidCode, Rejected
 from bridge.iso20022.codes import MessageName
 from bridge.iso20022.structure import Checked, Element, check_document
-from bridge.iso20022.writing import Node, group
+from bridge.iso20022.writing import Node
 
 _Message = TypeVar("_Message")
 
@@ -134,7 +134,7 @@ def derived(
 
 def record(built: Callable[..., Any], *parts: Part, checks: tuple[Check, ...] = ()) -> Kind:
     """Return the kind of an element that is a value of its own, built from its parts."""
-    derives = _derives(parts)
+    derived_parts = tuple(part for part in parts if _derives(part))
 
     def read(node: Checked) -> Any:
         fields: dict[str, object] = {}
@@ -145,12 +145,12 @@ def record(built: Callable[..., Any], *parts: Part, checks: tuple[Check, ...] = 
                 check(node, value)
             except Rejected as error:
                 raise error.at(node.path) from None
-        if derives:
-            _check_derived(node, parts, value)
+        if derived_parts:
+            _check_derived(node, derived_parts, value)
         return value
 
     def write(name: str, value: Any) -> Node:
-        return group(name, _write(parts, value))
+        return Node(name, tuple(_write(parts, value)))
 
     return Kind(read, write, tuple(child for part in parts for child in _declare(part)))
 
@@ -182,13 +182,13 @@ def _read(node: Checked | None, parts: tuple[Part, ...], fields: dict[str, objec
     for part in parts:
         if part.derive is not None:
             continue
-        children = _elements_of(node, part)
-        if part.kind is None:
+        kind, children = part.kind, _elements_of(node, part)
+        if kind is None:
             _read(children[0] if children else None, part.parts, fields)
         elif part.many:
-            fields[part.field] = tuple(map(part.kind.read, children))
+            fields[part.field] = tuple(map(kind.read, children))
         else:
-            fields[part.field] = part.kind.read(children[0]) if children else part.absent
+            fields[part.field] = kind.read(children[0]) if children else part.absent
 
 
 def _elements_of(node: Checked | None, part: Part) -> Sequence[Checked]:
@@ -197,9 +197,9 @@ def _elements_of(node: Checked | None, part: Part) -> Sequence[Checked]:
     return (node,) if part.is_embedded else node.all(part.name)
 
 
-def _derives(parts: tuple[Part, ...]) -> bool:
-    """Whether anything here follows from the value around it."""
-    return any(part.derive is not None or _derives(part.parts) for part in parts)
+def _derives(part: Part) -> bool:
+    """Whether this, or something in it, follows from the value around it."""
+    return part.derive is not None or any(map(_derives, part.parts))
 
 
 def _check_derived(node: Checked, parts: tuple[Part, ...], value: object) -> None:
@@ -213,21 +213,23 @@ def _check_derived(node: Checked, parts: tuple[Part, ...], value: object) -> Non
                     raise part.fault(stated, due).at(child.path)
 
 
-def _write(parts: tuple[Part, ...], value: object) -> Iterator[Node]:
+def _write(parts: tuple[Part, ...], value: object) -> list[Node]:
+    """The elements of a value that have content: absent values leave none behind."""
+    nodes: list[Node] = []
     for part in parts:
         if part.kind is None:
-            yield group(part.name, _write(part.parts, value))
+            nodes.append(Node(part.name, tuple(_write(part.parts, value))))
         elif part.derive is not None:
-            yield part.kind.write(part.name, part.derive(value))
+            nodes.append(part.kind.write(part.name, part.derive(value)))
         else:
-            yield from _write_field(part, part.kind, getattr(value, part.field))
+            nodes += _write_field(part, part.kind, getattr(value, part.field))
+    return [node for node in nodes if node.is_present]
 
 
-def _write_field(part: Part, kind: Kind, held: Any) -> Iterator[Node]:
-    """Yield the elements of one field (Any: a tuple where the part is repeated)."""
+def _write_field(part: Part, kind: Kind, held: Any) -> Sequence[Node]:
+    """The elements of one field (Any: a tuple where the part is repeated)."""
     if part.many:
-        yield from (kind.write(part.name, each) for each in held)
-    elif part.is_embedded:
-        yield from kind.write(part.name, held).children
-    elif held != part.absent:
-        yield kind.write(part.name, held)
+        return [kind.write(part.name, each) for each in held]
+    if part.is_embedded:
+        return kind.write(part.name, held).children
+    return () if held == part.absent else (kind.write(part.name, held),)

@@ -10,9 +10,9 @@ Declarations come from the layouts and are a subset of the ISO schemas, so a mes
 valid there too, as far as its structure goes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from lxml import etree
 
@@ -45,15 +45,18 @@ class Element:
     amount: bool = False
     position_by_name: Mapping[str, int] = field(init=False, repr=False, compare=False)
     """Where each child stands in the order of the schema."""
+    minimum_by_name: Sequence[tuple[str, int]] = field(init=False, repr=False, compare=False)
+    """How often each child that must stand has to."""
 
     def __post_init__(self) -> None:
         """Number the children once: every message that is read asks for them."""
         positions = {child.name: position for position, child in enumerate(self.children)}
+        needed = tuple((child.name, child.minimum) for child in self.children if child.minimum)
         object.__setattr__(self, "position_by_name", positions)
+        object.__setattr__(self, "minimum_by_name", needed)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """An element that fits its declaration; its children by name, each name's in their order."""
 
     path: str
@@ -95,17 +98,20 @@ def check_element(
 
 
 def _check_element(node: etree._Element, declaration: Element, path: str, prefix: str) -> Checked:
-    currency = _check_attributes(node, declaration, path)
-    inside = list(node)
+    attributes = node.items()
+    currency = ""
+    if attributes or declaration.amount:
+        currency = _check_attributes(attributes, declaration, path)
+    inside, text = list(node), node.text
     if not declaration.children:
         for child in inside:
             raise UnknownElement(_local_name(child, prefix)).at(path)
-        if not node.text:
+        if not text:
             raise InvalidText("", "it is empty").at(path)
-        return Checked(path, node.text, currency, _NONE)
-    for text in (node.text, *(child.tail for child in inside)):
-        if text is not None and text.strip(" \t\r\n"):
-            raise InvalidText(text.strip(), "only elements may stand here").at(path)
+        return Checked(path, text, currency, _NONE)
+    for between in [text, *[child.tail for child in inside]]:
+        if between and between.strip(" \t\r\n"):
+            raise InvalidText(between.strip(), "only elements may stand here").at(path)
     children = _check_children(inside, declaration, path, prefix)
     if declaration.choice and len(inside) != 1:
         names = ", ".join(child.name for child in declaration.children)
@@ -113,9 +119,11 @@ def _check_element(node: etree._Element, declaration: Element, path: str, prefix
     return Checked(path, "", currency, children)
 
 
-def _check_attributes(node: etree._Element, declaration: Element, path: str) -> str:
+def _check_attributes(
+    attributes: Iterable[tuple[str, str]], declaration: Element, path: str
+) -> str:
     currency = ""
-    for name, value in node.items():
+    for name, value in attributes:
         if declaration.amount and name == "Ccy":
             currency = value
         elif declaration.name != "Document" or name != SCHEMA_LOCATION:
@@ -130,23 +138,26 @@ def _check_children(
 ) -> Mapping[str, Sequence[Checked]]:
     """Walk children and declarations side by side: order and counts on the way, gaps at the end."""
     held: dict[str, list[Checked]] = {}
+    declarations, positions = declaration.children, declaration.position_by_name
     reached = 0
     for child in inside:
         name = _local_name(child, prefix)
-        position = declaration.position_by_name.get(name)
+        position = positions.get(name)
         if position is None:
             raise UnknownElement(name).at(path)
         if position < reached:
-            raise MisplacedElement(name, declaration.children[reached].name).at(path)
+            raise MisplacedElement(name, declarations[reached].name).at(path)
         reached = position
-        declared, earlier = declaration.children[position], held.setdefault(name, [])
-        if len(earlier) >= declared.maximum:
+        declared, earlier = declarations[position], held.get(name)
+        if earlier is None:
+            earlier = held[name] = []
+        elif len(earlier) >= declared.maximum:
             raise TooManyElements(name, declared.maximum).at(path)
         index = f"[{len(earlier) + 1}]" if declared.maximum > 1 else ""
         earlier.append(_check_element(child, declared, f"{path}/{name}{index}", prefix))
-    for declared in declaration.children:
-        if len(held.get(declared.name, ())) < declared.minimum:
-            raise MissingElement(declared.name).at(path)
+    for name, least in declaration.minimum_by_name:
+        if len(held.get(name, ())) < least:
+            raise MissingElement(name).at(path)
     return held
 
 

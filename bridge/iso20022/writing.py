@@ -4,8 +4,7 @@ A node without text and children leaves no element behind, so that absent values
 care. Attributes and namespaces are written by the XML library: no text can become markup.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lxml import etree
 
@@ -13,8 +12,7 @@ from bridge.errors import UnsendableMessage
 from bridge.iso20022.codes import MessageName
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """An element to be written: text or children, and the currency of an amount."""
 
     name: str
@@ -26,11 +24,6 @@ class Node:
     def is_present(self) -> bool:
         """Return whether the node has content: absent values leave no element behind."""
         return bool(self.children) or self.text is not None
-
-
-def group(name: str, children: Iterable[Node]) -> Node:
-    """Return a node of those children that have content."""
-    return Node(name, tuple([child for child in children if child.is_present]))
 
 
 def write_element(root: Node, namespace: str, message: str) -> etree._Element:

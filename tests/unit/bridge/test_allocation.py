@@ -1,4 +1,4 @@
-"""The C library keeps few arenas, however many threads allocate."""
+"""Few arenas, however many threads allocate; what is loaded is never looked at again."""
 
 import os
 import platform
@@ -10,6 +10,40 @@ import pytest
 from bridge.allocation import ARENAS_MAX, VARIABLE
 
 THREADS = 6
+
+LOAD = """
+import gc
+from bridge.allocation import settle_in, loading
+
+class Cycle:
+    def __init__(self):
+        self.itself = self
+
+def collections():
+    return sum(each["collections"] for each in gc.get_stats())
+
+loaded = Cycle()
+with loading():
+    before = collections()
+    kept = [Cycle() for _ in range(10_000)]
+    print("while it loads", collections() - before)
+    settle_in()
+    print("is looked at", any(each is loaded for each in gc.get_objects()))
+    before = collections()
+    kept += [Cycle() for _ in range(10_000)]
+    print("afterwards", collections() - before > 0)
+"""
+
+NEVER_LOADED = """
+import gc
+from bridge.allocation import loading
+
+try:
+    with loading():
+        raise OSError
+except OSError:
+    print("collects", gc.isenabled())
+"""
 
 COUNT_ARENAS = f"""
 import ctypes, threading
@@ -50,3 +84,18 @@ def test_threads_share_arenas(given: dict[str, str], arenas: int) -> None:
         check=True,
     ).stdout
     assert told.count("<heap nr=") == arenas
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (LOAD, "while it loads 0\nis looked at False\nafterwards True\n"),
+        (NEVER_LOADED, "collects True\n"),
+    ],
+    ids=["loaded", "failed"],
+)
+def test_garbage_is_collected_once_a_process_is_loaded(script: str, told: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert ran == told

@@ -13,7 +13,11 @@ from bridge.commands.outcome import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE
 from bridge.iso20022.checking import describe_message
 from bridge.iso20022.codes import CopyDuplicate, MessageName
 from bridge.iso20022.commitment import canonical_content
-from bridge.iso20022.document import MESSAGE_BYTES_MAX, MESSAGE_ELEMENTS_MAX
+from bridge.iso20022.document import (
+    MESSAGE_BYTES_MAX,
+    MESSAGE_DEPTH_MAX,
+    MESSAGE_ELEMENTS_MAX,
+)
 from bridge.iso20022.envelope import (
     BusinessHeader,
     BusinessMessage,
@@ -74,6 +78,7 @@ def test_msg_27_a_header_is_told_too() -> None:
 
 
 MESSAGE = format_message(credit_transfer())
+DEEPER = MESSAGE_DEPTH_MAX + 1
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ MESSAGE = format_message(credit_transfer())
         (MESSAGE.replace(b">1000.00</IntrBk", b">0</IntrBk"), "zero_amount (AM01)"),
         (MESSAGE.replace(b"?>", b"?><!DOCTYPE x>"), "forbidden_markup (FF01)"),
         (b"<a>" + b"<b/>" * MESSAGE_ELEMENTS_MAX + b"</a>", "too_many_elements (FF01)"),
-        (b"<a>" * 40 + b"</a>" * 40, "message_too_deep (FF01)"),
+        (b"<a>" * DEEPER + b"</a>" * DEEPER, "message_too_deep (FF01)"),
         (MESSAGE + b" " * MESSAGE_BYTES_MAX, "message_too_large (FF01)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -96,6 +101,21 @@ def test_msg_1_5_27_what_would_be_refused_is_refused_with_code_reason_and_place(
     captured = capsys.readouterr()
     assert f"refused, {words}" in captured.err
     assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<a>" * MESSAGE_DEPTH_MAX + b"</a>" * MESSAGE_DEPTH_MAX,
+        b"<a>" + b"<b/>" * (MESSAGE_ELEMENTS_MAX - 1) + b"</a>",
+    ],
+    ids=["deepest", "most elements"],
+)
+def test_msg_5_at_the_bounds_only_the_message_is_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    assert check(tmp_path, data) == EXIT_FAILED
+    assert "refused, unknown_message" in capsys.readouterr().err
 
 
 def test_msg_27_a_file_that_is_not_there_is_a_fault_of_the_arguments(
