@@ -130,8 +130,14 @@ class Leadership:
         loop: Callable[[threading.Event], None],
         over: threading.Event,
     ) -> None:
+        def work() -> None:
+            try:
+                loop(over)
+            except LeaseLost:
+                get_logger().warning("term_lost", thread=name, epoch=lease.epoch)
+
         with self._store.under(lease):
-            self._guard(name, lambda: loop(over))
+            self._guard(name, work)
 
     def _hold(self, lease: Lease, stop: threading.Event) -> None:
         """Renew the lease until the process ends, or another has it, or nobody can tell."""

@@ -21,7 +21,7 @@ from local_network.layout import Layout
 from support.gate import Gate, Hold, gate_to
 from support.local_devnet import Devnet, eventually, instruction, running_devnet
 
-ACCEPT_SECONDS = 30
+ACCEPT_SECONDS = 45
 """Long enough to start a killed bridge again on a busy machine, short enough to wait for."""
 SHORT = {"accept_seconds": ACCEPT_SECONDS, "settle_seconds": ACCEPT_SECONDS}
 ALICE = "deposit:DE72500999990123456789"

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from queue import Empty, Queue
 
 import pytest
 
@@ -116,9 +117,10 @@ def test_only_the_threads_of_a_term_are_bound_to_its_lease(store: Store) -> None
 
 
 class Candidate:
-    """A process that would lead, as a thread; `terms` counts how often it began to."""
+    """A process that would lead, as a thread; it writes whatever it is told to while it leads."""
 
     def __init__(self, store: Store, taken_over: Callable[[], None] = lambda: None) -> None:
+        self.store, self.to_write = store, Queue[str]()
         self.began, self.stop, self.faults = threading.Event(), threading.Event(), list[Exception]()
         self.leadership = Leadership(store, lambda: NOW, lambda _: taken_over(), self.guard)
         self.thread = threading.Thread(
@@ -128,7 +130,9 @@ class Candidate:
 
     def duty(self, over: threading.Event) -> None:
         self.began.set()
-        over.wait()
+        while not over.is_set():
+            with suppress(Empty):
+                write(self.store, self.to_write.get(timeout=0.01))
 
     def guard(self, _: str, loop: Callable[[], None]) -> None:
         try:
@@ -173,6 +177,25 @@ def test_a_leader_that_was_replaced_ends_its_term(store: Store) -> None:
         first.thread.join(0.01)
     with store.unit_of_work() as work:
         work.leases.check(thief)
+    first.end()
+
+
+def test_a_duty_that_finds_its_lease_lost_ends_the_term_and_not_the_process(store: Store) -> None:
+    """STO-13."""
+    first = Candidate(store)
+    assert first.began.wait(SECONDS_MAX)
+    with store.reading() as work:
+        holder = work.leases.holder(LEADING, now=NOW)
+    assert holder is not None
+    thief = taken(store, own_name(), NOW, instead_of=holder)
+    first.to_write.put("afterwards")
+    while first.leadership.is_leading:
+        first.thread.join(0.01)
+    assert not is_written(store, "afterwards")
+    first.began.clear()
+    with store.unit_of_work() as work:
+        work.leases.release(thief, now=NOW)
+    assert first.began.wait(SECONDS_MAX)
     first.end()
 
 
