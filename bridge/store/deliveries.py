@@ -20,18 +20,17 @@ from enum import Enum, unique
 from typing import Any, Final
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     bindparam,
     func,
     literal,
-    null,
     select,
     update,
 )
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
+from bridge.store.claims import Leaving
 from bridge.store.page import Page, read_page
 from bridge.store.prepared import Prepared, PreparedInsert, one_of
 from bridge.store.vault import Vault, message_scope
@@ -272,16 +271,14 @@ class Deliveries:
 
     def _leave(
         self,
-        leaving: Prepared,
+        leaving: Leaving,
         claimed: Delivery,
         state: DeliveryState,
         fault: str | None,
         **more: int,
     ) -> bool:
-        """Move a delivery on, but only under the claim that `claimed` stands for."""
-        claim = {"claimed": claimed.sequence, "claimed_attempts": claimed.attempts}
-        given = {**claim, "new_state": state.value, "fault": fault, **more}
-        return leaving.changed(self._connection, given) == 1
+        claim = (claimed.sequence, claimed.attempts)
+        return leaving.leave(self._connection, claim, state.value, fault, **more)
 
 
 def _delivery(*row: Any) -> Delivery:  # `_COLUMNS`, which are its fields
@@ -313,18 +310,6 @@ def _first_due() -> Prepared:
     )
 
 
-def _leaving(**more: ColumnElement[Any]) -> Prepared:
-    """The end of a claim, unless it was lost."""
-    change = update(tables.deliveries).where(
-        _KEPT.sequence == bindparam("claimed"),
-        _KEPT.state == literal(DeliveryState.CLAIMED.value),
-        _KEPT.attempts == bindparam("claimed_attempts"),
-    )
-    return Prepared(
-        change.values(state=bindparam("new_state"), owner=null(), error=bindparam("fault"), **more)
-    )
-
-
 _KEPT = tables.deliveries.c
 _COLUMNS = tuple(column for column in _KEPT if column.name not in {"body", "owner"})
 
@@ -352,5 +337,10 @@ _CLAIM = Prepared(
     )
     .returning(*_COLUMNS)
 )
-_END = _leaving()
-_RETRY = _leaving(due_at=bindparam("retried_at"), failures=bindparam("failed"))
+_END = Leaving(tables.deliveries, _KEPT.sequence)
+_RETRY = Leaving(
+    tables.deliveries,
+    _KEPT.sequence,
+    due_at=bindparam("retried_at"),
+    failures=bindparam("failed"),
+)

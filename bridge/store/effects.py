@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,7 +23,6 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
-    null,
     or_,
     select,
     update,
@@ -31,6 +30,7 @@ from sqlalchemy import (
 
 from bridge.errors import EffectNotDead, EffectNotStuck, RecordConflict
 from bridge.store import tables
+from bridge.store.claims import Leaving
 from bridge.store.prepared import Prepared, one_of, unless_known
 
 Payload: TypeAlias = Mapping[str, str | int | bool | None]
@@ -277,29 +277,14 @@ class Effects:
 
     def _leave(
         self,
-        leaving: Prepared,
+        leaving: Leaving,
         effect: EffectRow,
         state: EffectState,
         fault: str | None,
         **more: int,
     ) -> bool:
-        """Move an effect on, but only under the claim that `effect` stands for."""
-        claim = {"claimed_id": effect.effect_id, "claimed_attempts": effect.attempts}
-        given = {**claim, "new_state": state.value, "fault": fault, **more}
-        return leaving.changed(self._connection, given) == 1
-
-
-def _leaving(**more: ColumnElement[Any]) -> Prepared:
-    """The end of a claim, unless it was lost."""
-    kept = tables.effects.c
-    change = update(tables.effects).where(
-        kept.effect_id == bindparam("claimed_id"),
-        kept.state == literal(EffectState.CLAIMED.value),
-        kept.attempts == bindparam("claimed_attempts"),
-    )
-    return Prepared(
-        change.values(state=bindparam("new_state"), owner=null(), error=bindparam("fault"), **more)
-    )
+        claim = (effect.effect_id, effect.attempts)
+        return leaving.leave(self._connection, claim, state.value, fault, **more)
 
 
 _IS_STUCK = or_(
@@ -328,9 +313,11 @@ _ADD_UNLESS_KNOWN = unless_known(tables.effects, "key")
 
 _NEWEST = Prepared(select(func.max(_KEPT.effect_id)))
 
-_END = _leaving()
+_END = Leaving(tables.effects, _KEPT.effect_id)
 
-_RETRY = _leaving(
+_RETRY = Leaving(
+    tables.effects,
+    _KEPT.effect_id,
     due_at=bindparam("retried_at"),
     retried_since=func.coalesce(_KEPT.retried_since, bindparam("retried_at")),
 )
