@@ -79,6 +79,8 @@ def test_msg_27_a_header_is_told_too() -> None:
 
 MESSAGE = format_message(credit_transfer())
 DEEPER = MESSAGE_DEPTH_MAX + 1
+MANY = (MESSAGE_BYTES_MAX - len(b"<a></a>")) // len(b"<!---->")
+"""So many comments still fit: whoever sorts or counts them one by one is told here by waiting."""
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,9 @@ DEEPER = MESSAGE_DEPTH_MAX + 1
         (b"<a>" + b"<b/>" * MESSAGE_ELEMENTS_MAX + b"</a>", "too_many_elements (FF01)"),
         (b"<a>" * DEEPER + b"</a>" * DEEPER, "message_too_deep (FF01)"),
         (MESSAGE + b" " * MESSAGE_BYTES_MAX, "message_too_large (FF01)"),
+        (b"<a>" + b"<!---->" * MANY + b"</a>", "forbidden_markup (FF01)"),
+        (b"<a>" + b"<?a?>" * MANY + b"</a>", "forbidden_markup (FF01)"),
+        (b"<a>" + b"<!----><?a?>" * (MANY // 2) + b"</a>", "forbidden_markup (FF01)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -111,7 +116,7 @@ def test_msg_1_5_27_what_would_be_refused_is_refused_with_code_reason_and_place(
     ],
     ids=["deepest", "most elements"],
 )
-def test_msg_5_at_the_bounds_only_the_message_is_unknown(
+def test_msg_1_at_the_bounds_only_the_message_is_unknown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes
 ) -> None:
     assert check(tmp_path, data) == EXIT_FAILED
