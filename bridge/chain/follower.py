@@ -159,9 +159,15 @@ class Follower:
             self._apply(blocks, finals)
         except Unavailable:
             raise
-        except Exception:
+        except Exception as error:
             if len(blocks) == 1:
                 raise
+            get_logger().warning(
+                "blocks_taken_apart",
+                first=blocks[0].ref.number,
+                count=len(blocks),
+                exc_info=error,
+            )
             for block, final in zip(blocks, finals, strict=True):  # up to the one that is wrong
                 self._apply((block,), (final,))
         return len(blocks)
