@@ -133,7 +133,7 @@ class Leadership:
         def work() -> None:
             try:
                 loop(over)
-            except LeaseLost:
+            except LeaseLost:  # the next renewal finds it too, and ends the term
                 get_logger().warning("term_lost", thread=name, epoch=lease.epoch)
 
         with self._store.under(lease):

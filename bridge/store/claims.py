@@ -4,26 +4,27 @@ A row that is claimed may be claimed by another once its lease is over, and `att
 claim: it is what a claim stands for.
 """
 
-from typing import Any, Final
+from enum import Enum
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, literal, null, update
 
 from bridge.store.prepared import Prepared
 
-_CLAIMED: Final = "claimed"
-
 
 class Leaving:
     """The statement that ends a claim on a row of `table`, which `key` tells from the others.
 
-    `more` are columns that change beside `state`, `owner` and `error`.
+    `claimed` is its state until then; `more` are columns that change beside `state`, `owner` and `error`.
     """
 
-    def __init__(self, table: Table, key: Column[int], **more: ColumnElement[Any]) -> None:
+    def __init__(
+        self, table: Table, key: Column[int], claimed: Enum, **more: ColumnElement[Any]
+    ) -> None:
         kept = table.c
         change = update(table).where(
             key == bindparam("claimed_key"),
-            kept.state == literal(_CLAIMED),
+            kept.state == literal(claimed.value),
             kept.attempts == bindparam("claimed_attempts"),
         )
         values = {"state": bindparam("new_state"), "owner": null(), "error": bindparam("fault")}

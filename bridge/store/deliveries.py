@@ -337,10 +337,11 @@ _CLAIM = Prepared(
     )
     .returning(*_COLUMNS)
 )
-_END = Leaving(tables.deliveries, _KEPT.sequence)
+_END = Leaving(tables.deliveries, _KEPT.sequence, DeliveryState.CLAIMED)
 _RETRY = Leaving(
     tables.deliveries,
     _KEPT.sequence,
+    DeliveryState.CLAIMED,
     due_at=bindparam("retried_at"),
     failures=bindparam("failed"),
 )

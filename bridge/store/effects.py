@@ -313,11 +313,12 @@ _ADD_UNLESS_KNOWN = unless_known(tables.effects, "key")
 
 _NEWEST = Prepared(select(func.max(_KEPT.effect_id)))
 
-_END = Leaving(tables.effects, _KEPT.effect_id)
+_END = Leaving(tables.effects, _KEPT.effect_id, EffectState.CLAIMED)
 
 _RETRY = Leaving(
     tables.effects,
     _KEPT.effect_id,
+    EffectState.CLAIMED,
     due_at=bindparam("retried_at"),
     retried_since=func.coalesce(_KEPT.retried_since, bindparam("retried_at")),
 )

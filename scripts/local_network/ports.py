@@ -34,7 +34,7 @@ def free_ports(count: int) -> range:
     for step in range(0, len(PORTS), count):
         offset = (start + step) % len(PORTS)
         ports = PORTS[offset : offset + count]
-        if len(ports) == count and all(_claim(claims, port) for port in ports):
+        if len(ports) == count and _claim(claims, ports):
             return ports
     raise NoFreePorts(f"{count} neighbouring ports are not free")
 
@@ -45,14 +45,25 @@ def _claims() -> BinaryIO:
     return Path(tempfile.gettempdir(), f"corridor-ports-{os.getuid()}").open("ab")
 
 
-def _claim(claims: BinaryIO, port: int) -> bool:
-    if port in _given:  # a lock of this process would be given to it again
+def _claim(claims: BinaryIO, ports: range) -> bool:
+    """Claim all of these or none; a lock of this process would be given to it again."""
+    if not _given.isdisjoint(ports):
         return False
     try:
-        fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, len(ports), ports[0])
+    except OSError:
+        return False
+    if not all(map(_is_free, ports)):
+        fcntl.lockf(claims, fcntl.LOCK_UN, len(ports), ports[0])
+        return False
+    _given.update(ports)
+    return True
+
+
+def _is_free(port: int) -> bool:
+    try:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
     except OSError:
         return False
-    _given.add(port)
     return True

@@ -51,6 +51,20 @@ def test_a_port_somebody_listens_on_is_left_out(monkeypatch: pytest.MonkeyPatch)
             free_ports(1)
 
 
+def test_ports_beside_one_that_is_taken_are_still_there_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = free_ports(4)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", taken[3]))
+        listener.listen()
+        monkeypatch.setattr(ports, "_given", set())
+        narrowed(monkeypatch, taken)
+        with pytest.raises(NoFreePorts):
+            free_ports(4)
+        assert free_ports(3) == taken[:3]
+
+
 def test_what_a_living_process_was_given_nobody_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
     with asking_process() as process:
         theirs = told(process)
