@@ -12,7 +12,7 @@ import socket
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 PORTS: Final = range(20_000, 32_768)
 """What is given out."""
@@ -40,12 +40,13 @@ def free_ports(count: int) -> range:
 
 
 @cache
-def _claims() -> BinaryIO:
-    """The file of claims. It stays open: closing it would end all claims of this process."""
-    return Path(tempfile.gettempdir(), f"corridor-ports-{os.getuid()}").open("ab")
+def _claims() -> int:
+    """The descriptor of the file of claims. It stays open: closing it would end all claims of this process."""
+    path = Path(tempfile.gettempdir(), f"corridor-ports-{os.getuid()}")
+    return os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
 
 
-def _claim(claims: BinaryIO, ports: range) -> bool:
+def _claim(claims: int, ports: range) -> bool:
     """Claim all of these or none; a lock of this process would be given to it again."""
     if not _given.isdisjoint(ports):
         return False
