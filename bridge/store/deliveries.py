@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
+    and_,
     bindparam,
     func,
     literal,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 
 from bridge.errors import RecordConflict
 from bridge.store import tables
-from bridge.store.claims import Leaving
+from bridge.store.claims import Claim, Leaving, claiming
 from bridge.store.page import Page, read_page
 from bridge.store.prepared import Prepared, PreparedInsert, one_of
 from bridge.store.vault import Vault, message_scope
@@ -87,6 +88,11 @@ class Delivery:
     attempts: int
     failures: int
     error: str | None
+
+    @property
+    def claim(self) -> Claim:
+        """What stands for the claim on it, once it is claimed."""
+        return self.sequence, self.attempts
 
 
 _UNFINISHED: Final = (DeliveryState.WAITING.value, DeliveryState.CLAIMED.value)
@@ -174,12 +180,12 @@ class Deliveries:
 
     def finish(self, claimed: Delivery, state: DeliveryState, error: str | None = None) -> bool:
         """Record how a claimed delivery ended; False when the claim was lost."""
-        return self._leave(_END, claimed, state, error)
+        return _END.leave(self._connection, claimed.claim, state, error)
 
     def retry(self, claimed: Delivery, due_at: int, error: str) -> bool:
         """Give a claimed delivery back until `due_at`; False when the claim was lost."""
         more = {"retried_at": due_at, "failed": claimed.failures + 1}
-        return self._leave(_RETRY, claimed, DeliveryState.WAITING, error, **more)
+        return _RETRY.leave(self._connection, claimed.claim, DeliveryState.WAITING, error, **more)
 
     def hasten(self, peer_lei: str, now: int) -> None:
         """Make everything that waits for an institution due: it answers again."""
@@ -269,17 +275,6 @@ class Deliveries:
         rows = _LAST_POSITION.rows(self._connection, {"peer_lei": peer_lei, "stream": stream})
         return rows[0][0] or 0
 
-    def _leave(
-        self,
-        leaving: Leaving,
-        claimed: Delivery,
-        state: DeliveryState,
-        fault: str | None,
-        **more: int,
-    ) -> bool:
-        claim = (claimed.sequence, claimed.attempts)
-        return leaving.leave(self._connection, claim, state.value, fault, **more)
-
 
 def _delivery(*row: Any) -> Delivery:  # `_COLUMNS`, which are its fields
     fields = (*row[:7], DeliveryState(row[7]), *row[8:])
@@ -323,19 +318,15 @@ _LAST_POSITION = Prepared(
 )
 _FIRST_DUE = _first_due()
 _CLAIM = Prepared(
-    update(tables.deliveries)
-    .where(
-        _KEPT.sequence == bindparam("chosen"),
-        one_of(_KEPT.state, _UNFINISHED),
-        _KEPT.due_at <= bindparam("now"),
-    )
-    .values(
-        state=literal(DeliveryState.CLAIMED.value),
-        owner=bindparam("claimant"),
-        attempts=_KEPT.attempts + literal(1),
-        due_at=bindparam("lease_ends_at"),
-    )
-    .returning(*_COLUMNS)
+    claiming(
+        tables.deliveries,
+        and_(
+            _KEPT.sequence == bindparam("chosen"),
+            one_of(_KEPT.state, _UNFINISHED),
+            _KEPT.due_at <= bindparam("now"),
+        ),
+        DeliveryState.CLAIMED,
+    ).returning(*_COLUMNS)
 )
 _END = Leaving(tables.deliveries, _KEPT.sequence, DeliveryState.CLAIMED)
 _RETRY = Leaving(

@@ -22,7 +22,6 @@ from sqlalchemy import (
     Integer,
     bindparam,
     func,
-    literal,
     or_,
     select,
     update,
@@ -30,7 +29,7 @@ from sqlalchemy import (
 
 from bridge.errors import EffectNotDead, EffectNotStuck, RecordConflict
 from bridge.store import tables
-from bridge.store.claims import Leaving
+from bridge.store.claims import Claim, Leaving, claiming
 from bridge.store.prepared import Prepared, one_of, unless_known
 
 Payload: TypeAlias = Mapping[str, str | int | bool | None]
@@ -68,6 +67,11 @@ class EffectRow:
     payload: Payload
     payment_id: str | None
     attempts: int
+
+    @property
+    def claim(self) -> Claim:
+        """What stands for the claim on it."""
+        return self.effect_id, self.attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +157,17 @@ class Effects:
 
     def done(self, effect: EffectRow) -> bool:
         """Record that a claimed effect has happened; False when the claim was lost."""
-        return self._leave(_END, effect, EffectState.DONE, None)
+        return _END.leave(self._connection, effect.claim, EffectState.DONE, None)
 
     def retry(self, effect: EffectRow, due_at: int, error: str) -> bool:
         """Give a claimed effect back until `due_at`; False when the claim was lost."""
-        return self._leave(_RETRY, effect, EffectState.WAITING, error, retried_at=due_at)
+        return _RETRY.leave(
+            self._connection, effect.claim, EffectState.WAITING, error, retried_at=due_at
+        )
 
     def abandon(self, effect: EffectRow, error: str) -> bool:
         """Give a claimed effect up for good; False when the claim was lost."""
-        return self._leave(_END, effect, EffectState.DEAD, error)
+        return _END.leave(self._connection, effect.claim, EffectState.DEAD, error)
 
     def release_all(self, now: int) -> int:
         """Make every claimed effect due again and return how many; for the start of the process."""
@@ -275,17 +281,6 @@ class Effects:
         query = select(func.count()).where(tables.effects.c.state == state.value)
         return self._connection.execute(query).scalar_one()
 
-    def _leave(
-        self,
-        leaving: Leaving,
-        effect: EffectRow,
-        state: EffectState,
-        fault: str | None,
-        **more: int,
-    ) -> bool:
-        claim = (effect.effect_id, effect.attempts)
-        return leaving.leave(self._connection, claim, state.value, fault, **more)
-
 
 _IS_STUCK = or_(
     tables.effects.c.state == EffectState.DEAD.value,
@@ -343,13 +338,8 @@ def _claim(lane: Lane) -> Prepared:
         .order_by(_KEPT.due_at, _KEPT.effect_id)
         .limit(bindparam("most", type_=Integer()))
     )
-    claimed = update(tables.effects).where(_KEPT.effect_id.in_(due.scalar_subquery()))
-    claimed = claimed.values(
-        state=literal(EffectState.CLAIMED.value),
-        owner=bindparam("claimant"),
-        attempts=_KEPT.attempts + literal(1),
-        due_at=bindparam("lease_ends_at"),
-    )
+    chosen = _KEPT.effect_id.in_(due.scalar_subquery())
+    claimed = claiming(tables.effects, chosen, EffectState.CLAIMED)
     return Prepared(claimed.returning(*_COLUMNS))
 
 

@@ -61,15 +61,11 @@ class Prepared:
 
     def rows(self, connection: Connection, given: Given) -> list[tuple[Any, ...]]:
         """What a query answers."""
-        text = self._text(connection.dialect)
-        change = Change(text.text, text.parameters(given))
-        return execute(connection, change).fetchall()  # type: ignore[no-any-return]
+        return self._execute(connection, given).fetchall()  # type: ignore[no-any-return]
 
     def changed(self, connection: Connection, given: Given) -> int:
         """Make a change now; the number of rows that it changed."""
-        text = self._text(connection.dialect)
-        change = Change(text.text, text.parameters(given))
-        return execute(connection, change).rowcount  # type: ignore[no-any-return]
+        return self._execute(connection, given).rowcount  # type: ignore[no-any-return]
 
     def change(
         self,
@@ -106,6 +102,10 @@ class Prepared:
                 added()
 
         self.change(connection, row, report)
+
+    def _execute(self, connection: Connection, given: Given) -> Any:  # the driver's cursor
+        text = self._text(connection.dialect)
+        return execute(connection, Change(text.text, text.parameters(given)))
 
     def _text(self, dialect: Dialect) -> _Text:
         found = self._text_by_dialect.get(dialect.name)
