@@ -3,6 +3,8 @@
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,6 +35,15 @@ def narrowed(monkeypatch: pytest.MonkeyPatch, ports_left: range) -> None:
     monkeypatch.setattr(ports, "PORTS", ports_left)
 
 
+@contextmanager
+def listening(port: int) -> Iterator[None]:
+    """Somebody listens on a port for as long as the context lasts."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        yield
+
+
 def test_neighbouring_ports_are_given_once_each() -> None:
     first, second = free_ports(6), free_ports(6)
     assert list(first) == list(range(first[0], first[0] + 6))
@@ -41,9 +52,7 @@ def test_neighbouring_ports_are_given_once_each() -> None:
 
 def test_a_port_somebody_listens_on_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = free_ports(3)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", taken[1]))
-        listener.listen()
+    with listening(taken[1]):
         monkeypatch.setattr(ports, "_given", set())
         narrowed(monkeypatch, taken)
         assert {free_ports(1)[0], free_ports(1)[0]} == {taken[0], taken[2]}
@@ -55,9 +64,7 @@ def test_ports_beside_one_that_is_taken_are_still_there_for_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = free_ports(4)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", taken[3]))
-        listener.listen()
+    with listening(taken[3]):
         monkeypatch.setattr(ports, "_given", set())
         narrowed(monkeypatch, taken)
         with pytest.raises(NoFreePorts):

@@ -154,6 +154,16 @@ class Candidate:
         assert self.faults == []
 
 
+def replaced_leader(store: Store) -> tuple[Candidate, Lease]:
+    """One that leads, as far as it knows, and the lease that was taken from it."""
+    first = Candidate(store)
+    assert first.began.wait(SECONDS_MAX)
+    with store.reading() as work:
+        holder = work.leases.holder(LEADING, now=NOW)
+    assert holder is not None
+    return first, taken(store, own_name(), NOW, instead_of=holder)
+
+
 def test_the_next_leads_when_the_leader_ends_and_takes_over_what_it_had(
     store: Store, databases: Databases
 ) -> None:
@@ -173,12 +183,7 @@ def test_the_next_leads_when_the_leader_ends_and_takes_over_what_it_had(
 
 def test_a_leader_that_was_replaced_ends_its_term(store: Store) -> None:
     """STO-13."""
-    first = Candidate(store)
-    assert first.began.wait(SECONDS_MAX)
-    with store.reading() as work:
-        holder = work.leases.holder(LEADING, now=NOW)
-    assert holder is not None
-    thief = taken(store, own_name(), NOW, instead_of=holder)
+    first, thief = replaced_leader(store)
     first.began.clear()
     first.await_end_of_term()
     with store.unit_of_work() as work:
@@ -188,12 +193,7 @@ def test_a_leader_that_was_replaced_ends_its_term(store: Store) -> None:
 
 def test_a_duty_that_finds_its_lease_lost_does_not_end_the_process(store: Store) -> None:
     """STO-13."""
-    first = Candidate(store)
-    assert first.began.wait(SECONDS_MAX)
-    with store.reading() as work:
-        holder = work.leases.holder(LEADING, now=NOW)
-    assert holder is not None
-    thief = taken(store, own_name(), NOW, instead_of=holder)
+    first, thief = replaced_leader(store)
     first.to_write.put("afterwards")
     first.await_end_of_term()
     assert not is_written(store, "afterwards")
