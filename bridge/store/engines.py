@@ -13,8 +13,9 @@ PostgreSQL's client takes it from the file that PGPASSFILE or the URL's `passfil
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 import psycopg
@@ -25,7 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bridge.config import DatabasePlace
-from bridge.errors import BridgeError, DatabaseUnsafe, StatementRefused, StoreBusy
+from bridge.errors import DatabaseUnsafe, StatementRefused, StoreBusy
 from bridge.store import gathering
 
 BUSY_SECONDS_MAX: Final = 10
@@ -185,21 +186,38 @@ def kept_if_usable(engine: Engine) -> Iterator[Connection]:
         raise
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+def translated() -> AbstractContextManager[None]:
     """Turn the database's errors into ours; ours pass."""
-    try:
-        yield
-    except BridgeError:
-        raise
-    except PoolTimeout as error:
-        raise StoreBusy("too many readers") from error
-    except PendingRollbackError as error:  # somebody caught the loss of the connection and went on
-        raise StoreBusy("the connection was lost") from error
-    except DBAPIError as error:
-        if _is_passing(error.orig):
-            raise StoreBusy(str(error.orig)) from error
-        raise StatementRefused(str(error.orig)) from error
+    return _TRANSLATION
+
+
+class _Translation:
+    """A context without a state: every unit of work, and every reading, is in it."""
+
+    def __enter__(self) -> None:
+        """Nothing happens."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise our error for one of the database."""
+        match error:
+            case PoolTimeout():
+                raise StoreBusy("too many readers") from error
+            case PendingRollbackError():  # somebody caught the loss of the connection and went on
+                raise StoreBusy("the connection was lost") from error
+            case DBAPIError() if _is_passing(error.orig):
+                raise StoreBusy(str(error.orig)) from error
+            case DBAPIError():
+                raise StatementRefused(str(error.orig)) from error
+            case _:
+                pass
+
+
+_TRANSLATION: Final = _Translation()
 
 
 def _is_passing(fault: BaseException | None) -> bool:

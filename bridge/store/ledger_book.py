@@ -8,9 +8,8 @@ follow from the one before. The balance of an account is its newest posting.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from bridge.errors import AccountUnknown, EntryLinked, RecordConflict, RecordMissing
 from bridge.ledger import (
@@ -32,10 +31,13 @@ from bridge.store.ledger_rows import (
     ADD_ENTRIES,
     ADD_POSTINGS,
     ADD_RESOLUTIONS,
+    ENTRY,
     POSTINGS_OF,
     RESOLUTIONS_OF,
+    Row,
     balance_of,
     booked_of,
+    entry_id_of,
     entry_row,
     newest,
     newest_of,
@@ -209,9 +211,8 @@ class LedgerBook:
 
     def find_entry(self, entry_id: str) -> BookedEntry | None:
         """One entry as it stands, if it was booked."""
-        query = select(tables.entries).where(tables.entries.c.entry_id == entry_id)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else self._booked(row)
+        rows = ENTRY.rows(self._connection, {"entry_id": entry_id})
+        return self._booked(rows[0]) if rows else None
 
     def entries(
         self, account_id: str, *, limit: int = PAGE_DEFAULT, cursor: str | None = None
@@ -224,7 +225,7 @@ class LedgerBook:
             self._connection,
             query,
             tables.entries.c.sequence,
-            self._booked,
+            lambda row: self._booked(tuple(row)),
             limit=limit,
             cursor=cursor,
         )
@@ -305,7 +306,7 @@ class LedgerBook:
                 found[row[0]] = balance_of(row)
         return found
 
-    def _booked(self, row: Row[Any]) -> BookedEntry:
-        given = {"entry_id": row.entry_id}
-        lines = self._connection.execute(POSTINGS_OF, given).all()
-        return booked_of(row, lines, self._connection.execute(RESOLUTIONS_OF, given).all())
+    def _booked(self, row: Row) -> BookedEntry:
+        given = {"entry_id": entry_id_of(row)}
+        lines = POSTINGS_OF.rows(self._connection, given)
+        return booked_of(row, lines, RESOLUTIONS_OF.rows(self._connection, given))

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Dialect,
     FromClause,
-    Row,
     Select,
     bindparam,
     select,
@@ -35,6 +35,9 @@ from bridge.store.prepared import Prepared, PreparedInsert
 ADD_ENTRIES: Final = PreparedInsert(tables.entries)
 ADD_POSTINGS: Final = PreparedInsert(tables.postings)
 ADD_RESOLUTIONS: Final = PreparedInsert(tables.entry_resolutions)
+
+Row: TypeAlias = tuple[Any, ...]
+"""What a query answers, in the order of its columns."""
 
 BALANCE_COLUMNS = ("pending_debits", "pending_credits", "posted_debits", "posted_credits")
 
@@ -105,21 +108,25 @@ def newest_of(account_ids: set[str]) -> Iterator[tuple[Prepared, dict[str, str]]
         yield _NEWEST_OF[size], {f"id_{number}": each for number, each in enumerate(filled)}
 
 
-RESOLUTIONS_OF = (
-    select(tables.entry_resolutions)
-    .where(tables.entry_resolutions.c.entry_id == bindparam("entry_id"))
+_entry_id: Final[BindParameter[str]] = bindparam("entry_id")
+
+ENTRY: Final = Prepared(select(tables.entries).where(tables.entries.c.entry_id == _entry_id))
+
+RESOLUTIONS_OF: Final = Prepared(
+    select(
+        *(tables.entry_resolutions.c[name] for name in ("resolution", "is_final", "resolved_at"))
+    )
+    .where(tables.entry_resolutions.c.entry_id == _entry_id)
     .order_by(tables.entry_resolutions.c.step)
 )
 
-POSTINGS_OF = (
+POSTINGS_OF: Final = Prepared(
     select(
-        tables.postings,
-        tables.accounts.c.currency,
-        tables.accounts.c.decimals,
-        tables.accounts.c.is_money,
+        *(tables.postings.c[name] for name in ("step", "account_id", "side", "amount")),
+        *(tables.accounts.c[name] for name in ("currency", "decimals", "is_money")),
     )
     .join(tables.accounts)
-    .where(tables.postings.c.entry_id == bindparam("entry_id"))
+    .where(tables.postings.c.entry_id == _entry_id)
     .order_by(tables.postings.c.step, tables.postings.c.position)
 )
 
@@ -159,7 +166,7 @@ def posting_row(entry_id: str, step: int, position: int, movement: Movement) -> 
     }
 
 
-def balance_of(row: tuple[Any, ...]) -> Balance:
+def balance_of(row: Row) -> Balance:
     """The balance of an account, from a row of `newest`."""
     account = _account(row[:_ACCOUNT_COLUMNS])
     version, at, *halves = row[_ACCOUNT_COLUMNS:]
@@ -172,7 +179,7 @@ def balance_of(row: tuple[Any, ...]) -> Balance:
 
 
 @lru_cache(maxsize=16_384)
-def _account(row: tuple[Any, ...]) -> Account:
+def _account(row: Row) -> Account:
     """An account; rows of it are equal for as long as its credit limit is."""
     account_id, name, account_type, code, decimals, is_money, issuer, *flags, owner, limit = row
     is_off_balance, exchanges, may_overdraw = map(bool, flags)
@@ -195,36 +202,43 @@ def currency_of(code: str, decimals: int, is_money: bool) -> Currency:  # noqa: 
     return parse_currency(code) if is_money else Currency(code, 0, decimals)
 
 
-def booked_of(
-    row: Row[Any], lines: Sequence[Row[Any]], resolutions: Sequence[Row[Any]]
-) -> BookedEntry:
-    """An entry as its rows make it stand: its postings by step, and what resolved it."""
+def entry_id_of(row: Row) -> str:
+    """The id in a row of `ENTRY`."""
+    return str(row[1])
+
+
+def booked_of(row: Row, lines: Sequence[Row], resolutions: Sequence[Row]) -> BookedEntry:
+    """An entry as its rows make it stand: its postings by step, and what resolved it.
+
+    The rows are those of `ENTRY`, `POSTINGS_OF` and `RESOLUTIONS_OF`.
+    """
+    _, entry_id, kind, description, is_pending, payment_id, booked_at, expires_at, link_id, _ = row
     postings: list[Posting] = []
     remaining: tuple[Posting, ...] = ()
-    for line in lines:
-        currency = currency_of(line.currency, line.decimals, line.is_money)
-        posting = Posting(line.account_id, Side(line.side), Amount(currency, line.amount))
-        if line.step == 0:
+    for step, account_id, side, amount, *unit in lines:
+        posting = Posting(account_id, Side(side), Amount(currency_of(*unit), amount))
+        if step == 0:
             postings.append(posting)
-            remaining = tuple(postings) if row.pending else ()
+            remaining = tuple(postings) if is_pending else ()
         else:
-            remaining = take_from(remaining, (posting,), row.entry_id)
+            remaining = take_from(remaining, (posting,), entry_id)
     entry = JournalEntry(
-        entry_id=row.entry_id,
-        kind=row.kind,
-        description=row.description,
+        entry_id=entry_id,
+        kind=kind,
+        description=description,
         postings=tuple(postings),
-        booked_at=row.booked_at,
-        pending=row.pending,
-        payment_id=row.payment_id,
-        expires_at=row.expires_at,
-        link_id=row.link_id,
+        booked_at=booked_at,
+        pending=bool(is_pending),
+        payment_id=payment_id,
+        expires_at=expires_at,
+        link_id=link_id,
     )
-    final = next((each for each in resolutions if each.is_final), None)
+    ends = [(Resolution(name), at) for name, is_final, at in resolutions if is_final]
+    resolution, resolved_at = ends[0] if ends else (None, None)
     return BookedEntry(
         entry=entry,
         remaining=remaining,
-        resolution=None if final is None else Resolution(final.resolution),
-        resolved_at=None if final is None else final.resolved_at,
+        resolution=resolution,
+        resolved_at=resolved_at,
         steps=len(resolutions),
     )

@@ -102,7 +102,8 @@ class Writer:
         if self._thread == threading.get_ident():
             raise UnitOfWorkNested
         fault: BaseException | None = None
-        with self._take_turn():
+        self._take_turn()
+        try:
             group = self._group or self._begin()
             try:
                 group.mark()
@@ -121,14 +122,15 @@ class Writer:
                 self._end(group, fault if isinstance(fault, DBAPIError) else error)
             if not group.ended.is_set() and not self._goes_on(group):
                 self._commit(group)
+        finally:
+            self._end_turn()
         self._await(group)
         if group.failure is not None:
             raise group.failure
         if fault is not None:
             raise fault
 
-    @contextmanager
-    def _take_turn(self) -> Iterator[None]:
+    def _take_turn(self) -> None:
         with self._counting:
             self._waiting += 1
         try:
@@ -137,11 +139,10 @@ class Writer:
             with self._counting:
                 self._waiting -= 1
         self._thread = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._thread = None
-            self._turn.release()
+
+    def _end_turn(self) -> None:
+        self._thread = None
+        self._turn.release()
 
     def _begin(self) -> _Group:
         if self._connection is None:

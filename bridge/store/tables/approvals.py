@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column
 
 proposals = Table(
     "proposals",
@@ -19,10 +19,13 @@ proposals = Table(
     Column("decided_by", Text),
     Column("decided_at", WHOLE),
     Column("outcome", Text),
-    CheckConstraint("state in ('open', 'approved', 'rejected', 'withdrawn')", "proposals_state"),
+    CheckConstraint(
+        is_one_of("state", "open", "approved", "rejected", "withdrawn"), "proposals_state"
+    ),
     CheckConstraint("(state = 'open') = (decided_by is null)", "proposals_decided"),
     CheckConstraint(
-        "state in ('open', 'withdrawn') or decided_by <> proposed_by", "proposals_four_eyes"
+        f"{is_one_of('state', 'open', 'withdrawn')} or decided_by <> proposed_by",
+        "proposals_four_eyes",
     ),
     Index("proposals_by_state", "state", "sequence"),
     Index("proposals_by_subject", "kind", "subject"),

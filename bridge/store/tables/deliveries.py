@@ -10,7 +10,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column
 
 deliveries = Table(
     "deliveries",
@@ -31,7 +31,9 @@ deliveries = Table(
     Column("failures", WHOLE, nullable=False),
     Column("owner", Text),
     Column("error", Text),
-    CheckConstraint("state in ('waiting', 'claimed', 'taken', 'refused', 'needless', 'dead')"),
+    CheckConstraint(
+        is_one_of("state", "waiting", "claimed", "taken", "refused", "needless", "dead")
+    ),
     UniqueConstraint("peer_lei", "stream", "position"),
     Index("deliveries_by_due", "state", "due_at"),
     Index("deliveries_by_peer", "peer_lei", "state"),

@@ -35,6 +35,14 @@ def key_column() -> Column[int]:
     return Column("sequence", WHOLE, primary_key=True, autoincrement=True)
 
 
+def is_one_of(column: str, *words: str) -> str:
+    """In SQL, that a column has one of these words; each is compared.
+
+    SQLite makes a table of an IN list of more than two, for each statement that checks it.
+    """
+    return " or ".join([f"{column} = '{word}'" for word in words])
+
+
 def make_immutable(table: Table, same: str) -> None:
     """Have the database refuse to change, delete or replace a row of `table`.
 
@@ -51,9 +59,20 @@ def make_immutable(table: Table, same: str) -> None:
 
 
 def guard_inserts(table: Table, requirement: str, message: str) -> None:
-    """Have the database refuse a new row of `table` that does not meet a requirement, in SQL over `NEW`."""
-    guard = Guard(f"{table.name}_guard_insert", "INSERT", f"NOT ({requirement})", message)
-    _add_guard(table, guard)
+    """Have the database refuse a new row of `table` that does not meet a requirement, in SQL over `NEW`.
+
+    SQLite keeps any value in any column, so there the row's whole numbers must be some, too.
+    """
+    name = f"{table.name}_guard_insert"
+    numbers = [
+        column
+        for column in table.columns
+        if column.type is WHOLE and column.autoincrement is not True
+    ]
+    whole = [f"typeof(NEW.{column.name}) = 'integer'" for column in numbers]
+    in_sqlite = " AND ".join([*whole, f"({requirement})"])
+    _add_guard(table, Guard(name, "INSERT", f"NOT ({in_sqlite})", message, on=_SQLITE))
+    _add_guard(table, Guard(name, "INSERT", f"NOT ({requirement})", message, on=_POSTGRESQL))
 
 
 def guard_immutable(connection: Connection) -> None:

@@ -5,6 +5,8 @@ its account's version and the balances after it, so the balance of an account *i
 and there is no other figure that could differ from it.
 """
 
+from typing import Final
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -20,6 +22,7 @@ from bridge.store.tables.foundation import (
     METADATA,
     WHOLE,
     guard_inserts,
+    is_one_of,
     key_column,
     make_immutable,
 )
@@ -38,7 +41,7 @@ accounts = Table(
     Column("exchanges", Boolean, nullable=False),
     Column("may_overdraw", Boolean, nullable=False),
     Column("owner", Text),
-    CheckConstraint("account_type in ('asset', 'liability', 'equity', 'income', 'expense')"),
+    CheckConstraint(is_one_of("account_type", "asset", "liability", "equity", "income", "expense")),
     Index("accounts_by_owner", "owner"),
 )
 
@@ -91,7 +94,7 @@ postings = Table(
     Column("step", WHOLE, CheckConstraint("step >= 0"), nullable=False),
     Column("position", WHOLE, nullable=False),
     Column("account_id", ForeignKey("accounts.account_id"), nullable=False),
-    Column("side", Text, CheckConstraint("side in ('debit', 'credit')"), nullable=False),
+    Column("side", Text, CheckConstraint(is_one_of("side", "debit", "credit")), nullable=False),
     Column("amount", WHOLE, CheckConstraint("amount > 0"), nullable=False),
     Column("change", Text, nullable=False),
     Column("at", WHOLE, nullable=False),
@@ -100,8 +103,8 @@ postings = Table(
     Column("pending_credits", WHOLE, CheckConstraint("pending_credits >= 0"), nullable=False),
     Column("posted_debits", WHOLE, CheckConstraint("posted_debits >= 0"), nullable=False),
     Column("posted_credits", WHOLE, CheckConstraint("posted_credits >= 0"), nullable=False),
-    CheckConstraint("change in ('reserved', 'posted', 'completed', 'released')"),
-    CheckConstraint("(step = 0) = (change in ('reserved', 'posted'))"),
+    CheckConstraint(is_one_of("change", "reserved", "posted", "completed", "released")),
+    CheckConstraint(f"(step = 0) = ({is_one_of('change', 'reserved', 'posted')})"),
     UniqueConstraint("entry_id", "step", "position"),
     UniqueConstraint("account_id", "version", name="postings_version"),
     sqlite_autoincrement=True,
@@ -115,37 +118,40 @@ entry_resolutions = Table(
     Column("resolution", Text, nullable=False),
     Column("is_final", Boolean, nullable=False),
     Column("resolved_at", WHOLE, nullable=False),
-    CheckConstraint("resolution in ('posted', 'voided', 'expired')"),
+    CheckConstraint(is_one_of("resolution", "posted", "voided", "expired")),
     CheckConstraint("is_final or resolution = 'posted'"),
 )
 
-_FOLLOWS: str = """NEW.version = 1 + COALESCE(
-    (SELECT MAX(version) FROM postings WHERE account_id = NEW.account_id), 0)"""
-"""A posting takes the next version of its account."""
+_RESERVES: Final = (
+    "CASE NEW.change WHEN 'reserved' THEN NEW.amount WHEN 'posted' THEN 0 ELSE -NEW.amount END"
+)
+_POSTS: Final = (
+    f"CASE WHEN {is_one_of('NEW.change', 'posted', 'completed')} THEN NEW.amount ELSE 0 END"
+)
 
-_ADDS_UP: str = """EXISTS (
-    SELECT 1 FROM (
-        SELECT 0 AS version, 0 AS at, 0 AS pending_debits, 0 AS pending_credits,
-            0 AS posted_debits, 0 AS posted_credits
-        UNION ALL
-        SELECT version, at, pending_debits, pending_credits, posted_debits, posted_credits
-            FROM postings WHERE account_id = NEW.account_id AND version = NEW.version - 1
-    ) AS earlier
-    WHERE earlier.version = NEW.version - 1 AND earlier.at <= NEW.at
-    AND NEW.pending_debits - earlier.pending_debits = CASE WHEN NEW.side = 'debit' THEN
-        CASE NEW.change WHEN 'reserved' THEN NEW.amount WHEN 'posted' THEN 0 ELSE -NEW.amount END
-        ELSE 0 END
-    AND NEW.pending_credits - earlier.pending_credits = CASE WHEN NEW.side = 'credit' THEN
-        CASE NEW.change WHEN 'reserved' THEN NEW.amount WHEN 'posted' THEN 0 ELSE -NEW.amount END
-        ELSE 0 END
-    AND NEW.posted_debits - earlier.posted_debits = CASE WHEN NEW.side = 'debit'
-        AND NEW.change IN ('posted', 'completed') THEN NEW.amount ELSE 0 END
-    AND NEW.posted_credits - earlier.posted_credits = CASE WHEN NEW.side = 'credit'
-        AND NEW.change IN ('posted', 'completed') THEN NEW.amount ELSE 0 END
-)"""
-"""The balances after a posting are those before it and its amount; its time is no earlier."""
 
-_IS_OPEN: str = """NOT EXISTS (SELECT 1 FROM entry_resolutions
+def _adds_up(before: str) -> str:
+    """In SQL, that the balances after a posting are those before it and its amount, and its time is no
+    earlier; `before` names each of them, and the time.
+    """
+    sums = [
+        f"NEW.{half}_{side}s - {before.format(f'{half}_{side}s')}"
+        f" = CASE WHEN NEW.side = '{side}' THEN {added} ELSE 0 END"
+        for half, added in (("pending", _RESERVES), ("posted", _POSTS))
+        for side in ("debit", "credit")
+    ]
+    return " AND ".join([f"{before.format('at')} <= NEW.at", *sums])
+
+
+_FOLLOWS: Final = f"""NEW.version = 1 AND {_adds_up("0")} OR NEW.version > 1 AND EXISTS (
+    SELECT 1 FROM postings AS earlier
+    WHERE earlier.account_id = NEW.account_id AND earlier.version = NEW.version - 1
+    AND {_adds_up("earlier.{}")})"""  # noqa: S608
+"""A posting follows from the one before it of its account. As versions are unique and nothing goes, they
+have no gaps: whoever finds the version before its own is the newest.
+"""
+
+_IS_OPEN: Final = """NOT EXISTS (SELECT 1 FROM entry_resolutions
     WHERE entry_id = NEW.entry_id AND (step >= NEW.step OR is_final))"""
 """An entry that has ended is not resolved again."""
 
@@ -158,5 +164,5 @@ make_immutable(
     " OR (account_id = NEW.account_id AND version = NEW.version)",
 )
 make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND step = NEW.step")
-guard_inserts(postings, f"{_FOLLOWS} AND {_ADDS_UP}", "postings follow from those before")
+guard_inserts(postings, _FOLLOWS, "postings follow from those before")
 guard_inserts(entry_resolutions, _IS_OPEN, "entry_resolutions follow from those before")

@@ -10,7 +10,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column, make_immutable
 
 devices = Table(
     "devices",
@@ -21,7 +21,7 @@ devices = Table(
     Column("loaded", WHOLE, CheckConstraint("loaded >= 0"), nullable=False),
     Column("expires_at", WHOLE, nullable=False),
     Column("registered_at", WHOLE, nullable=False),
-    CheckConstraint("status in ('active', 'blocked')"),
+    CheckConstraint(is_one_of("status", "active", "blocked")),
     Index("devices_by_wallet", "wallet_id"),
 )
 

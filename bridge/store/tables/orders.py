@@ -11,7 +11,7 @@ from sqlalchemy import (
     Text,
 )
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column
 
 quotations = Table(
     "quotations",
@@ -39,7 +39,7 @@ standing_orders = Table(
     Column("created_at", WHOLE, nullable=False),
     Column("schedule", Text, nullable=False),
     Column("instruction", LargeBinary, nullable=False),
-    CheckConstraint("state in ('active', 'completed', 'cancelled')"),
+    CheckConstraint(is_one_of("state", "active", "completed", "cancelled")),
     Index("standing_orders_by_client", "client", "sequence"),
     sqlite_autoincrement=True,
 )
@@ -56,6 +56,6 @@ occurrences = Table(
     Column("reason", Text),
     Column("code", Text),
     Column("report", LargeBinary),
-    CheckConstraint("state in ('due', 'executed', 'missed', 'cancelled')"),
+    CheckConstraint(is_one_of("state", "due", "executed", "missed", "cancelled")),
     CheckConstraint("(state = 'executed') = (payment_id is not null)"),
 )

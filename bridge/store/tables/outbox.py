@@ -9,7 +9,7 @@ from sqlalchemy import (
     Text,
 )
 
-from bridge.store.tables.foundation import METADATA, WHOLE
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of
 
 idempotency = Table(
     "idempotency",
@@ -35,7 +35,7 @@ effects = Table(
     Column("owner", Text),
     Column("error", Text),
     Column("retried_since", WHOLE),
-    CheckConstraint("state in ('waiting', 'claimed', 'done', 'dead')"),
+    CheckConstraint(is_one_of("state", "waiting", "claimed", "done", "dead")),
     Index("effects_by_due", "state", "due_at", "effect_id"),
     sqlite_autoincrement=True,
 )

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text, UniqueConstraint
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column
 
 recalls = Table(
     "recalls",
@@ -19,8 +19,8 @@ recalls = Table(
     Column("asked_at", WHOLE, nullable=False),
     Column("answer_by", WHOLE, nullable=False),
     Column("answered_at", WHOLE),
-    CheckConstraint("direction in ('outgoing', 'incoming')", "recalls_direction"),
-    CheckConstraint("state in ('asked', 'granted', 'rejected', 'closed')", "recalls_state"),
+    CheckConstraint(is_one_of("direction", "outgoing", "incoming"), "recalls_direction"),
+    CheckConstraint(is_one_of("state", "asked", "granted", "rejected", "closed"), "recalls_state"),
     UniqueConstraint("payment_id", "direction"),
     Index("recalls_by_state", "state", "answer_by"),
     sqlite_autoincrement=True,

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column, make_immutable
 
 payment_legs = Table(
     "payment_legs",
@@ -48,7 +48,7 @@ token_flows = Table(
     Column("transaction_hash", LargeBinary, nullable=False),
     Column("at", WHOLE, nullable=False),
     UniqueConstraint("block_number", "log_index", "lei", "currency", "kind"),
-    CheckConstraint("kind in ('issue', 'redeem', 'payment', 'other')", "token_flows_kind"),
+    CheckConstraint(is_one_of("kind", "issue", "redeem", "payment", "other"), "token_flows_kind"),
     Index("token_flows_by_holder", "lei", "currency", "sequence"),
     sqlite_autoincrement=True,
 )
@@ -81,7 +81,7 @@ statement_lines = Table(
     Column("balance", WHOLE, nullable=False),
     Column("at", WHOLE, nullable=False),
     UniqueConstraint("scope", "lei", "currency", "number"),
-    CheckConstraint("scope in ('tokens', 'reserves')", "statement_lines_scope"),
+    CheckConstraint(is_one_of("scope", "tokens", "reserves"), "statement_lines_scope"),
     sqlite_autoincrement=True,
 )
 
@@ -109,7 +109,7 @@ statements = Table(
     Column("period_end", WHOLE, nullable=False),
     Column("block", WHOLE, nullable=False),
     UniqueConstraint("kind", "scope", "lei", "currency", "number", "first_line"),
-    CheckConstraint("kind in ('statement', 'intraday')", "statements_kind"),
+    CheckConstraint(is_one_of("kind", "statement", "intraday"), "statements_kind"),
     CheckConstraint("last_line >= first_line - 1", "statements_span"),
     sqlite_autoincrement=True,
 )
@@ -145,8 +145,10 @@ reconciliation_items = Table(
     Column("block", WHOLE, nullable=False),
     Column("state", Text, nullable=False),
     UniqueConstraint("scope", "currency", "side", "item_id"),
-    CheckConstraint("side in ('ledger', 'chain', 'statement')", "reconciliation_items_side"),
-    CheckConstraint("state in ('open', 'matched', 'explained')", "reconciliation_items_state"),
+    CheckConstraint(is_one_of("side", "ledger", "chain", "statement"), "reconciliation_items_side"),
+    CheckConstraint(
+        is_one_of("state", "open", "matched", "explained"), "reconciliation_items_state"
+    ),
     Index("reconciliation_items_by_key", "scope", "currency", "state", "key"),
     sqlite_autoincrement=True,
 )
@@ -170,7 +172,7 @@ breaks = Table(
     Column("closed_at", WHOLE),
     Column("explanation", Text),
     Column("entry_id", Text),
-    CheckConstraint("state in ('open', 'resolved', 'agreed')", "breaks_state"),
+    CheckConstraint(is_one_of("state", "open", "resolved", "agreed"), "breaks_state"),
     CheckConstraint("(state = 'open') = (closed_at is null)", "breaks_closed"),
     CheckConstraint("state <> 'resolved' or explanation is not null", "breaks_explained"),
     Index("breaks_by_state", "state", "currency"),

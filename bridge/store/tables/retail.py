@@ -11,7 +11,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column, make_immutable
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column, make_immutable
 
 wallets = Table(
     "wallets",
@@ -66,8 +66,8 @@ retail_orders = Table(
     Column("payment_id", Text),
     Column("entry_id", Text, nullable=False),
     Column("created_at", WHOLE, nullable=False),
-    CheckConstraint("direction in ('issue', 'redeem', 'transfer')"),
-    CheckConstraint("state in ('ordered', 'taken', 'refused')"),
+    CheckConstraint(is_one_of("direction", "issue", "redeem", "transfer")),
+    CheckConstraint(is_one_of("state", "ordered", "taken", "refused")),
     Index("retail_orders_by_state", "state", "direction"),
     sqlite_autoincrement=True,
 )
@@ -98,7 +98,7 @@ retail_register = Table(
     Column("sealed", Text),
     Column("taken_at", WHOLE, nullable=False),
     UniqueConstraint("receiver_lei", "position"),
-    CheckConstraint("direction in ('issue', 'redeem', 'transfer')"),
+    CheckConstraint(is_one_of("direction", "issue", "redeem", "transfer")),
     sqlite_autoincrement=True,
 )
 

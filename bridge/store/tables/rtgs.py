@@ -5,7 +5,7 @@ A bank keeps the transfers that it ordered in the same table.
 
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text, UniqueConstraint
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column
 
 rtgs_accounts = Table(
     "rtgs_accounts",
@@ -44,7 +44,7 @@ rtgs_transfers = Table(
     UniqueConstraint("ordered_by", "transfer_id"),
     CheckConstraint("debtor_lei <> creditor_lei", "rtgs_transfers_parties"),
     CheckConstraint(
-        "state in ('queued', 'settled', 'cancelled', 'expired')", "rtgs_transfers_state"
+        is_one_of("state", "queued", "settled", "cancelled", "expired"), "rtgs_transfers_state"
     ),
     CheckConstraint("(state = 'queued') = (ended_at is null)", "rtgs_transfers_ended"),
     Index("rtgs_transfers_waiting", "debtor_lei", "state", "priority", "sequence"),

@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, Index, Table, Text
 
-from bridge.store.tables.foundation import METADATA, WHOLE, key_column
+from bridge.store.tables.foundation import METADATA, WHOLE, is_one_of, key_column
 
 suspense_items = Table(
     "suspense_items",
@@ -19,7 +19,7 @@ suspense_items = Table(
     Column("resolved_at", WHOLE),
     Column("resolved_by", Text),
     CheckConstraint(
-        "state in ('open', 'returning', 'returned', 'credited')", "suspense_items_state"
+        is_one_of("state", "open", "returning", "returned", "credited"), "suspense_items_state"
     ),
     Index("suspense_items_by_state", "state", "sequence"),
     sqlite_autoincrement=True,

@@ -257,6 +257,12 @@ RIGHT = {
 }
 """A posting that would follow: cash has had four movements of 100 each."""
 
+FIRST_POSTING = """INSERT INTO postings (entry_id, step, position, account_id, side, amount, change,
+    version, at, pending_debits, pending_credits, posted_debits, posted_credits)
+    VALUES ('one', 0, 8, 'custody:EUR', 'debit', 7, 'posted', {})"""
+FIRST = "1, 7, 0, 0, 7, 0"
+"""What would be the first of an account without any."""
+
 ATTACKS = [
     "UPDATE entries SET description = 'forged'",
     "DELETE FROM entries",
@@ -275,6 +281,11 @@ ATTACKS = [
     NEXT_POSTING.format(**RIGHT | {"balances": "100, 0, 205, 1"}),
     NEXT_POSTING.format(**RIGHT | {"balances": "95, 0, 205, 0"}),
     NEXT_POSTING.format(**RIGHT | {"at": NOW - 1}),
+    FIRST_POSTING.format("3, 7, 0, 0, 7, 0"),
+    FIRST_POSTING.format("1, -1, 0, 0, 7, 0"),
+    FIRST_POSTING.format("1, 7, 0, 0, 8, 0"),
+    FIRST_POSTING.format("1, 7, 0, 0, 7, 1"),
+    FIRST_POSTING.format("1, 7, 7, 0, 7, 0"),
     "UPDATE entry_resolutions SET resolution = 'voided'",
     "DELETE FROM entry_resolutions",
     "INSERT INTO entry_resolutions VALUES ('held', 2, 'voided', true, 2)",
@@ -294,6 +305,12 @@ SQLITE_ATTACKS = [
     "INSERT OR REPLACE INTO entry_resolutions VALUES ('held', 1, 'voided', 1, 2)",
     "INSERT OR REPLACE INTO accounts SELECT * FROM accounts",
     "INSERT OR REPLACE INTO credit_lines VALUES ('deposit:alice', 1, 1000000, 1)",
+    NEXT_POSTING.format(**RIGHT | {"amount": 5.5, "balances": "100, 0, 205.5, 0"}),
+    NEXT_POSTING.format(**RIGHT | {"amount": "'5 euros'"}),
+    NEXT_POSTING.format(**RIGHT | {"version": "'4th'"}),
+    NEXT_POSTING.format(**RIGHT | {"version": 4.5}),
+    NEXT_POSTING.format(**RIGHT | {"at": "'tomorrow'"}),
+    "INSERT INTO entry_resolutions VALUES ('other', 'once', 'voided', 1, 2)",
 ]
 
 POSTGRESQL_ATTACKS = [
@@ -358,6 +375,7 @@ def test_the_posting_that_the_attacks_spoil_would_be_taken(
     with store.unit_of_work() as work:
         work.ledger.post("held", NOW)
     databases.execute(NEXT_POSTING.format(**RIGHT))
+    databases.execute(FIRST_POSTING.format(FIRST))
 
 
 # The ledger book
