@@ -36,9 +36,10 @@ def key_column() -> Column[int]:
 
 
 def is_one_of(column: str, *words: str) -> str:
-    """In SQL, that a column has one of these words; each is compared.
+    """In SQL, that a column has one of these words; beside other conditions it needs parentheses.
 
-    SQLite makes a table of an IN list of more than two, for each statement that checks it.
+    Each word is compared: SQLite makes a table of an IN list of more than two, for each statement that
+    checks it.
     """
     return " or ".join([f"{column} = '{word}'" for word in words])
 
@@ -61,15 +62,14 @@ def make_immutable(table: Table, same: str) -> None:
 def guard_inserts(table: Table, requirement: str, message: str) -> None:
     """Have the database refuse a new row of `table` that does not meet a requirement, in SQL over `NEW`.
 
-    SQLite keeps any value in any column, so there the row's whole numbers must be some, too.
+    SQLite keeps any value in any column, so there a column of whole numbers must hold one, too.
     """
     name = f"{table.name}_guard_insert"
-    numbers = [
-        column
+    whole = [
+        f"typeof(NEW.{column.name}) = 'integer'"
         for column in table.columns
-        if column.type is WHOLE and column.autoincrement is not True
+        if column.type is WHOLE and not column.nullable and column.autoincrement is not True
     ]
-    whole = [f"typeof(NEW.{column.name}) = 'integer'" for column in numbers]
     in_sqlite = " AND ".join([*whole, f"({requirement})"])
     _add_guard(table, Guard(name, "INSERT", f"NOT ({in_sqlite})", message, on=_SQLITE))
     _add_guard(table, Guard(name, "INSERT", f"NOT ({requirement})", message, on=_POSTGRESQL))

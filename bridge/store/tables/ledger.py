@@ -143,13 +143,17 @@ def _adds_up(before: str) -> str:
     return " AND ".join([f"{before.format('at')} <= NEW.at", *sums])
 
 
-_FOLLOWS: Final = f"""NEW.version = 1 AND {_adds_up("0")} OR NEW.version > 1 AND EXISTS (
+_FOLLOWS: Final = f"""NEW.version = 1 AND {_adds_up("0")} OR EXISTS (
     SELECT 1 FROM postings AS earlier
     WHERE earlier.account_id = NEW.account_id AND earlier.version = NEW.version - 1
     AND {_adds_up("earlier.{}")})"""  # noqa: S608
 """A posting follows from the one before it of its account. As versions are unique and nothing goes, they
 have no gaps: whoever finds the version before its own is the newest.
 """
+
+_FOLLOWS_LINE: Final = """NEW.version = 1 OR EXISTS (SELECT 1 FROM credit_lines
+    WHERE account_id = NEW.account_id AND version = NEW.version - 1)"""
+"""Nor have the credit lines of an account gaps."""
 
 _IS_OPEN: Final = """NOT EXISTS (SELECT 1 FROM entry_resolutions
     WHERE entry_id = NEW.entry_id AND (step >= NEW.step OR is_final))"""
@@ -164,5 +168,6 @@ make_immutable(
     " OR (account_id = NEW.account_id AND version = NEW.version)",
 )
 make_immutable(entry_resolutions, "entry_id = NEW.entry_id AND step = NEW.step")
+guard_inserts(credit_lines, _FOLLOWS_LINE, "credit_lines follow from those before")
 guard_inserts(postings, _FOLLOWS, "postings follow from those before")
 guard_inserts(entry_resolutions, _IS_OPEN, "entry_resolutions follow from those before")

@@ -282,6 +282,7 @@ ATTACKS = [
     NEXT_POSTING.format(**RIGHT | {"balances": "95, 0, 205, 0"}),
     NEXT_POSTING.format(**RIGHT | {"at": NOW - 1}),
     FIRST_POSTING.format("3, 7, 0, 0, 7, 0"),
+    FIRST_POSTING.format(f"2, {NOW}, 0, 0, 107, 0"),  # after the one of cash
     FIRST_POSTING.format("1, -1, 0, 0, 7, 0"),
     FIRST_POSTING.format("1, 7, 0, 0, 8, 0"),
     FIRST_POSTING.format("1, 7, 0, 0, 7, 1"),
@@ -295,6 +296,7 @@ ATTACKS = [
     "DELETE FROM accounts WHERE account_id = 'custody:EUR'",
     "UPDATE credit_lines SET credit_limit = 1000000",
     "DELETE FROM credit_lines",
+    "INSERT INTO credit_lines VALUES ('deposit:alice', 3, 1000000, 1)",
 ]
 
 SQLITE_ATTACKS = [
@@ -306,11 +308,14 @@ SQLITE_ATTACKS = [
     "INSERT OR REPLACE INTO accounts SELECT * FROM accounts",
     "INSERT OR REPLACE INTO credit_lines VALUES ('deposit:alice', 1, 1000000, 1)",
     NEXT_POSTING.format(**RIGHT | {"amount": 5.5, "balances": "100, 0, 205.5, 0"}),
-    NEXT_POSTING.format(**RIGHT | {"amount": "'5 euros'"}),
-    NEXT_POSTING.format(**RIGHT | {"version": "'4th'"}),
-    NEXT_POSTING.format(**RIGHT | {"version": 4.5}),
+    NEXT_POSTING.format(**RIGHT | {"position": "'ninth'"}),
+    NEXT_POSTING.format(**RIGHT | {"version": "'5th'"}),
     NEXT_POSTING.format(**RIGHT | {"at": "'tomorrow'"}),
+    NEXT_POSTING.format(**RIGHT | {"balances": "'100 euros', 0, 205, 0"}),
+    NEXT_POSTING.format(**RIGHT | {"balances": "100, 0, '205 euros', 0"}),
     "INSERT INTO entry_resolutions VALUES ('other', 'once', 'voided', 1, 2)",
+    "INSERT INTO entry_resolutions VALUES ('other', 1, 'voided', 1, 'today')",
+    "INSERT INTO credit_lines VALUES ('deposit:alice', 2, 'unlimited', 1)",
 ]
 
 POSTGRESQL_ATTACKS = [

@@ -13,6 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from bridge.config import DatabasePlace
 from bridge.errors import StatementRefused, StoreFormatUnknown
@@ -134,6 +135,10 @@ def test_migrations_come_to_the_tables_as_they_are_declared(databases: Databases
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
         by_migrations = described(connection)
+        if connection.dialect.name == "sqlite":
+            assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
+            with pytest.raises(OperationalError, match="may not be modified"):
+                connection.execute(text("UPDATE sqlite_master SET sql = sql"))
     Store.open(declared).close()
     with written(declared) as connection:
         assert by_migrations == described(connection)

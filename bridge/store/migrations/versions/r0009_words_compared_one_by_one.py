@@ -1,7 +1,8 @@
 """Lists of allowed words become comparisons, and the guard of postings looks at one row.
 
-Nothing that is kept changes, nor what may be. On SQLite the declarations are written anew where they
-stand, as its documentation says for constraints: the rows, of which there may be many, are not copied.
+The new declarations of words say what the old ones said. On SQLite they are written where the old ones
+stand, so that the rows, of which there may be many, are not copied. The guards of postings, resolutions
+and credit lines there refuse what is no whole number, and a credit line that does not follow, from now on.
 """
 
 import re
@@ -13,8 +14,29 @@ from alembic import op
 revision = "0009"
 down_revision = "0008"
 
-_IN_SQLITE: Final = re.compile(r"(\w+) in \((('\w+'(, )?)+)\)", re.IGNORECASE)
-_IN_POSTGRESQL: Final = re.compile(r"(\w+) = ANY \(ARRAY\[(('\w+'::text(, )?)+)\]\)")
+_TABLES: Final = (
+    "proposals",
+    "deliveries",
+    "accounts",
+    "postings",
+    "entry_resolutions",
+    "devices",
+    "standing_orders",
+    "standing_order_occurrences",
+    "effects",
+    "recalls",
+    "token_flows",
+    "statement_lines",
+    "statements",
+    "reconciliation_items",
+    "breaks",
+    "retail_orders",
+    "retail_register",
+    "rtgs_transfers",
+    "suspense_items",
+)
+_IN_SQLITE: Final = re.compile(r"\b(\w+) in \((('\w+'(, )?)+)\)", re.IGNORECASE)
+_IN_POSTGRESQL: Final = re.compile(r"\b(\w+) = ANY \(ARRAY\[(('\w+'::text(, )?)+)\]\)")
 
 
 def upgrade() -> None:
@@ -33,22 +55,24 @@ def _compared(found: re.Match[str]) -> str:
 
 def _upgrade_sqlite(connection: sa.Connection) -> None:
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
-    tables = connection.exec_driver_sql(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE '% in (''%'"
-    ).all()
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
-    for name, declared in tables:
-        connection.exec_driver_sql(
-            "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?",
-            (_IN_SQLITE.sub(_compared, declared), name),
-        )
-    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
-    connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+    try:
+        for table in _TABLES:
+            declared = connection.exec_driver_sql(
+                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+            ).scalar_one()
+            connection.exec_driver_sql(
+                "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?",
+                (_IN_SQLITE.sub(_compared, declared), table),
+            )
+        connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    finally:
+        connection.exec_driver_sql("PRAGMA writable_schema = RESET")
 
 
 def _upgrade_postgresql(connection: sa.Connection) -> None:
     found = sa.inspect(connection)
-    for table in found.get_table_names():
+    for table in _TABLES:
         for check in found.get_check_constraints(table):
             name, declared = check["name"], check["sqltext"]
             compared = _IN_POSTGRESQL.sub(_compared, declared)
