@@ -37,7 +37,6 @@ from bridge.store.ledger_rows import (
     Row,
     balance_of,
     booked_of,
-    entry_id_of,
     entry_row,
     newest,
     newest_of,
@@ -212,7 +211,7 @@ class LedgerBook:
     def find_entry(self, entry_id: str) -> BookedEntry | None:
         """One entry as it stands, if it was booked."""
         rows = ENTRY.rows(self._connection, {"entry_id": entry_id})
-        return self._booked(rows[0]) if rows else None
+        return self._booked(entry_id, rows[0]) if rows else None
 
     def entries(
         self, account_id: str, *, limit: int = PAGE_DEFAULT, cursor: str | None = None
@@ -225,7 +224,7 @@ class LedgerBook:
             self._connection,
             query,
             tables.entries.c.sequence,
-            lambda row: self._booked(tuple(row)),
+            lambda row: self._booked(row.entry_id, tuple(row)),
             limit=limit,
             cursor=cursor,
         )
@@ -306,7 +305,7 @@ class LedgerBook:
                 found[row[0]] = balance_of(row)
         return found
 
-    def _booked(self, row: Row) -> BookedEntry:
-        given = {"entry_id": entry_id_of(row)}
+    def _booked(self, entry_id: str, row: Row) -> BookedEntry:
+        given = {"entry_id": entry_id}
         lines = POSTINGS_OF.rows(self._connection, given)
         return booked_of(row, lines, RESOLUTIONS_OF.rows(self._connection, given))

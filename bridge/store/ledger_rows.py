@@ -202,11 +202,6 @@ def currency_of(code: str, decimals: int, is_money: bool) -> Currency:  # noqa: 
     return parse_currency(code) if is_money else Currency(code, 0, decimals)
 
 
-def entry_id_of(row: Row) -> str:
-    """The id in a row of `ENTRY`."""
-    return str(row[1])
-
-
 def booked_of(row: Row, lines: Sequence[Row], resolutions: Sequence[Row]) -> BookedEntry:
     """An entry as its rows make it stand: its postings by step, and what resolved it.
 

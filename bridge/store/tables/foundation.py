@@ -36,7 +36,7 @@ def key_column() -> Column[int]:
 
 
 def is_one_of(column: str, *words: str) -> str:
-    """In SQL, that a column has one of these words; beside other conditions it needs parentheses.
+    """In SQL, that a column has one of these words; beside anything but an OR it needs parentheses.
 
     Each word is compared: SQLite makes a table of an IN list of more than two, for each statement that
     checks it.
