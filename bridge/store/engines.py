@@ -55,6 +55,9 @@ thousands of commits, and the log stays at some 32 MB."""
 STALLED_SECONDS_MAX: Final = 5
 """How long a process that stopped inside a transaction may hold a PostgreSQL database up."""
 
+MIGRATION_STALLED_SECONDS_MAX: Final = 120
+"""The same for a migration, which nobody works beside and which would have to begin again."""
+
 WRITER_LOCK: Final = int.from_bytes(b"corridor")
 """Key of the advisory lock under which a PostgreSQL database is written."""
 
@@ -89,13 +92,14 @@ _DURABLE: Final = {
 }
 
 
-def open_writer(place: DatabasePlace, *, busy_seconds: int, with_references: bool = True) -> Engine:
+def open_writer(place: DatabasePlace, *, busy_seconds: int, migrates: bool = False) -> Engine:
     """The engine that writes, of one connection.
 
-    `with_references` off leaves SQLite's foreign keys unchecked, for migrations that rebuild tables.
+    One that `migrates` may take its time, and leaves SQLite's foreign keys unchecked: it rebuilds tables.
     """
     if isinstance(place, Path):
-        return _sqlite(place, busy_seconds=busy_seconds, with_references=with_references)
+        return _sqlite(place, busy_seconds=busy_seconds, with_references=not migrates)
+    stalled_seconds = MIGRATION_STALLED_SECONDS_MAX if migrates else STALLED_SECONDS_MAX
     engine = create_engine(_url(place), pool_size=1, max_overflow=0, connect_args=_CONNECT)
 
     @event.listens_for(engine, "connect")
@@ -110,7 +114,7 @@ def open_writer(place: DatabasePlace, *, busy_seconds: int, with_references: boo
         for setting in _PLANNING:
             connection.execute(setting)
         connection.execute(f"SET lock_timeout = '{max(busy_seconds * 1_000, 1)}'")
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{STALLED_SECONDS_MAX}s'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{stalled_seconds}s'")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

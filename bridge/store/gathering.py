@@ -92,6 +92,10 @@ def roll_back(connection: Connection) -> None:
 
     psycopg, when it does this, has the server forget every prepared statement, also ours.
     """
+    if (
+        connection.invalidated
+    ):  # nothing is there to give up, and why is what the caller should hear
+        return
     kept = gathering(connection)
     if kept is None:
         return

@@ -65,7 +65,7 @@ def migrate(place: DatabasePlace) -> tuple[str, str]:
     """
     if isinstance(place, Path):
         make_private(place)
-    engine = open_writer(place, busy_seconds=BUSY_SECONDS_MAX, with_references=False)
+    engine = open_writer(place, busy_seconds=BUSY_SECONDS_MAX, migrates=True)
     try:
         with translated(), engine.begin() as connection:
             found = found_revision(connection)

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     _show_whole()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "throwaway.sqlite")
-        engine = open_writer(place, busy_seconds=BUSY_SECONDS_MAX, with_references=False)
+        engine = open_writer(place, busy_seconds=BUSY_SECONDS_MAX, migrates=True)
         with engine.begin() as connection:
             upgrade(connection)
             command.revision(

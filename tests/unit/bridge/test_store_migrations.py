@@ -1,6 +1,6 @@
 """Migrations: they come to the declared tables, keep what is there, and refuse what they do not know.
 
-Cites docs/spec/ledger.md: STO-3, STO-10.
+Cites docs/spec/ledger.md: STO-3, 10, 15.
 """
 
 import re
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from bridge.config import DatabasePlace
-from bridge.errors import StatementRefused, StoreFormatUnknown
+from bridge.errors import StatementRefused, StoreBusy, StoreFormatUnknown
 from bridge.ledger import Resolution
 from bridge.store import Store
 from bridge.store.engines import open_writer, translated
@@ -55,7 +56,7 @@ OLD_ROWS = [
 @contextmanager
 def written(place: DatabasePlace) -> Iterator[Connection]:
     """One transaction of a migration."""
-    engine = open_writer(place, busy_seconds=1, with_references=False)
+    engine = open_writer(place, busy_seconds=1, migrates=True)
     try:
         with translated(), engine.begin() as connection:
             yield connection
@@ -175,6 +176,39 @@ def test_a_migration_keeps_what_is_there(databases: Databases, is_adopted: bool)
         assert verify_books(store) == ()
     with pytest.raises(StatementRefused, match="immutable"), written(place) as connection:
         connection.execute(text("DELETE FROM postings"))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_a_migration_on_a_slow_machine_is_given_more_time_than_a_unit_of_work(
+    databases: Databases,
+) -> None:
+    """STO-10, 15."""
+    allowed = text(
+        "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
+    )
+    with written(databases.empty_place()) as connection:
+        for_a_migration = connection.execute(allowed).scalar_one()
+    with closing(Store.open(databases.place())) as store, store.unit_of_work() as work:
+        for_a_unit = work.connection.execute(allowed).scalar_one()
+    assert 0 < for_a_unit < for_a_migration
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_a_migration_that_loses_its_connection_says_why(databases: Databases) -> None:
+    """STO-1."""
+    place = databases.empty_place()
+
+    def lose_it() -> None:
+        with written(place) as connection:
+            session = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with psycopg.connect(str(place), autocommit=True) as administrator:
+                administrator.execute("SELECT pg_terminate_backend(%s, 10000)", [session])
+            connection.execute(text("CREATE TABLE anything (one bigint)"))
+
+    with pytest.raises(StoreBusy, match="terminating connection"):
+        lose_it()
 
 
 def test_a_bridge_migrates_at_its_start_only_when_it_is_told_to(databases: Databases) -> None:

@@ -1,6 +1,6 @@
 """Group commit: units of work of several threads in one transaction, as if each had its own.
 
-Cites docs/spec/ledger.md: STO-1, 2, 11.
+Cites docs/spec/ledger.md: STO-1, 2, 11, 15.
 """
 
 import threading
@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
@@ -23,6 +24,7 @@ from support.bridge_records import CASH, DEPOSIT, effect, open_store_at, transfe
 from support.databases import Databases
 
 SECONDS_MAX = 30
+GOES_ON = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
 
 
 @dataclass
@@ -322,6 +324,27 @@ def test_a_connection_lost_in_a_later_unit_fails_the_whole_group_as_passing(
         bench.await_waiting(1)
     assert isinstance(second.result(), StoreBusy)
     assert isinstance(first.result(), StoreBusy)
+    assert Caller(bench.store, add("b")).result() is None
+    assert not bench.committed("a")
+    assert bench.committed("b")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_a_unit_that_stands_still_is_undone_and_holds_nobody_up_for_longer(
+    databases: Databases, bench: Bench
+) -> None:
+    """STO-15. The server ends it; the time it gives is cut short here."""
+
+    def stand_still(work: UnitOfWork) -> None:
+        add("a")(work)
+        session = work.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        work.connection.execute(text("SET idle_in_transaction_session_timeout = '50ms'"))
+        with psycopg.connect(str(databases.place()), autocommit=True) as watcher:
+            while watcher.execute(GOES_ON, [session]).fetchone():
+                time.sleep(0.02)
+
+    assert isinstance(Caller(bench.store, stand_still).result(), StoreBusy)
     assert Caller(bench.store, add("b")).result() is None
     assert not bench.committed("a")
     assert bench.committed("b")
