@@ -60,14 +60,16 @@ FULL_BRIDGE: Final = BridgeSize(
     entries=10_000,
     writers=(8, 32),
     items=100_000,
-    payments=PaymentsSize(paces=(50, 100, 200), crossings=100, entries_before_death=100_000),
+    payments=PaymentsSize(
+        paces=(50, 100, 200), seconds=10, crossings=100, entries_before_death=100_000
+    ),
 )
 QUICK_BRIDGE: Final = BridgeSize(
     accounts=10,
     entries=200,
     writers=(2,),
     items=400,
-    payments=PaymentsSize(paces=(10,), crossings=5, entries_before_death=1_000),
+    payments=PaymentsSize(paces=(10,), seconds=3, crossings=5, entries_before_death=1_000),
 )
 SOAK_MINUTES: Final = 60.0
 

@@ -4,6 +4,7 @@ Each part is a function that is given a folder of its own and answers with its f
 beside the ledger's without touching it.
 """
 
+import os
 import statistics
 import tempfile
 import threading
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.machine import on_one_processor
 from benchmark.payments import PaymentsSize, measure_payments
 from benchmark.reconciliation import measure_reconciliation
 from bridge import chart
@@ -77,37 +79,46 @@ def measure_ledger(size: BridgeSize, place: DatabasePlace) -> dict[str, Any]:  #
     """Entries per second by how they are booked, and milliseconds of reading the past of a busy account."""
     with _opened(place, size.accounts) as store:
         books = _Books(store, size)
-        figures: dict[str, Any] = {
-            "single_entries_per_second": books.rate(books.book_single, writers=1),
-            **{
-                f"single_entries_per_second_of_{count}_writers": books.rate(
-                    books.book_single, writers=count
-                )
-                for count in size.writers
-            },
-            "single_entries_per_second_on_one_account": books.rate(books.book_on_one, writers=1),
-            "grouped_entries_per_second": books.rate(books.book_group, writers=1, at_once=GROUP),
-            "reservations_posted_per_second": books.rate(books.reserve_and_post, writers=1),
-            "milliseconds_of_a_balance": books.milliseconds(
-                lambda work, _: work.ledger.balance(chart.in_transit(EUR))
-            ),
-            "milliseconds_of_a_balance_in_the_past": books.milliseconds(
-                lambda work, number: work.statements.balance_at(
-                    chart.in_transit(EUR), START + number
-                )
-            ),
-            "milliseconds_of_a_page_of_a_statement": books.milliseconds(
-                lambda work, number: work.statements.statement(chart.in_transit(EUR), after=number)
-            ),
-        }
+        on_any_processor = books.rates_of_several()
+        with on_one_processor(os.getpid()):
+            figures = _measure_booking(books) | _measure_reading(books)
         started = time.perf_counter()
         wrong = len(verify_books(store))
         return {
             **figures,
-            "cpu_microseconds_per_single_entry": books.cpu_microseconds,
+            "on_any_processor": on_any_processor,
             "entries_verified_per_second": round(books.booked / (time.perf_counter() - started)),
             "wrong_balances": wrong,
         }
+
+
+def _measure_booking(books: "_Books") -> dict[str, Any]:  # a JSON object
+    cpu, booked = time.process_time(), books.booked
+    single = books.rate(books.book_single, writers=1)
+    cpu, booked = time.process_time() - cpu, books.booked - booked
+    return {
+        "single_entries_per_second": single,
+        **books.rates_of_several(),
+        "single_entries_per_second_on_one_account": books.rate(books.book_on_one, writers=1),
+        "grouped_entries_per_second": books.rate(books.book_group, writers=1, at_once=GROUP),
+        "reservations_posted_per_second": books.rate(books.reserve_and_post, writers=1),
+        "cpu_microseconds_per_single_entry": round(1_000_000 * cpu / booked, 1),
+    }
+
+
+def _measure_reading(books: "_Books") -> dict[str, float]:
+    busiest = chart.in_transit(EUR)
+    return {
+        "milliseconds_of_a_balance": books.milliseconds(
+            lambda work, _: work.ledger.balance(busiest)
+        ),
+        "milliseconds_of_a_balance_in_the_past": books.milliseconds(
+            lambda work, number: work.statements.balance_at(busiest, START + number)
+        ),
+        "milliseconds_of_a_page_of_a_statement": books.milliseconds(
+            lambda work, number: work.statements.statement(busiest, after=number)
+        ),
+    }
 
 
 @contextmanager
@@ -147,8 +158,15 @@ class _Books:
         self._store = store
         self._size = size
         self.booked = 0
-        self.cpu_microseconds = 0.0
-        """Of this process, for each entry of the first rate that was taken."""
+
+    def rates_of_several(self) -> dict[str, float]:
+        """Single entries per second by how many threads book them."""
+        return {
+            f"single_entries_per_second_of_{count}_writers": self.rate(
+                self.book_single, writers=count
+            )
+            for count in self._size.writers
+        }
 
     def rate(self, book: Callable[[range], None], *, writers: int, at_once: int = 1) -> float:
         """Entries per second until the last is on disk, by that many threads."""
@@ -161,15 +179,12 @@ class _Books:
                 book(range(first, first + at_once))
 
         threads = [threading.Thread(target=write, args=(start,)) for start in starts]
-        cpu, started = time.process_time(), time.perf_counter()
+        started = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-        if not self.cpu_microseconds:
-            self.cpu_microseconds = round(1_000_000 * cpu / (share * writers), 1)
-        return round(share * writers / seconds, 1)
+        return round(share * writers / (time.perf_counter() - started), 1)
 
     def book_single(self, numbers: range) -> None:
         """One entry with its answer and an effect, in a unit of work of its own."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.machine import on_one_processor
 from benchmark.running import process_usage
 from benchmark.street import BANK, CAROL, CAROL_IBAN, Street, await_that, running_street
 from benchmark.traffic import Posting, post_at_pace
@@ -20,7 +21,6 @@ from bridge.money import Amount, parse_currency
 from bridge.store import Store
 
 BOB: Final = "bob"
-SECONDS: Final = 10
 GROUP: Final = 500
 CATCH_UPS: Final = 5
 """How many times a chain is followed from its genesis block; an odd number."""
@@ -32,6 +32,8 @@ class PaymentsSize:
 
     paces: tuple[int, ...]
     """Payments per second inside the bank, one pace after the other."""
+    seconds: int
+    """How long each pace is kept."""
     crossings: int
     """Payments from bank to bank, all sent at once as it were."""
     entries_before_death: int
@@ -40,8 +42,12 @@ class PaymentsSize:
 def measure_payments(size: PaymentsSize, folder: Path) -> dict[str, Any]:  # a JSON object
     """Every figure of payments through real processes."""
     with running_street(folder) as street:
+        on_any_processor = _measure_paces(street, size, "any")
+        with on_one_processor(street.children[BANK].process.pid):
+            on_us = _measure_paces(street, size, "one")
         return {
-            "on_us": {str(pace): _measure_on_us(street, pace) for pace in size.paces},
+            "on_us": on_us,
+            "on_us_on_any_processor": on_any_processor,
             "across": _measure_crossings(street, size.crossings),
             "at_rest": street.rest(),
             "catch_up": _measure_catch_up(street, folder / "anew"),
@@ -60,15 +66,23 @@ def alices(street: Street, creditor: str, label: str) -> Posting:
     )
 
 
-def _measure_on_us(street: Street, pace: int) -> dict[str, Any]:
-    posting = alices(street, CAROL, f"on-us-{pace}")
+def _measure_paces(street: Street, size: PaymentsSize, label: str) -> dict[str, Any]:
+    return {
+        str(pace): _measure_on_us(
+            street, alices(street, CAROL, f"{label}-{pace}"), pace, pace * size.seconds
+        )
+        for pace in size.paces
+    }
+
+
+def _measure_on_us(street: Street, posting: Posting, pace: int, count: int) -> dict[str, Any]:
     bank = street.children[BANK].process.pid
     before = process_usage(bank).cpu_seconds
-    answered = post_at_pace(posting, per_second=pace, count=pace * SECONDS)
+    answered = post_at_pace(posting, per_second=pace, count=count)
     used = process_usage(bank).cpu_seconds - before
     return {
         **answered.describe(),
-        "cpu_milliseconds_per_payment": round(1_000 * used / (pace * SECONDS), 2),
+        "cpu_milliseconds_per_payment": round(1_000 * used / count, 2),
     }
 
 

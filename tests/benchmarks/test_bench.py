@@ -58,8 +58,8 @@ def test_a_quick_run_takes_every_figure_and_ends_with_right_balances(tmp_path: P
         *("execute", "roots", "finalize", "commit_state", "commit"),
     }
     assert set(figures["reference"]) == {
-        "python_loops_per_second",
-        "synchronised_writes_per_second",
+        *("python_loops_per_second", "memory_steps_per_second"),
+        *("thread_turns_per_second", "synchronised_writes_per_second"),
     }
 
 
@@ -99,6 +99,8 @@ def test_a_quick_run_over_a_bridge_takes_every_figure(tmp_path: Path) -> None:
     assert (reconciliation["items"], reconciliation["breaks"]) == (400, 0)
     ledger = figures["ledger"]
     assert ledger.pop("wrong_balances") == 0
+    on_any_processor = ledger.pop("on_any_processor")
+    assert set(on_any_processor) == {"single_entries_per_second_of_2_writers"}
     assert set(ledger) == {
         "cpu_microseconds_per_single_entry",
         "single_entries_per_second",
@@ -111,4 +113,4 @@ def test_a_quick_run_over_a_bridge_takes_every_figure(tmp_path: Path) -> None:
         "milliseconds_of_a_balance_in_the_past",
         "milliseconds_of_a_page_of_a_statement",
     }
-    assert all(figure > 0 for figure in ledger.values())
+    assert all(figure > 0 for figure in (*ledger.values(), *on_any_processor.values()))
