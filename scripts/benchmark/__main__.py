@@ -57,7 +57,8 @@ QUICK_SETTLEMENT: Final = SettlementSize(
 )
 FULL_BRIDGE: Final = BridgeSize(
     accounts=1_000,
-    entries=10_000,
+    entries=2_000,
+    rounds=5,
     writers=(8, 32),
     items=100_000,
     payments=PaymentsSize(
@@ -66,7 +67,8 @@ FULL_BRIDGE: Final = BridgeSize(
 )
 QUICK_BRIDGE: Final = BridgeSize(
     accounts=10,
-    entries=200,
+    entries=100,
+    rounds=2,
     writers=(2,),
     items=400,
     payments=PaymentsSize(paces=(10,), seconds=3, crossings=5, entries_before_death=1_000),

@@ -42,6 +42,8 @@ class BridgeSize:
 
     accounts: int
     entries: int
+    """Booked in each way in each round."""
+    rounds: int
     writers: tuple[int, ...]
     items: int
     payments: PaymentsSize
@@ -76,23 +78,45 @@ def _on_postgresql(size: BridgeSize) -> dict[str, Any]:
 
 
 def measure_ledger(size: BridgeSize, place: DatabasePlace) -> dict[str, Any]:  # a JSON object
-    """Entries per second by how they are booked, and milliseconds of reading the past of a busy account."""
+    """Entries per second by how they are booked, and milliseconds of reading the past of a busy account.
+
+    Every way to book has its turn in each round, so that a machine that is slower for a while is so for all.
+    """
     with _opened(place, size.accounts) as store:
         books = _Books(store, size)
-        on_any_processor = books.rates_of_several()
+        held, free = [], []
+        for _ in range(size.rounds):
+            free.append(books.rates_of_several())
+            with on_one_processor(os.getpid()):
+                held.append(_measure_booking(books))
         with on_one_processor(os.getpid()):
-            figures = _measure_booking(books) | _measure_reading(books)
+            reading = _measure_reading(books)
         started = time.perf_counter()
         wrong = len(verify_books(store))
         return {
-            **figures,
-            "on_any_processor": on_any_processor,
+            **_middle(held),
+            **reading,
             "entries_verified_per_second": round(books.booked / (time.perf_counter() - started)),
             "wrong_balances": wrong,
+            "ranges": _ranges(held),
+            "on_any_processor": {**_middle(free), "ranges": _ranges(free)},
         }
 
 
-def _measure_booking(books: "_Books") -> dict[str, Any]:  # a JSON object
+def _middle(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Of each figure the median of the rounds."""
+    return {name: round(statistics.median(each[name] for each in rounds), 1) for name in rounds[0]}
+
+
+def _ranges(rounds: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
+    """Of each figure the least and the most that a round gave."""
+    return {
+        name: (min(each[name] for each in rounds), max(each[name] for each in rounds))
+        for name in rounds[0]
+    }
+
+
+def _measure_booking(books: "_Books") -> dict[str, float]:
     cpu, booked = time.process_time(), books.booked
     single = books.rate(books.book_single, writers=1)
     cpu, booked = time.process_time() - cpu, books.booked - booked
