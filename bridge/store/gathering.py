@@ -90,11 +90,10 @@ def undo(connection: Connection, mark: str) -> None:
 def roll_back(connection: Connection) -> None:
     """Give up the transaction of a connection that gathers, and forget what waits.
 
-    psycopg, when it does this, has the server forget every prepared statement, also ours.
+    psycopg, when it does this, has the server forget every prepared statement, also ours. A connection
+    that is lost has nothing to give up, and its caller should hear why it was lost.
     """
-    if (
-        connection.invalidated
-    ):  # nothing is there to give up, and why is what the caller should hear
+    if connection.invalidated:
         return
     kept = gathering(connection)
     if kept is None:

@@ -94,25 +94,20 @@ def measure_ledger(size: BridgeSize, place: DatabasePlace) -> dict[str, Any]:  #
         started = time.perf_counter()
         wrong = len(verify_books(store))
         return {
-            **_middle(held),
+            **_summary(held),
             **reading,
             "entries_verified_per_second": round(books.booked / (time.perf_counter() - started)),
             "wrong_balances": wrong,
-            "ranges": _ranges(held),
-            "on_any_processor": {**_middle(free), "ranges": _ranges(free)},
+            "on_any_processor": _summary(free),
         }
 
 
-def _middle(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """Of each figure the median of the rounds."""
-    return {name: round(statistics.median(each[name] for each in rounds), 1) for name in rounds[0]}
-
-
-def _ranges(rounds: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
-    """Of each figure the least and the most that a round gave."""
+def _summary(rounds: list[dict[str, float]]) -> dict[str, Any]:  # a JSON object
+    """Of each figure the median of the rounds, and the least and the most that one gave."""
+    taken = {name: [each[name] for each in rounds] for name in rounds[0]}
     return {
-        name: (min(each[name] for each in rounds), max(each[name] for each in rounds))
-        for name in rounds[0]
+        **{name: round(statistics.median(each), 1) for name, each in taken.items()},
+        "ranges": {name: (min(each), max(each)) for name, each in taken.items()},
     }
 
 

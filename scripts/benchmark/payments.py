@@ -68,14 +68,13 @@ def alices(street: Street, creditor: str, label: str) -> Posting:
 
 def _measure_paces(street: Street, size: PaymentsSize, label: str) -> dict[str, Any]:
     return {
-        str(pace): _measure_on_us(
-            street, alices(street, CAROL, f"{label}-{pace}"), pace, pace * size.seconds
-        )
+        str(pace): _measure_on_us(street, f"{label}-{pace}", pace, size.seconds)
         for pace in size.paces
     }
 
 
-def _measure_on_us(street: Street, posting: Posting, pace: int, count: int) -> dict[str, Any]:
+def _measure_on_us(street: Street, label: str, pace: int, seconds: int) -> dict[str, Any]:
+    posting, count = alices(street, CAROL, label), pace * seconds
     bank = street.children[BANK].process.pid
     before = process_usage(bank).cpu_seconds
     answered = post_at_pace(posting, per_second=pace, count=count)

@@ -99,6 +99,13 @@ class Databases:
             with psycopg.connect(place, autocommit=True) as server:
                 server.execute(statement.encode())
 
+    def lose_connections(self) -> None:
+        """Have PostgreSQL end every session of the database, as an administrator would."""
+        self.execute(
+            """SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+        )
+
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of every table."""
         engine = open_readers(self.place())

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -198,13 +197,11 @@ def test_a_migration_on_a_slow_machine_is_given_more_time_than_a_unit_of_work(
 @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
 def test_a_migration_that_loses_its_connection_says_why(databases: Databases) -> None:
     """STO-1."""
-    place = databases.empty_place()
 
     def lose_it() -> None:
-        with written(place) as connection:
-            session = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-            with psycopg.connect(str(place), autocommit=True) as administrator:
-                administrator.execute("SELECT pg_terminate_backend(%s, 10000)", [session])
+        with written(databases.place()) as connection:
+            connection.execute(text("SELECT 1"))  # the transaction has begun at the server
+            databases.lose_connections()
             connection.execute(text("CREATE TABLE anything (one bigint)"))
 
     with pytest.raises(StoreBusy, match="terminating connection"):

@@ -292,10 +292,7 @@ def test_a_connection_that_is_lost_fails_its_group_and_the_next_one_begins_anew(
     with held(bench, add("a")) as first:
         second = Caller(bench.store, add("b"))
         bench.await_waiting(1)
-        databases.execute(
-            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-        )
+        databases.lose_connections()
     assert isinstance(first.result(), StoreBusy)
     assert isinstance(second.result(), StoreBusy | type(None))
     again = Caller(bench.store, add("a"))
@@ -312,10 +309,7 @@ def test_a_connection_lost_in_a_later_unit_fails_the_whole_group_as_passing(
     """STO-1. Whatever noticed it first, and whether or not somebody caught that."""
 
     def lose(work: UnitOfWork) -> None:
-        databases.execute(
-            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
-        )
+        databases.lose_connections()
         with suppress(DBAPIError) if is_caught else nullcontext():
             work.connection.execute(text("SELECT 1"))
 
