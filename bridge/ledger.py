@@ -31,7 +31,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, unique
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from bridge.errors import (
     AmountOutOfRange,
@@ -87,12 +87,9 @@ class AccountType(Enum):
     INCOME = "income"
     EXPENSE = "expense"
 
-    @property
-    def normal_side(self) -> Side:
+    def __init__(self, name: str) -> None:
+        self.normal_side = Side.DEBIT if name in {"asset", "expense"} else Side.CREDIT
         """The side on which an account of this type grows."""
-        if self is AccountType.ASSET or self is AccountType.EXPENSE:
-            return Side.DEBIT
-        return Side.CREDIT
 
 
 @unique
@@ -215,11 +212,11 @@ class JournalEntry:
     link_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """Everything ever debited and credited to one account, in minor units.
 
-    `version` counts the account's movements, `at` is the UTC second of the newest.
+    `version` counts the account's movements, `at` is the UTC second of the newest. Each posting makes
+    one or two of them: a tuple is made in a third of the time that a frozen class takes.
     """
 
     account: Account
@@ -257,8 +254,7 @@ Balances: TypeAlias = Mapping[str, Balance]
 """Balances by account id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(NamedTuple):
     """One posting as it takes effect on its account, and the account's balance after it."""
 
     posting: Posting
@@ -434,18 +430,20 @@ def check_balanced(entry_id: str, postings: Sequence[Posting], balances: Balance
         if posting.amount.currency != account.currency:
             rule = f"it books {posting.amount.currency} on an account in {account.currency}"
             raise EntryInvalid(entry_id, rule)
-        key: str | Unit = account.unit
+        code = account.currency.code
         if account.is_on_balance_sheet:
-            key = account.currency.code
+            key: str | Unit = code
             if not account.exchanges:
-                issuer = issuer_by_code.setdefault(key, account.issuer)
+                issuer = issuer_by_code.setdefault(code, account.issuer)
                 if issuer != account.issuer:
-                    rule = f"claims in {key} on {issuer} and on {account.issuer} meet in it"
+                    rule = f"claims in {code} on {issuer} and on {account.issuer} meet in it"
                     raise EntryInvalid(entry_id, rule)
+        else:
+            key = account.unit
         sums[key] += units if posting.side is Side.DEBIT else -units
-    for key, total in sums.items():
+    for summed, total in sums.items():
         if total:
-            raise EntryInvalid(entry_id, f"debits less credits are {total} of {key}, not 0")
+            raise EntryInvalid(entry_id, f"debits less credits are {total} of {summed}, not 0")
 
 
 def _check_funds(balances: Balances, changed: Balances) -> None:

@@ -84,6 +84,10 @@ _PLANNING: Final = (
 """What is written is found by keys: a plan for that is made once, and made when tables were still empty
 it must not be one that reads them through."""
 
+sqlite3.register_adapter(type(None), lambda _: None)
+"""The driver asks each None by three protocols whether it would rather be something else, which takes longer
+than to store it. It is told once."""
+
 _DURABLE: Final = {
     "synchronous_commit": ("on", "remote_apply"),
     "fsync": ("on",),

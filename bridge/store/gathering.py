@@ -63,13 +63,12 @@ def gather(connection: Connection) -> None:
 
 def control(connection: Connection, *statements: str) -> None:
     """Execute statements about the transaction, or have them wait for what is next."""
-    changes = [Change(statement, is_control=True) for statement in statements]
     kept = gathering(connection)
     if kept is not None:
-        kept.waiting.extend(changes)
+        kept.waiting.extend([Change(statement, is_control=True) for statement in statements])
         return
-    for change in changes:
-        execute(connection, change)
+    for statement in statements:
+        execute_now(connection, statement)
 
 
 def settle(connection: Connection) -> None:
@@ -84,7 +83,7 @@ def undo(connection: Connection, mark: str) -> None:
     kept = gathering(connection)
     if kept is not None:
         kept.waiting[:] = [change for change in kept.waiting if change.is_control]
-    execute(connection, Change(f"ROLLBACK TO SAVEPOINT {mark}"))
+    execute(connection, f"ROLLBACK TO SAVEPOINT {mark}")
 
 
 def roll_back(connection: Connection) -> None:
@@ -100,20 +99,32 @@ def roll_back(connection: Connection) -> None:
         return
     kept.waiting.clear()
     if kept.pipeline.is_in_transaction:
-        execute(connection, Change("ROLLBACK"))
+        execute(connection, "ROLLBACK")
 
 
-def execute(connection: Connection, change: Change) -> Any:  # the driver's cursor
+def execute(
+    connection: Connection, text: str, parameters: Sequence[Any] = ()
+) -> Any:  # the driver's cursor
     """Execute what waits, and a statement whose answer is needed now."""
     kept = gathering(connection)
-    if kept is not None:
-        kept.waiting.append(change)
-        return _send(connection, kept)
+    if kept is None:
+        return execute_now(connection, text, parameters)
+    kept.waiting.append(Change(text, parameters))
+    return _send(connection, kept)
+
+
+def execute_now(
+    connection: Connection,
+    text: str,
+    parameters: Sequence[Any] = (),
+    refused: Callable[[], BaseException] | None = None,
+) -> Any:  # the driver's cursor
+    """Execute a statement on a connection that gathers nothing; `refused` as for a change."""
     driver: Any = connection.connection.dbapi_connection
     try:
-        return driver.execute(change.text, change.parameters)
+        return driver.execute(text, parameters)
     except connection.dialect.loaded_dbapi.Error as error:
-        raise shown(error, connection, change) from error
+        raise shown(error, connection, Change(text, refused=refused)) from error
 
 
 def shown(error: Exception, connection: Connection, change: Change) -> BaseException:

@@ -147,16 +147,19 @@ def entry_row(entry: JournalEntry, position: int) -> dict[str, object]:
 
 
 def posting_row(entry_id: str, step: int, position: int, movement: Movement) -> dict[str, object]:
-    """A movement as a row."""
+    """A movement as a row.
+
+    `value` of an enumeration is a function in Python: two of them take half as long as all of the rest.
+    """
     posting, after = movement.posting, movement.after
     return {
         "entry_id": entry_id,
         "step": step,
         "position": position,
         "account_id": posting.account_id,
-        "side": posting.side.value,
+        "side": posting.side._value_,
         "amount": posting.amount.minor_units,
-        "change": movement.change.value,
+        "change": movement.change._value_,
         "at": after.at,
         "version": after.version,
         "pending_debits": after.pending_debits,

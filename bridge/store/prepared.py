@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bridge.store.gathering import Change, execute, gathering, shown
+from bridge.store.gathering import Change, execute, execute_now, gathering, shown
 
 Given: TypeAlias = Mapping[str, Any]
 """Values by the names of a statement's parameters, of types that the driver takes as they are."""
@@ -80,11 +80,11 @@ class Prepared:
         work, and so do their errors; `refused` makes the one of a row that breaks the table's rules.
         """
         text, kept = self._text(connection.dialect), gathering(connection)
-        change = Change(text.text, text.parameters(given), then, refused)
+        parameters = text.parameters(given)
         if kept is None:
-            then(execute(connection, change).rowcount)
+            then(execute_now(connection, text.text, parameters, refused).rowcount)
         else:
-            kept.waiting.append(change)
+            kept.waiting.append(Change(text.text, parameters, then, refused))
 
     def add_unless_known(
         self,
@@ -105,7 +105,7 @@ class Prepared:
 
     def _execute(self, connection: Connection, given: Given) -> Any:  # the driver's cursor
         text = self._text(connection.dialect)
-        return execute(connection, Change(text.text, text.parameters(given)))
+        return execute(connection, text.text, text.parameters(given))
 
     def _text(self, dialect: Dialect) -> _Text:
         found = self._text_by_dialect.get(dialect.name)
@@ -157,7 +157,7 @@ class PreparedInsert:
             return
         text = self._text(connection.dialect, 1)
         if len(rows) == 1:
-            execute(connection, Change(text.text, text.parameters(rows[0]), refused=refused))
+            execute_now(connection, text.text, text.parameters(rows[0]), refused)
             return
         driver: Any = connection.connection.dbapi_connection
         try:

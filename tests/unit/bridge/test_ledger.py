@@ -253,14 +253,14 @@ def test_a_flagged_account_may_go_below_zero() -> None:
 def test_an_account_already_below_zero_may_still_receive() -> None:
     """LED-5 refuses what makes it worse, not what makes it better."""
     overdrawn = funded(5_000)
-    overdrawn[FEES.account_id] = replace(overdrawn[FEES.account_id], posted_debits=500)
+    overdrawn[FEES.account_id] = overdrawn[FEES.account_id]._replace(posted_debits=500)
     assert ledger(booked_on(overdrawn, transfer("fee", DEPOSIT, FEES, 100)), FEES) == -400
 
 
 def test_turnover_that_no_database_integer_holds_is_refused() -> None:
     """LED-9."""
     balances = dict(EMPTY)
-    balances[CASH.account_id] = replace(EMPTY[CASH.account_id], posted_debits=TURNOVER_MAX)
+    balances[CASH.account_id] = EMPTY[CASH.account_id]._replace(posted_debits=TURNOVER_MAX)
     with pytest.raises(AmountOutOfRange):
         apply(balances, transfer("one more", CASH, DEPOSIT, 1))
 
@@ -382,7 +382,7 @@ def test_a_credit_line_bounds_how_far_below_zero_an_account_falls(cents: int, fi
     """LED-5."""
     balances = funded(5_000)
     account = replace(DEPOSIT, credit_limit=200)
-    balances[DEPOSIT.account_id] = replace(balances[DEPOSIT.account_id], account=account)
+    balances[DEPOSIT.account_id] = balances[DEPOSIT.account_id]._replace(account=account)
     entry = transfer("payment", DEPOSIT, FEES, cents)
     if fits:
         assert ledger(booked_on(balances, entry), DEPOSIT) == -200
