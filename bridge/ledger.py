@@ -427,10 +427,11 @@ def check_balanced(entry_id: str, postings: Sequence[Posting], balances: Balance
         units = posting.amount.minor_units
         if units <= 0:
             raise EntryInvalid(entry_id, f"it moves {posting.amount}")
-        if posting.amount.currency != account.currency:
-            rule = f"it books {posting.amount.currency} on an account in {account.currency}"
-            raise EntryInvalid(entry_id, rule)
-        code = account.currency.code
+        currency = account.currency
+        booked_in = posting.amount.currency
+        if booked_in is not currency and booked_in != currency:
+            raise EntryInvalid(entry_id, f"it books {booked_in} on an account in {currency}")
+        code = currency.code
         if account.is_on_balance_sheet:
             key: str | Unit = code
             if not account.exchanges:

@@ -125,9 +125,6 @@ class Effects:
             "state": EffectState.WAITING.value,
             "due_at": effect.due_at,
             "attempts": 0,
-            "owner": None,
-            "error": None,
-            "retried_since": None,
         }
 
         def note() -> None:
@@ -304,7 +301,7 @@ _COLUMNS = (
     _KEPT.attempts,
 )
 
-_ADD_UNLESS_KNOWN = unless_known(tables.effects, "key")
+_ADD_UNLESS_KNOWN = unless_known(tables.effects, "key", empty=("owner", "error", "retried_since"))
 
 _NEWEST = Prepared(select(func.max(_KEPT.effect_id)))
 

@@ -28,6 +28,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from bridge.config import DatabasePlace
 from bridge.errors import DatabaseUnsafe, StatementRefused, StoreBusy
 from bridge.store import gathering
+from bridge.store.known_accounts import keep_accounts
 
 BUSY_SECONDS_MAX: Final = 10
 """How long a statement waits for another process, and a reader for a free connection."""
@@ -105,6 +106,7 @@ def open_writer(place: DatabasePlace, *, busy_seconds: int, migrates: bool = Fal
         return _sqlite(place, busy_seconds=busy_seconds, with_references=not migrates)
     stalled_seconds = MIGRATION_STALLED_SECONDS_MAX if migrates else STALLED_SECONDS_MAX
     engine = create_engine(_url(place), pool_size=1, max_overflow=0, connect_args=_CONNECT)
+    keep_accounts(engine)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: psycopg.Connection, _: ConnectionPoolEntry) -> None:
@@ -140,7 +142,7 @@ def open_readers(place: DatabasePlace) -> Engine:
     """The engine that reads snapshots; the database refuses to write through it."""
     if isinstance(place, Path):
         return _sqlite(place, busy_seconds=BUSY_SECONDS_MAX, read_only=True)
-    return create_engine(
+    engine = create_engine(
         _url(place),
         isolation_level="REPEATABLE READ",
         pool_size=READERS_KEPT,
@@ -149,6 +151,8 @@ def open_readers(place: DatabasePlace) -> Engine:
         pool_use_lifo=True,
         connect_args={**_CONNECT, "options": "-c default_transaction_read_only=on"},
     )
+    keep_accounts(engine)
+    return engine
 
 
 def make_private(path: Path) -> None:
@@ -268,6 +272,7 @@ def _sqlite(
         pool_timeout=BUSY_SECONDS_MAX,
         pool_use_lifo=True,
     )
+    keep_accounts(engine)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

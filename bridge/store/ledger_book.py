@@ -27,19 +27,23 @@ from bridge.ledger import (
 )
 from bridge.money import Amount
 from bridge.store import tables
+from bridge.store.known_accounts import known_accounts
 from bridge.store.ledger_rows import (
     ADD_ENTRIES,
     ADD_POSTINGS,
     ADD_RESOLUTIONS,
     ENTRY,
+    NEWEST_OF,
     POSTINGS_OF,
     RESOLUTIONS_OF,
+    STANDING_OF,
     Row,
+    asked_of,
     balance_of,
+    balance_on,
     booked_of,
     entry_row,
     newest,
-    newest_of,
     posting_row,
 )
 from bridge.store.page import PAGE_DEFAULT, Page, read_page
@@ -50,6 +54,7 @@ class LedgerBook:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._known = known_accounts(connection)
 
     # Accounts
 
@@ -64,6 +69,7 @@ class LedgerBook:
             if replace(found, credit_limit=account.credit_limit) != account:
                 raise RecordConflict("ledger account", account.account_id)
             return
+        self._known.open(account.account_id)
         self._connection.execute(
             insert(tables.accounts).values(
                 account_id=account.account_id,
@@ -299,10 +305,17 @@ class LedgerBook:
         return found
 
     def _find_balances(self, account_ids: set[str]) -> dict[str, Balance]:
-        found = {}
-        for statement, given in newest_of(account_ids):
-            for row in statement.rows(self._connection, given):
-                found[row[0]] = balance_of(row)
+        found: dict[str, Balance] = {}
+        accounts = self._known.find(account_ids)
+        if accounts is None:
+            for statement, given in asked_of(NEWEST_OF, account_ids):
+                for row in statement.rows(self._connection, given):
+                    found[row[0]] = balance_of(row)
+                    self._known.keep(found[row[0]].account)
+        else:
+            for statement, given in asked_of(STANDING_OF, account_ids):
+                for row in statement.rows(self._connection, given):
+                    found[row[0]] = balance_on(accounts[row[0]], row[1:])
         return found
 
     def _booked(self, entry_id: str, row: Row) -> BookedEntry:

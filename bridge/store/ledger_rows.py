@@ -1,7 +1,7 @@
 """Rows of the ledger's tables: what is asked of them, and their way from and to the ledger's values."""
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -9,9 +9,10 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Dialect,
-    FromClause,
+    Integer,
     Select,
     bindparam,
+    literal_column,
     select,
     true,
 )
@@ -42,6 +43,11 @@ Row: TypeAlias = tuple[Any, ...]
 BALANCE_COLUMNS = ("pending_debits", "pending_credits", "posted_debits", "posted_credits")
 
 
+_ONE: Final = literal_column("1", Integer)
+_NONE: Final = literal_column("0", Integer)
+"""Numbers that are part of a statement, not parameters that each execution hands over."""
+
+
 def _latest(*columns: Column[Any]) -> Select[Any]:
     """What the newest version of an account's rows says in some columns: one look at an index."""
     kept = columns[0].table.c
@@ -49,38 +55,39 @@ def _latest(*columns: Column[Any]) -> Select[Any]:
         select(*columns)
         .where(kept.account_id == tables.accounts.c.account_id)
         .order_by(kept.version.desc())
-        .limit(1)
+        .limit(_ONE)
+        .offset(_NONE)
         .correlate(tables.accounts)
     )
 
 
-def _newest(newest: FromClause, joined: FromClause) -> Select[Any]:
-    columns = (newest.c[name] for name in ("version", "at", *BALANCE_COLUMNS))
-    limit = _latest(tables.credit_lines.c.credit_limit).scalar_subquery()
-    return select(tables.accounts, limit.label("credit_limit"), *columns).select_from(joined)
-
-
 _posting = tables.postings.alias("newest")
-_NEWEST = _newest(
-    _posting,
-    tables.accounts.outerjoin(
-        _posting, _posting.c.sequence == _latest(tables.postings.c.sequence).scalar_subquery()
-    ),
+_to_posting = tables.accounts.outerjoin(
+    _posting, _posting.c.sequence == _latest(tables.postings.c.sequence).scalar_subquery()
 )
 _last = _latest(*(tables.postings.c[name] for name in ("version", "at", *BALANCE_COLUMNS))).lateral(
     "newest"
 )
-_NEWEST_ON_POSTGRESQL = _newest(_last, tables.accounts.outerjoin(_last, true()))
-"""The same, so that no plan can do anything but look each account up."""
+_to_last = tables.accounts.outerjoin(_last, true())
+
+
+def _standing(*of_account: Column[Any], on_postgresql: bool) -> Select[Any]:
+    """Columns of accounts and what each stands at; on PostgreSQL so that no plan can do anything but look
+    each of them up.
+    """
+    newest, joined = (_last, _to_last) if on_postgresql else (_posting, _to_posting)
+    columns = (newest.c[name] for name in ("version", "at", *BALANCE_COLUMNS))
+    limit = _latest(tables.credit_lines.c.credit_limit).scalar_subquery()
+    return select(*of_account, limit.label("credit_limit"), *columns).select_from(joined)
 
 
 def newest(dialect: Dialect) -> Select[Any]:
-    """What every account stands at, in the words of a database: rows for `balance_of`."""
-    return _NEWEST_ON_POSTGRESQL if dialect.name == "postgresql" else _NEWEST
+    """What every account is and stands at, in the words of a database: rows for `balance_of`."""
+    return _standing(*tables.accounts.c, on_postgresql=dialect.name == "postgresql")
 
 
-_ACCOUNT_COLUMNS: Final = len(tables.accounts.columns) + 1
-"""How many columns of `newest` are the account's and its credit limit's."""
+_ACCOUNT_COLUMNS: Final = len(tables.accounts.columns)
+"""How many columns of `newest` are the account's."""
 
 _IDS_AT_ONCE: Final = (2, 4, 32, 500)
 """For how many account ids a statement stands ready: preparing one for each number costs more."""
@@ -90,22 +97,33 @@ def _among(size: int) -> ColumnElement[bool]:
     return tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
 
 
-_NEWEST_OF: Final = {
-    size: Prepared(
-        _NEWEST.where(_among(size)), on_postgresql=_NEWEST_ON_POSTGRESQL.where(_among(size))
-    )
-    for size in _IDS_AT_ONCE
-}
+def _of_some(*of_account: Column[Any]) -> dict[int, Prepared]:
+    return {
+        size: Prepared(
+            _standing(*of_account, on_postgresql=False).where(_among(size)),
+            on_postgresql=_standing(*of_account, on_postgresql=True).where(_among(size)),
+        )
+        for size in _IDS_AT_ONCE
+    }
 
 
-def newest_of(account_ids: set[str]) -> Iterator[tuple[Prepared, dict[str, str]]]:
-    """The statements that ask for the balances of some accounts; the last id fills what is left."""
+NEWEST_OF: Final = _of_some(*tables.accounts.c)
+"""What some accounts are and stand at, by their number: rows for `balance_of`."""
+
+STANDING_OF: Final = _of_some(tables.accounts.c.account_id)
+"""What accounts that are known stand at, by their number: their ids, and rows for `balance_on`."""
+
+
+def asked_of(
+    statements: Mapping[int, Prepared], account_ids: set[str]
+) -> Iterator[tuple[Prepared, dict[str, str]]]:
+    """The statements that ask of these accounts; the last id fills what is left."""
     ordered = sorted(account_ids)
     for start in range(0, len(ordered), _IDS_AT_ONCE[-1]):
         chunk = ordered[start : start + _IDS_AT_ONCE[-1]]
         size = next(size for size in _IDS_AT_ONCE if size >= len(chunk))
         filled = chunk + chunk[-1:] * (size - len(chunk))
-        yield _NEWEST_OF[size], {f"id_{number}": each for number, each in enumerate(filled)}
+        yield statements[size], {f"id_{number}": each for number, each in enumerate(filled)}
 
 
 _entry_id: Final[BindParameter[str]] = bindparam("entry_id")
@@ -171,20 +189,24 @@ def posting_row(entry_id: str, step: int, position: int, movement: Movement) -> 
 
 def balance_of(row: Row) -> Balance:
     """The balance of an account, from a row of `newest`."""
-    account = _account(row[:_ACCOUNT_COLUMNS])
-    version, at, *halves = row[_ACCOUNT_COLUMNS:]
+    return balance_on(_account(row[:_ACCOUNT_COLUMNS]), row[_ACCOUNT_COLUMNS:])
+
+
+def balance_on(account: Account, standing: Row) -> Balance:
+    """The balance of an account, whatever credit limit it had, from its limit and newest posting."""
+    limit, version, at, pending_debits, pending_credits, posted_debits, posted_credits = standing
+    if account.credit_limit != (limit or 0):
+        account = replace(account, credit_limit=limit or 0)
     if version is None:
         return Balance(account)
-    pending_debits, pending_credits, posted_debits, posted_credits = halves
     return Balance(
         account, pending_debits, pending_credits, posted_debits, posted_credits, version, at
     )
 
 
-@lru_cache(maxsize=16_384)
 def _account(row: Row) -> Account:
-    """An account; rows of it are equal for as long as its credit limit is."""
-    account_id, name, account_type, code, decimals, is_money, issuer, *flags, owner, limit = row
+    """An account without a credit limit."""
+    account_id, name, account_type, code, decimals, is_money, issuer, *flags, owner = row
     is_off_balance, exchanges, may_overdraw = map(bool, flags)
     return Account(
         account_id=account_id,
@@ -196,7 +218,6 @@ def _account(row: Row) -> Account:
         issuer=issuer,
         is_off_balance=is_off_balance,
         exchanges=exchanges,
-        credit_limit=limit or 0,
     )
 
 

@@ -7,7 +7,7 @@ column is a boolean. Its errors are SQLAlchemy's, as everywhere else.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -121,11 +121,13 @@ def one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
     return column.in_([literal(value) for value in sorted(values)])
 
 
-def unless_known(table: Table, *key: str) -> Prepared:
-    """The adding of one row, of which every column is given but a key that counts up by itself; nothing
-    happens when there is one with the same `key`, which is unique: the row count tells.
+def unless_known(table: Table, *key: str, empty: Collection[str] = ()) -> Prepared:
+    """The adding of one row, of which every column is given but a key that counts up by itself, and what
+    is `empty` at first; nothing happens when there is one with the same `key`, which is unique: the row
+    count tells.
     """
-    row: dict[str, Any] = {name: bindparam(name) for name in _given(table)}
+    names = [name for name in _given(table) if name not in empty]
+    row: dict[str, Any] = {name: bindparam(name) for name in names}
     return Prepared(
         sqlite.insert(table).values(row).on_conflict_do_nothing(index_elements=key),
         postgresql.insert(table).values(row).on_conflict_do_nothing(index_elements=key),

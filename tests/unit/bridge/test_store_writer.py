@@ -1,13 +1,13 @@
 """Group commit: units of work of several threads in one transaction, as if each had its own.
 
-Cites docs/spec/ledger.md: STO-1, 2, 11, 15.
+Cites docs/spec/ledger.md: STO-1, 2, 11, 15, 16.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -16,11 +16,12 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from bridge.errors import InsufficientFunds, StatementRefused, StoreBusy
+from bridge.ledger import Account
 from bridge.store import Store, UnitOfWork
 from bridge.store.engines import BUSY_SECONDS_MAX, open_readers, open_writer
 from bridge.store.gathering import settle
 from bridge.store.writer import GROUP_MILLISECONDS_MAX, GROUP_UNITS_MAX, Writer
-from support.bridge_records import CASH, DEPOSIT, effect, open_store_at, transfer
+from support.bridge_records import CASH, DEPOSIT, SGD, effect, open_store_at, transfer
 from support.databases import Databases
 
 SECONDS_MAX = 30
@@ -193,6 +194,29 @@ def test_a_commit_that_fails_fails_for_everybody_in_its_group(bench: Bench) -> N
     with bench.store.unit_of_work() as work:
         add("a")(work)
     assert bench.committed("a")
+
+
+def test_an_account_of_a_group_whose_commit_failed_may_be_opened_as_another(bench: Bench) -> None:
+    """STO-16: the unit behind the one that opened it had read it."""
+    other = replace(DEPOSIT, account_id="deposit:bob", name="Bob")
+    again = replace(other, name="Bob, who moved", currency=SGD)
+    seen: list[Account] = []
+
+    def read(work: UnitOfWork) -> None:
+        seen.append(work.ledger.account(other.account_id))
+
+    with held(bench, lambda work: work.ledger.open_account(other)) as first:
+        second = Caller(bench.store, read)
+        bench.await_waiting(1)
+        bench.fault = OSError("the disk is gone")
+    assert [first.result(), second.result()] == [bench.fault] * 2
+    assert seen == [other]
+    bench.fault = None
+    with bench.store.unit_of_work() as work:
+        work.ledger.open_account(again)
+    for _ in range(2):
+        with bench.store.unit_of_work() as work:
+            assert work.ledger.account(other.account_id) == again
 
 
 def test_a_first_unit_that_raises_leaves_those_behind_it_a_transaction_of_their_own(
