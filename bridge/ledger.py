@@ -87,8 +87,8 @@ class AccountType(Enum):
     INCOME = "income"
     EXPENSE = "expense"
 
-    def __init__(self, name: str) -> None:
-        self.normal_side = Side.DEBIT if name in {"asset", "expense"} else Side.CREDIT
+    def __init__(self, value: str) -> None:
+        self.normal_side = Side.DEBIT if value in {"asset", "expense"} else Side.CREDIT
         """The side on which an account of this type grows."""
 
 

@@ -1,9 +1,11 @@
 """Accounts that are in the database for good, so that a booking asks only where they stand.
 
-What an account is never changes once it is committed: the database refuses it. So each engine keeps the
-accounts that it has read, and most bookings read a third of the columns. One that was opened in the
-transaction at hand is not kept, since the transaction may still be undone and the account be opened again as
-another; and of a credit limit, which does change, what is kept is never believed.
+What an account is never changes once it is committed: the database refuses it, and a migration has it for
+itself. So each engine keeps the accounts that bookings have read, and the next ones read less than half of the
+columns. One that was opened in the transaction at hand is not kept, since the transaction may still be undone
+and the account be opened again as another. With each new connection all is forgotten: behind it the database
+may be another, such as a standby that came later. Whether an account is there, and its credit limit, every
+booking reads anew.
 """
 
 from typing import Any, Final
@@ -19,11 +21,15 @@ _NAME: Final = "known accounts"
 
 
 class KnownAccounts:
-    """The accounts that one engine has read; what writes has one connection, readers share what they keep."""
+    """What one engine keeps; the writer's has one connection, the connections of readers share it."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
         self._opened: set[str] = set()
+
+    def forget(self) -> None:
+        """A connection begins."""
+        self._accounts.clear()
 
     def begin(self) -> None:
         """A transaction begins: what the one before opened is committed, or was never there."""
@@ -37,8 +43,8 @@ class KnownAccounts:
         """An account was read."""
         if account.account_id in self._opened:
             return
-        if len(self._accounts) >= KNOWN_MAX:
-            self._accounts.clear()
+        if len(self._accounts) >= KNOWN_MAX and account.account_id not in self._accounts:
+            self.forget()
         self._accounts[account.account_id] = account
 
     def find(self, account_ids: set[str]) -> dict[str, Account] | None:
@@ -50,11 +56,12 @@ class KnownAccounts:
 
 
 def keep_accounts(engine: Engine) -> None:
-    """Have an engine keep the accounts that are read over it."""
+    """Have an engine keep the accounts that bookings read over it."""
     known = KnownAccounts()
 
     @event.listens_for(engine, "connect")
     def share(_: Any, record: Any) -> None:
+        known.forget()
         record.info[_NAME] = known
 
     @event.listens_for(engine, "begin")

@@ -315,7 +315,9 @@ class LedgerBook:
         else:
             for statement, given in asked_of(STANDING_OF, account_ids):
                 for row in statement.rows(self._connection, given):
-                    found[row[0]] = balance_on(accounts[row[0]], row[1:])
+                    found[row[0]] = balance = balance_on(accounts[row[0]], row[1:])
+                    if balance.account is not accounts[row[0]]:
+                        self._known.keep(balance.account)
         return found
 
     def _booked(self, entry_id: str, row: Row) -> BookedEntry:

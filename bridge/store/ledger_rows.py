@@ -44,8 +44,9 @@ BALANCE_COLUMNS = ("pending_debits", "pending_credits", "posted_debits", "posted
 
 
 _ONE: Final = literal_column("1", Integer)
-_NONE: Final = literal_column("0", Integer)
-"""Numbers that are part of a statement, not parameters that each execution hands over."""
+_ZERO: Final = literal_column("0", Integer)
+"""Numbers that are part of a statement: for a limit, and an offset that is not given, SQLAlchemy has parameters
+that each execution would hand over."""
 
 
 def _latest(*columns: Column[Any]) -> Select[Any]:
@@ -56,7 +57,7 @@ def _latest(*columns: Column[Any]) -> Select[Any]:
         .where(kept.account_id == tables.accounts.c.account_id)
         .order_by(kept.version.desc())
         .limit(_ONE)
-        .offset(_NONE)
+        .offset(_ZERO)
         .correlate(tables.accounts)
     )
 
@@ -81,9 +82,13 @@ def _standing(*of_account: Column[Any], on_postgresql: bool) -> Select[Any]:
     return select(*of_account, limit.label("credit_limit"), *columns).select_from(joined)
 
 
+_NEWEST: Final = _standing(*tables.accounts.c, on_postgresql=False)
+_NEWEST_ON_POSTGRESQL: Final = _standing(*tables.accounts.c, on_postgresql=True)
+
+
 def newest(dialect: Dialect) -> Select[Any]:
     """What every account is and stands at, in the words of a database: rows for `balance_of`."""
-    return _standing(*tables.accounts.c, on_postgresql=dialect.name == "postgresql")
+    return _NEWEST_ON_POSTGRESQL if dialect.name == "postgresql" else _NEWEST
 
 
 _ACCOUNT_COLUMNS: Final = len(tables.accounts.columns)

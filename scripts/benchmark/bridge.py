@@ -19,6 +19,7 @@ from benchmark.machine import on_one_processor
 from benchmark.payments import PaymentsSize, measure_payments
 from benchmark.reconciliation import measure_reconciliation
 from bridge import chart
+from bridge.allocation import bound_arenas
 from bridge.config import DatabasePlace
 from bridge.ledger import JournalEntry, credit, debit
 from bridge.money import Amount, parse_currency
@@ -50,7 +51,8 @@ class BridgeSize:
 
 
 def measure_bridge(size: BridgeSize, folder: Path) -> dict[str, Any]:  # a JSON object
-    """Every figure of a bridge."""
+    """Every figure of a bridge, by a process that keeps its memory as one does."""
+    bound_arenas()
     return {
         "ledger": measure_ledger(size, folder / "ledger" / "bridge.sqlite"),
         "ledger_in_memory": _in_memory(size),

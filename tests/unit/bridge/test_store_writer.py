@@ -25,6 +25,8 @@ from support.bridge_records import CASH, DEPOSIT, SGD, effect, open_store_at, tr
 from support.databases import Databases
 
 SECONDS_MAX = 30
+OTHER = replace(DEPOSIT, account_id="deposit:bob", name="Bob")
+OTHER_AGAIN = replace(OTHER, name="Bob, who moved", currency=SGD)
 GOES_ON = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
 
 
@@ -119,6 +121,15 @@ def overdraw(work: UnitOfWork) -> None:
     work.ledger.book(transfer("too much", DEPOSIT, CASH, 1))
 
 
+def opened_as(bench: Bench, account_id: str) -> list[Account]:
+    """What units of work say an account is, the first that reads it and the next."""
+    found = []
+    for _ in range(2):
+        with bench.store.unit_of_work() as work:
+            found.append(work.ledger.account(account_id))
+    return found
+
+
 def test_a_unit_of_work_alone_commits_at_once(bench: Bench) -> None:
     with bench.store.unit_of_work() as work:
         add("a")(work)
@@ -198,25 +209,38 @@ def test_a_commit_that_fails_fails_for_everybody_in_its_group(bench: Bench) -> N
 
 def test_an_account_of_a_group_whose_commit_failed_may_be_opened_as_another(bench: Bench) -> None:
     """STO-16: the unit behind the one that opened it had read it."""
-    other = replace(DEPOSIT, account_id="deposit:bob", name="Bob")
-    again = replace(other, name="Bob, who moved", currency=SGD)
     seen: list[Account] = []
-
-    def read(work: UnitOfWork) -> None:
-        seen.append(work.ledger.account(other.account_id))
-
-    with held(bench, lambda work: work.ledger.open_account(other)) as first:
-        second = Caller(bench.store, read)
+    with held(bench, lambda work: work.ledger.open_account(OTHER)) as first:
+        second = Caller(bench.store, lambda work: seen.append(work.ledger.account("deposit:bob")))
         bench.await_waiting(1)
         bench.fault = OSError("the disk is gone")
     assert [first.result(), second.result()] == [bench.fault] * 2
-    assert seen == [other]
+    assert seen == [OTHER]
     bench.fault = None
     with bench.store.unit_of_work() as work:
-        work.ledger.open_account(again)
-    for _ in range(2):
-        with bench.store.unit_of_work() as work:
-            assert work.ledger.account(other.account_id) == again
+        work.ledger.open_account(OTHER_AGAIN)
+    assert opened_as(bench, "deposit:bob") == [OTHER_AGAIN] * 2
+
+
+def test_an_account_of_a_unit_undone_within_its_group_may_be_opened_as_another(
+    bench: Bench,
+) -> None:
+    """STO-16."""
+
+    def open_in_vain(work: UnitOfWork) -> None:
+        work.ledger.open_account(OTHER)
+        assert work.ledger.account("deposit:bob") == OTHER
+        raise OSError
+
+    with held(bench, add("a")) as first:
+        wrong = Caller(bench.store, open_in_vain)
+        bench.await_waiting(1)
+        third = Caller(bench.store, lambda work: work.ledger.open_account(OTHER_AGAIN))
+        bench.await_waiting(2)
+    assert (first.result(), third.result()) == (None, None)
+    assert isinstance(wrong.result(), OSError)
+    assert bench.commits == ["commit"]
+    assert opened_as(bench, "deposit:bob") == [OTHER_AGAIN] * 2
 
 
 def test_a_first_unit_that_raises_leaves_those_behind_it_a_transaction_of_their_own(
