@@ -13,7 +13,7 @@ from bridge.store import OutgoingTransaction, Store
 from support.settlement_network import ALPHA, BETA, Institution
 
 GAS: Final = 800_000
-SECONDS_MAX: Final = 20
+SECONDS_MAX: Final = 60
 
 
 def signer_of(institution: Institution, kind: str = "operating") -> KeystoreSigner:

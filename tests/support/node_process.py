@@ -22,8 +22,8 @@ import pytest
 from local_network.ports import free_ports
 
 READY_SECONDS_MAX: Final = 30
-RECEIPT_SECONDS_MAX: Final = 20
-ENDING_SECONDS_MAX: Final = 5
+RECEIPT_SECONDS_MAX: Final = 60
+ENDING_SECONDS_MAX: Final = 30
 POLL_SECONDS: Final = 0.1
 ROOT: Final = Path(__file__).parents[2]
 

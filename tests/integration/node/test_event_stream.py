@@ -127,7 +127,7 @@ class Street:
     def kill_consumer(self) -> None:
         """Ends the consumer with SIGKILL."""
         self.consumer.kill()
-        self.consumer.wait(10)
+        self.consumer.wait(30)
 
     def _start_consumer(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "support.event_consumer", self.node.url, str(self.books)]
