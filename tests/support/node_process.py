@@ -23,7 +23,7 @@ from local_network.ports import free_ports
 
 READY_SECONDS_MAX: Final = 30
 RECEIPT_SECONDS_MAX: Final = 60
-ENDING_SECONDS_MAX: Final = 30
+ENDING_SECONDS_MAX: Final = 5
 POLL_SECONDS: Final = 0.1
 ROOT: Final = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from websockets.sync.client import ClientConnection, connect
 
-SECONDS_MAX: Final = 60
+SECONDS_MAX: Final = 20
 """How long a message may take to come."""
 
 

@@ -31,7 +31,7 @@ from support.engine_home import (
 )
 from support.node_process import free_port
 
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 20
 
 
 @contextmanager

@@ -58,7 +58,7 @@ DEADLINE_SECONDS: Final = 10
 IDLE_SECONDS: Final = 60 if IS_FULL else 10
 """How long the network idles past a deadline."""
 
-DROP_SECONDS_MAX: Final = 30
+DROP_SECONDS_MAX: Final = 10
 """In which a peer must be gone that the registry does not let connect any more."""
 
 CRASH_POINTS: Final = (

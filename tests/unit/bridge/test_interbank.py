@@ -258,7 +258,7 @@ class Peer:
             channel(BANK_A, directory=known).send(BANK_B, Kind.CREDIT_TRANSFER, BODY)
         finally:
             self._listener.close()
-            self._thread.join(30)
+            self._thread.join(5)
 
 
 def test_a_compressed_answer_is_not_unpacked() -> None:

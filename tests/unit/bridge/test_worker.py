@@ -225,10 +225,10 @@ def test_a_running_worker_does_new_effects_at_once_and_stops_when_told(bench: Be
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     bench.add("a")
-    assert seen.wait(30)
+    assert seen.wait(5)
     stop.set()
     worker.wake()
-    thread.join(30)
+    thread.join(5)
     assert not thread.is_alive()
 
 

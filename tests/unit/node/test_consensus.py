@@ -291,7 +291,7 @@ def test_what_no_longer_fits_a_block_leaves_the_pool_instead_of_being_asked_for_
     waiting.join(0.2)
     assert intake.pool_status() == PoolStatus(executable=0, waiting=1)
     intake.submit(Draft(nonce=1).signed_by(SENDER))
-    waiting.join(30)
+    waiting.join(10)
     assert [len(selection) for selection in selections] == [2]
 
 

@@ -203,7 +203,7 @@ def test_a_broken_invariant_is_handed_to_the_core_in_its_own_words(
     intake.refusal = StateMissing(b"root")
     with pytest.raises(CoreUnavailable):
         submit(client, b"raw")
-    assert client.closed.wait(30)
+    assert client.closed.wait(5)
     assert faults == [intake.refusal]
 
 
@@ -253,14 +253,14 @@ def test_new_heads_reach_clients_present_and_future(tmp_path: Path, server: Serv
         client.pool_status()
         if not announce_first:
             server.announce(head)
-        assert told.wait(30)
+        assert told.wait(5)
         assert arrived[0] == head
         client.close()
 
 
 def test_a_core_that_goes_away_is_noticed(client: Client, server: Server) -> None:
     server.close()
-    assert client.closed.wait(30)
+    assert client.closed.wait(5)
     with pytest.raises(CoreUnavailable):
         client.pool_status()
 
@@ -290,7 +290,7 @@ def test_what_happens_to_the_pool_is_told_in_order_and_before_the_head_that_foll
     server.announce(heads[0])
     server.announce_events(second)
     server.announce(heads[1])
-    assert is_done.wait(30)
+    assert is_done.wait(5)
     assert told == [*first, heads[0], *second, heads[1]]
     client.close()
 
@@ -371,7 +371,7 @@ def test_connections_have_a_limit(tmp_path: Path, client: Client) -> None:
     for other in others:
         other.pool_status()
     refused = Client(socket_path(tmp_path))
-    assert refused.closed.wait(30)
+    assert refused.closed.wait(5)
     assert client.pool_status().executable == 1
     for other in others:
         other.close()

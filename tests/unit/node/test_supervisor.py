@@ -181,7 +181,7 @@ def test_an_engine_that_does_not_end_is_killed(tmp_path: Path) -> None:
     with capture_logs() as logs, supervised(tmp_path, deaf, patience) as (supervisor, thread, _):
         wait_until(lambda: any(entry.get("text") == "up" for entry in logs))
         supervisor.stop()
-        thread.join(20)
+        thread.join(10)
         assert not supervisor.is_running
     assert [entry["event"] for entry in logs if entry["event"] == "engine_killed"]
 
@@ -191,7 +191,7 @@ def test_a_stop_during_the_pause_starts_nothing_more(tmp_path: Path) -> None:
     with supervised(tmp_path, "sys.exit(1)", patience) as (supervisor, thread, _):
         wait_until(lambda: len(starts(tmp_path)) == 1 and not supervisor.is_running)
         supervisor.stop()
-        thread.join(20)
+        thread.join(5)
         assert not thread.is_alive()
     assert len(starts(tmp_path)) == 1
 
@@ -237,7 +237,7 @@ def test_the_engine_ends_with_a_core_that_is_killed(tmp_path: Path) -> None:
         wait_until(lambda: pid_file.exists() and bool(pid_file.read_text()))
         engine = int(pid_file.read_text())
         core.send_signal(signal.SIGKILL)
-        core.wait(30)
+        core.wait(10)
         wait_until(lambda: not is_alive(engine), 10)
     finally:
         core.kill()
