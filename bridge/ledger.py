@@ -427,11 +427,10 @@ def check_balanced(entry_id: str, postings: Sequence[Posting], balances: Balance
         units = posting.amount.minor_units
         if units <= 0:
             raise EntryInvalid(entry_id, f"it moves {posting.amount}")
-        currency = account.currency
-        booked_in = posting.amount.currency
-        if booked_in is not currency and booked_in != currency:
-            raise EntryInvalid(entry_id, f"it books {booked_in} on an account in {currency}")
-        code = currency.code
+        if posting.amount.currency != account.currency:
+            rule = f"it books {posting.amount.currency} on an account in {account.currency}"
+            raise EntryInvalid(entry_id, rule)
+        code = account.currency.code
         if account.is_on_balance_sheet:
             key: str | Unit = code
             if not account.exchanges:
@@ -442,9 +441,9 @@ def check_balanced(entry_id: str, postings: Sequence[Posting], balances: Balance
         else:
             key = account.unit
         sums[key] += units if posting.side is Side.DEBIT else -units
-    for summed, total in sums.items():
+    for key, total in sums.items():
         if total:
-            raise EntryInvalid(entry_id, f"debits less credits are {total} of {summed}, not 0")
+            raise EntryInvalid(entry_id, f"debits less credits are {total} of {key}, not 0")
 
 
 def _check_funds(balances: Balances, changed: Balances) -> None:

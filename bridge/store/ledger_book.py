@@ -307,17 +307,11 @@ class LedgerBook:
     def _find_balances(self, account_ids: set[str]) -> dict[str, Balance]:
         found: dict[str, Balance] = {}
         accounts = self._known.find(account_ids)
-        if accounts is None:
-            for statement, given in asked_of(NEWEST_OF, account_ids):
-                for row in statement.rows(self._connection, given):
-                    found[row[0]] = balance_of(row)
-                    self._known.keep(found[row[0]].account)
-        else:
-            for statement, given in asked_of(STANDING_OF, account_ids):
-                for row in statement.rows(self._connection, given):
-                    found[row[0]] = balance = balance_on(accounts[row[0]], row[1:])
-                    if balance.account is not accounts[row[0]]:
-                        self._known.keep(balance.account)
+        for statement, given in asked_of(STANDING_OF if accounts else NEWEST_OF, account_ids):
+            for row in statement.rows(self._connection, given):
+                balance = balance_on(accounts[row[0]], row[1:]) if accounts else balance_of(row)
+                self._known.keep(balance.account)
+                found[row[0]] = balance
         return found
 
     def _booked(self, entry_id: str, row: Row) -> BookedEntry:

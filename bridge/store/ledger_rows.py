@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import (
     BindParameter,
     Column,
     ColumnElement,
     Dialect,
+    FromClause,
     Integer,
     Select,
     bindparam,
@@ -72,23 +73,31 @@ _last = _latest(*(tables.postings.c[name] for name in ("version", "at", *BALANCE
 _to_last = tables.accounts.outerjoin(_last, true())
 
 
-def _standing(*of_account: Column[Any], on_postgresql: bool) -> Select[Any]:
+class _Standing(NamedTuple):
     """Columns of accounts and what each stands at; on PostgreSQL so that no plan can do anything but look
     each of them up.
     """
-    newest, joined = (_last, _to_last) if on_postgresql else (_posting, _to_posting)
-    columns = (newest.c[name] for name in ("version", "at", *BALANCE_COLUMNS))
-    limit = _latest(tables.credit_lines.c.credit_limit).scalar_subquery()
-    return select(*of_account, limit.label("credit_limit"), *columns).select_from(joined)
+
+    on_sqlite: Select[Any]
+    on_postgresql: Select[Any]
 
 
-_NEWEST: Final = _standing(*tables.accounts.c, on_postgresql=False)
-_NEWEST_ON_POSTGRESQL: Final = _standing(*tables.accounts.c, on_postgresql=True)
+def _standing(*of_account: Column[Any]) -> _Standing:
+    limit = _latest(tables.credit_lines.c.credit_limit).scalar_subquery().label("credit_limit")
+
+    def with_newest(newest: FromClause, joined: FromClause) -> Select[Any]:
+        columns = (newest.c[name] for name in ("version", "at", *BALANCE_COLUMNS))
+        return select(*of_account, limit, *columns).select_from(joined)
+
+    return _Standing(with_newest(_posting, _to_posting), with_newest(_last, _to_last))
+
+
+_NEWEST: Final = _standing(*tables.accounts.c)
 
 
 def newest(dialect: Dialect) -> Select[Any]:
     """What every account is and stands at, in the words of a database: rows for `balance_of`."""
-    return _NEWEST_ON_POSTGRESQL if dialect.name == "postgresql" else _NEWEST
+    return _NEWEST.on_postgresql if dialect.name == "postgresql" else _NEWEST.on_sqlite
 
 
 _ACCOUNT_COLUMNS: Final = len(tables.accounts.columns)
@@ -102,20 +111,20 @@ def _among(size: int) -> ColumnElement[bool]:
     return tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
 
 
-def _of_some(*of_account: Column[Any]) -> dict[int, Prepared]:
+def _of_some(standing: _Standing) -> dict[int, Prepared]:
     return {
         size: Prepared(
-            _standing(*of_account, on_postgresql=False).where(_among(size)),
-            on_postgresql=_standing(*of_account, on_postgresql=True).where(_among(size)),
+            standing.on_sqlite.where(_among(size)),
+            on_postgresql=standing.on_postgresql.where(_among(size)),
         )
         for size in _IDS_AT_ONCE
     }
 
 
-NEWEST_OF: Final = _of_some(*tables.accounts.c)
+NEWEST_OF: Final = _of_some(_NEWEST)
 """What some accounts are and stand at, by their number: rows for `balance_of`."""
 
-STANDING_OF: Final = _of_some(tables.accounts.c.account_id)
+STANDING_OF: Final = _of_some(_standing(tables.accounts.c.account_id))
 """What accounts that are known stand at, by their number: their ids, and rows for `balance_on`."""
 
 
