@@ -5,7 +5,8 @@ one drive the very same code. What this module adds to `Chain` is block time. Co
 of the previous commit, stale by the whole idle spell, so the proposer puts one *application record*
 before the transactions: 0x00, 0x01, then its clock's UTC seconds as uint64. A validator accepts it if
 it is not before the parent's time and within the specification's clock skew of its own clock;
-execution clamps it to at least the parent's time and has no clock at all.
+execution clamps it to at least the parent's time and has no clock at all. That verdict changes with time: whoever
+drives this module must not let it count against a block that stands by its votes (N-181).
 
 `finalize_block` is total: whatever bytes were decided, each gets a code, 0 for included.
 """

@@ -16,14 +16,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from node import link
+from node import genesis, link
 from node.block import Block
 from node.consensus.cometbft.home import PublicKeys, make_keys
 from node.consensus.cometbft.status import EngineClient, EngineStatus
@@ -347,9 +347,17 @@ class ValidatorNetwork:
 
 
 def make_network(
-    directory: Path, *, count: int = 4, spare: bool = False, with_links: bool = False
+    directory: Path,
+    *,
+    count: int = 4,
+    spare: bool = False,
+    with_links: bool = False,
+    clock_skew_max_seconds: int | None = None,
 ) -> ValidatorNetwork:
-    """The files of a network of `count` validators, and one node more that may connect where `spare` is set."""
+    """The files of a network of `count` validators, and one node more that may connect where `spare` is set.
+
+    `clock_skew_max_seconds` takes the place of the default of the chain's specification.
+    """
     houses = HOUSES[: count + spare]
     ports = {house.bic: free_port() for house in houses}
     made: dict[str, PublicKeys] = {}
@@ -375,6 +383,8 @@ def make_network(
     file.write_text(json.dumps(document))
     done = run_command("network", "generate", "--network", str(file), "--homes", str(directory))
     assert done.returncode == 0, done.stderr
+    if clock_skew_max_seconds is not None:
+        _set_clock_skew(directory / "genesis.json", clock_skew_max_seconds)
     validators = tuple(Validator(house, directory / house.bic, made[house.bic]) for house in houses)
     links = _put_links_between(validators, ports) if with_links else {}
     return ValidatorNetwork(
@@ -385,12 +395,31 @@ def make_network(
     )
 
 
+def _set_clock_skew(file: Path, seconds: int) -> None:
+    """Rewrites a genesis file for clocks that may differ by so much."""
+    made = genesis.parse(file.read_bytes())
+    specification = replace(made.specification, clock_skew_max_seconds=seconds)
+    header = genesis.genesis_header(specification, made.header.timestamp, made.header.state_root)
+    file.write_bytes(genesis.format_genesis(genesis.Genesis(specification, header, made.alloc)))
+
+
 @contextmanager
 def running_network(
-    directory: Path, *, count: int = 4, spare: bool = False, with_links: bool = False
+    directory: Path,
+    *,
+    count: int = 4,
+    spare: bool = False,
+    with_links: bool = False,
+    clock_skew_max_seconds: int | None = None,
 ) -> Iterator[ValidatorNetwork]:
-    """A network of validators for as long as the context lasts."""
-    network = make_network(directory, count=count, spare=spare, with_links=with_links)
+    """A network of validators, as `make_network` makes it, for as long as the context lasts."""
+    network = make_network(
+        directory,
+        count=count,
+        spare=spare,
+        with_links=with_links,
+        clock_skew_max_seconds=clock_skew_max_seconds,
+    )
     try:
         network.start()
         yield network

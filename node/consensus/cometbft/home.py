@@ -37,6 +37,12 @@ EVIDENCE_BLOCKS_MAX: Final = 100_000
 EVIDENCE_NANOSECONDS_MAX: Final = 48 * 3_600 * 10**9
 MEMPOOL_TRANSACTIONS_MAX: Final = 5_000
 
+PROPOSALS_MODULE: Final = "proposals"
+"""The part of the engine that tells at any level why a block with a time of long ago was decided."""
+
+_LEVELS: Final = {"warning": "warn"}
+"""Levels that the engine calls otherwise than we do."""
+
 _OWNER_ONLY: Final = 0o600
 
 
@@ -166,7 +172,7 @@ def _configuration(
             "moniker": moniker,
             "filter_peers": True,
             "log_format": "json",
-            "log_level": settings.log_level,
+            "log_level": f"{PROPOSALS_MODULE}:info,*:{_LEVELS.get(settings.log_level, settings.log_level)}",
             "priv_validator_laddr": settings.signer_address,
         },
         "rpc": {

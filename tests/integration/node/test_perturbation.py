@@ -3,7 +3,7 @@
 Transactions flow to random nodes while nodes are killed, stopped, paused and started again, engines killed, links cut
 and write-ahead logs cut short. Two nodes may be away at a time, so agreement itself is lost now and then. The faults of
 a seed are always the same and in the same order; how far they come in their time is the machine's.
-Cites docs/spec/node.md: N-30, N-132, N-149, N-151, N-176.
+Cites docs/spec/node.md: N-30, N-132, N-149, N-151, N-176, N-181.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ SEVERED_MAX: Final = 3
 
 ENGINE_KILLS_MAX: Final = 3
 """How often the engine of one life of a node is killed; at the fifth the node would give it up, as it should."""
+
+CLOCK_SKEW_MAX_SECONDS: Final = 4
+"""So short that a block whose nodes were away in the middle of it is old when they are back."""
 
 WAL_BYTES_LOST_MAX: Final = 20_000
 MENDING_WEIGHT: Final = 3
@@ -232,9 +235,11 @@ def tell(text: str) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_validators_agree_and_lose_nothing_whatever_befalls_them(seed: int, tmp_path: Path) -> None:
-    """N-30, N-132, N-149, N-151, N-176."""
+    """N-30, N-132, N-149, N-151, N-176, N-181."""
     engine_binary()
-    with running_network(tmp_path, with_links=True) as network:
+    with running_network(
+        tmp_path, with_links=True, clock_skew_max_seconds=CLOCK_SKEW_MAX_SECONDS
+    ) as network:
         faults = Faults(network, random.Random(seed))
         traffic = Traffic(network, seed)
         deadline = time.monotonic() + FAULTS_SECONDS

@@ -165,6 +165,15 @@ def test_the_engines_timeouts_are_those_of_the_settings(tmp_path: Path) -> None:
     assert found["skip_timeout_commit"] is True
 
 
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [("debug", "debug"), ("info", "info"), ("warning", "warn"), ("error", "error")],
+)
+def test_the_engine_logs_from_the_settings_level_on(tmp_path: Path, level: str, told: str) -> None:
+    """N-152, N-181: by its own names; that a block stands is told at any."""
+    assert configuration(tmp_path, log_level=level)["log_level"] == f"proposals:info,*:{told}"
+
+
 def test_votes_may_be_signed_elsewhere(tmp_path: Path) -> None:
     """N-152. Then the home needs no key of a validator."""
     address = "tcp://127.0.0.1:26659"

@@ -1,9 +1,10 @@
 // Copyright 2026 the Corridor authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command corridor-engine is the consensus engine of a Corridor node: CometBFT, with two things beside it.
+// Command corridor-engine is the consensus engine of a Corridor node: CometBFT, with three things beside it.
 // Members that lose their admission are disconnected while they are connected, and members that are missing
-// are dialled for as long as they are missing; and the engine ends with the process that started it.
+// are dialled for as long as they are missing; a block that stands by its votes is not refused any more; and
+// the engine ends with the process that started it.
 //
 //	corridor-engine version                          one line of JSON
 //	corridor-engine start --home DIR [--with-parent] runs until SIGTERM or SIGINT

@@ -99,26 +99,52 @@ func newLogger(config *cfg.Config, output io.Writer) (log.Logger, error) {
 	return cmtflags.ParseLogLevel(config.LogLevel, logger, cfg.DefaultLogLevel)
 }
 
-// newNode is node.DefaultNewNode, except that keys that are missing are an error.
+// newNode is node.DefaultNewNode, except that keys that are missing are an error, and that a block which stands is
+// not refused (see standing).
 func newNode(config *cfg.Config, logger log.Logger) (*nm.Node, error) {
 	nodeKey, err := p2p.LoadNodeKey(config.NodeKeyFile())
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the node key: %w", err)
 	}
-	var validator types.PrivValidator // A remote signer takes its place.
+	blocks, ours := &standing{}, logger.With("module", "proposals")
+	var validator types.PrivValidator // A remote signer takes its place, and does not tell what it signed.
 	if config.PrivValidatorListenAddr == "" {
-		validator = privval.LoadFilePV(config.PrivValidatorKeyFile(), config.PrivValidatorStateFile())
+		file := privval.LoadFilePV(config.PrivValidatorKeyFile(), config.PrivValidatorStateFile())
+		if blocks.signed, err = signedBefore(file.LastSignState); err != nil {
+			ours.Error("the validator's record does not tell its last vote", "err", err)
+		}
+		validator = file
 	}
-	return nm.NewNode(
+	clients := &creator{
+		ClientCreator: proxy.DefaultClientCreator(config.ProxyApp, config.ABCI, config.DBDir()),
+		standing:      blocks,
+		logger:        ours,
+	}
+	node, err := nm.NewNode(
 		config,
 		validator,
 		nodeKey,
-		proxy.DefaultClientCreator(config.ProxyApp, config.ABCI, config.DBDir()),
+		clients,
 		nm.DefaultGenesisDocProviderFunc(config),
 		cfg.DefaultDBProvider,
 		nm.DefaultMetricsProvider(config.Instrumentation),
 		logger,
 	)
+	if err != nil {
+		return nil, err
+	}
+	// Nothing votes before the node is started. A buffered subscription would end where it is too slow.
+	environment, err := node.ConfigureRPC()
+	if err != nil {
+		return nil, err
+	}
+	clients.load = environment.StateStore.LoadValidators
+	votes, err := node.EventBus().SubscribeUnbuffered(context.Background(), subscriber, types.EventQueryVote)
+	if err != nil {
+		return nil, err
+	}
+	go blocks.follow(votes)
+	return node, nil
 }
 
 // removeSockets removes the sockets among the addresses to listen on: a file that is there cannot be bound.
