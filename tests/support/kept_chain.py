@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from node.config import parse_network
 from node.engine import PyEvmEngine
 from node.history import History
 from node.store import BLOCK_TABLES, ChainStore, MemoryState, StateStore
+from support.genesis_files import with_clock_skew
 from support.settlement_network import ALPHA, network_file
 from support.transactions import ALICE, Draft, Key
 
@@ -38,9 +39,7 @@ def still_genesis(network: dict[str, Any] | None = None) -> bytes:
     document = network or {**network_file(), "development": True, "transactions_open": True}
     text = json.dumps({**document, "genesis_time": STILL_TIME}).encode()
     made = genesis.generate(parse_network(text), PyEvmEngine(MemoryState()))
-    specification = replace(made.specification, clock_skew_max_seconds=2**40)
-    header = genesis.genesis_header(specification, STILL_TIME, made.header.state_root)
-    return genesis.format_genesis(genesis.Genesis(specification, header, made.alloc))
+    return genesis.format_genesis(with_clock_skew(made, 2**40))
 
 
 def deployment(nonce: int, key: Key = ALICE) -> bytes:

@@ -8,10 +8,10 @@ validates from genesis on, as far as `count` goes.
 from functools import cache
 from typing import Any, Final
 
-from coincurve import PrivateKey, PublicKey
+from coincurve import PrivateKey
 
 import contracts
-from node.primitives import address_of_public_key, keccak
+from node.primitives import address_of_public_key, decompress_public_key, keccak
 from support.chain_harness import Chain, Contract, Receipt, key_of, open_chain
 from support.settlement_network import OPERATOR, Institution, network_file
 from support.transactions import Key
@@ -124,12 +124,10 @@ class Registry:
         assert len(found) == self.contract.read("validatorCount")
         for address, _, public_key in found:
             assert self.contract.read("isValidator", address)
-            assert bytes.fromhex(address[2:]) == _address_of(public_key)
+            assert bytes.fromhex(address[2:]) == address_of_public_key(
+                decompress_public_key(public_key)
+            )
         return [public_key for _, _, public_key in found]
-
-
-def _address_of(compressed_key: bytes) -> bytes:
-    return address_of_public_key(PublicKey(compressed_key).format(compressed=False)[1:])
 
 
 @cache

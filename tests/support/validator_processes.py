@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Final
@@ -30,9 +30,16 @@ from node.consensus.cometbft.status import EngineClient, EngineStatus
 from node.errors import EngineUnavailable
 from node.failpoint import ALLOWED_VARIABLE, FAILPOINT_VARIABLE, Failpoint
 from node.history import History
-from node.primitives import Hash32, keccak
+from node.primitives import (
+    Address,
+    Hash32,
+    address_of_public_key,
+    decompress_public_key,
+    keccak,
+)
 from node.signed_header import check_signed_header
 from node.store import ChainStore
+from support.genesis_files import with_clock_skew
 from support.loopback_link import Link
 from support.node_process import (
     NodeProcess,
@@ -82,6 +89,17 @@ class Validator:
     def data(self) -> Path:
         """Its data directory."""
         return self.directory / "data"
+
+    @property
+    def point(self) -> bytes:
+        """Its validator key, uncompressed."""
+        assert self.keys.validator is not None
+        return decompress_public_key(self.keys.validator)
+
+    @property
+    def address(self) -> Address:
+        """Address of its validator key."""
+        return address_of_public_key(self.point)
 
     @property
     def log(self) -> Path:
@@ -384,7 +402,9 @@ def make_network(
     done = run_command("network", "generate", "--network", str(file), "--homes", str(directory))
     assert done.returncode == 0, done.stderr
     if clock_skew_max_seconds is not None:
-        _set_clock_skew(directory / "genesis.json", clock_skew_max_seconds)
+        made_file = directory / "genesis.json"
+        changed = with_clock_skew(genesis.parse(made_file.read_bytes()), clock_skew_max_seconds)
+        made_file.write_bytes(genesis.format_genesis(changed))
     validators = tuple(Validator(house, directory / house.bic, made[house.bic]) for house in houses)
     links = _put_links_between(validators, ports) if with_links else {}
     return ValidatorNetwork(
@@ -395,31 +415,9 @@ def make_network(
     )
 
 
-def _set_clock_skew(file: Path, seconds: int) -> None:
-    """Rewrites a genesis file for clocks that may differ by so much."""
-    made = genesis.parse(file.read_bytes())
-    specification = replace(made.specification, clock_skew_max_seconds=seconds)
-    header = genesis.genesis_header(specification, made.header.timestamp, made.header.state_root)
-    file.write_bytes(genesis.format_genesis(genesis.Genesis(specification, header, made.alloc)))
-
-
 @contextmanager
-def running_network(
-    directory: Path,
-    *,
-    count: int = 4,
-    spare: bool = False,
-    with_links: bool = False,
-    clock_skew_max_seconds: int | None = None,
-) -> Iterator[ValidatorNetwork]:
-    """A network of validators, as `make_network` makes it, for as long as the context lasts."""
-    network = make_network(
-        directory,
-        count=count,
-        spare=spare,
-        with_links=with_links,
-        clock_skew_max_seconds=clock_skew_max_seconds,
-    )
+def running_network(network: ValidatorNetwork) -> Iterator[ValidatorNetwork]:
+    """A network that was made, running for as long as the context lasts."""
     try:
         network.start()
         yield network

@@ -28,7 +28,7 @@ from node.config import ConsensusSettings
 from node.consensus.application import BLOCK_BYTES_MAX
 from node.errors import KeyUnusable
 from node.membership import VALIDATOR_POWER, ValidatorKey
-from node.primitives import Address, Hash32, address_of_public_key
+from node.primitives import Hash32, address_of_public_key, decompress_public_key
 from node.signer import read_secret, write_secret
 
 KEY_TYPE: Final = "secp256k1eth"
@@ -79,7 +79,7 @@ def make_keys(home: Path) -> PublicKeys:
         secret = coincurve.PrivateKey()
         public_key = secret.public_key.format()
         document = {
-            "address": _address_of(public_key).hex().upper(),
+            "address": address_of_public_key(decompress_public_key(public_key)).hex().upper(),
             "pub_key": _typed("PubKeySecp256k1eth", public_key),
             "priv_key": _typed("PrivKeySecp256k1eth", secret.secret),
         }
@@ -242,10 +242,6 @@ def _state_sync(settings: ConsensusSettings) -> Mapping[str, object]:
 
 def _typed(kind: str, value: bytes) -> dict[str, str]:
     return {"type": f"tendermint/{kind}", "value": base64.b64encode(value).decode()}
-
-
-def _address_of(public_key: bytes) -> Address:
-    return address_of_public_key(coincurve.PublicKey(public_key).format(compressed=False)[1:])
 
 
 def _read_key(path: Path, member: str) -> bytes:

@@ -34,6 +34,7 @@ from support.validator_processes import (
     ValidatorNetwork,
     await_that,
     hash_of,
+    make_network,
     running_network,
     send,
 )
@@ -237,9 +238,8 @@ def tell(text: str) -> None:
 def test_validators_agree_and_lose_nothing_whatever_befalls_them(seed: int, tmp_path: Path) -> None:
     """N-30, N-132, N-149, N-151, N-176, N-181."""
     engine_binary()
-    with running_network(
-        tmp_path, with_links=True, clock_skew_max_seconds=CLOCK_SKEW_MAX_SECONDS
-    ) as network:
+    made = make_network(tmp_path, with_links=True, clock_skew_max_seconds=CLOCK_SKEW_MAX_SECONDS)
+    with running_network(made) as network:
         faults = Faults(network, random.Random(seed))
         traffic = Traffic(network, seed)
         deadline = time.monotonic() + FAULTS_SECONDS

@@ -7,19 +7,16 @@ Cites docs/spec/node.md: N-5, N-181.
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import coincurve
 import httpx
 import pytest
 
 from node import link
-from node.primitives import keccak
 from node.specification import CLOCK_SKEW_MAX_SECONDS_DEFAULT
 from support.engine_binary import engine_binary
 from support.settlement_network import ALPHA
@@ -28,6 +25,7 @@ from support.validator_processes import (
     Validator,
     ValidatorNetwork,
     await_that,
+    make_network,
     running_network,
     send,
 )
@@ -97,18 +95,6 @@ def are_quiet(network: ValidatorNetwork) -> bool:
     return {(each.height, each.step) for each in rounds} == {(rounds[0].height, QUIET)}
 
 
-def address_of(validator: Validator) -> str:
-    """Address of its validator key."""
-    assert validator.keys.validator is not None
-    point = coincurve.PublicKey(validator.keys.validator).format(compressed=False)[1:]
-    return keccak(point)[12:].hex()
-
-
-def signal_core(validator: Validator, number: int) -> None:
-    """To the core alone; its engine goes on."""
-    os.kill(validator.running.process.pid, number)
-
-
 def reasons_of(validator: Validator) -> set[str]:
     """Why it accepted blocks that it had refused."""
     return {entry["reason"] for entry in validator.events("proposal stands")}
@@ -117,7 +103,7 @@ def reasons_of(validator: Validator) -> set[str]:
 def by_turn(network: ValidatorNetwork) -> list[Validator]:
     """The nodes, the one that proposes the next block first."""
     proposer = round_of(network.validators[0]).proposer
-    return sorted(network.validators, key=lambda each: address_of(each) != proposer)
+    return sorted(network.validators, key=lambda each: each.address.hex() != proposer)
 
 
 def test_a_block_that_two_thirds_prevoted_before_a_standstill_is_decided_after_it(
@@ -125,7 +111,7 @@ def test_a_block_that_two_thirds_prevoted_before_a_standstill_is_decided_after_i
 ) -> None:
     """N-5, N-181."""
     engine_binary()
-    with running_network(tmp_path) as network:
+    with running_network(make_network(tmp_path)) as network:
         alpha = Sender(ALPHA.operating)
         network.await_receipt(send(network.validators[0].running, alpha.next_raw()))
         await_that("all are quiet", lambda: are_quiet(network))
@@ -134,7 +120,7 @@ def test_a_block_that_two_thirds_prevoted_before_a_standstill_is_decided_after_i
 
         # Who comes to which vote is told by which cores answer their engines.
         for each in (second, third, fourth):
-            signal_core(each, signal.SIGSTOP)
+            each.running.process.send_signal(signal.SIGSTOP)
         transaction_hash = send(proposer.running, alpha.next_raw())
         proposed_at = time.monotonic()
         await_that("it has prevoted", lambda: round_of(proposer).step >= PREVOTED)
@@ -142,11 +128,11 @@ def test_a_block_that_two_thirds_prevoted_before_a_standstill_is_decided_after_i
             await_that("it has the block", lambda each=each: waits_for_its_core(each))  # type: ignore[misc]
         fourth.kill()
         proposer.kill()
-        signal_core(second, signal.SIGCONT)
+        second.running.process.send_signal(signal.SIGCONT)
         await_that("it has two prevotes", lambda: round_of(second).prevotes == 2)
         time.sleep(GOSSIP_SECONDS)
         second.kill()
-        signal_core(third, signal.SIGCONT)
+        third.running.process.send_signal(signal.SIGCONT)
         await_that("it knows of three prevotes", lambda: round_of(third).locked != "")
         assert round_of(third).height == height, "one precommit does not decide"
         third.kill()

@@ -20,7 +20,6 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Final
 
-import coincurve
 import httpx
 import pytest
 import rfc8785
@@ -32,7 +31,6 @@ from node.consensus.application import encode_time_record
 from node.consensus.cometbft.supervisor import ENGINE_FAILPOINT_VARIABLE
 from node.failpoint import Failpoint
 from node.membership import VALIDATOR_POWER
-from node.primitives import keccak
 from node.signed_header import ValidatorSet
 from support.chain_harness import Contract, decode_error
 from support.core import open_core
@@ -47,6 +45,7 @@ from support.validator_processes import (
     Validator,
     ValidatorNetwork,
     await_that,
+    make_network,
     running_network,
     send,
 )
@@ -79,7 +78,7 @@ CALL_GAS: Final = 3_000_000
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValidatorNetwork]:
     engine_binary()
-    with running_network(tmp_path_factory.mktemp("validators"), spare=True) as made:
+    with running_network(make_network(tmp_path_factory.mktemp("validators"), spare=True)) as made:
         yield made
 
 
@@ -104,18 +103,6 @@ def alpha() -> Sender:
 @pytest.fixture(scope="module")
 def operator() -> Sender:
     return Sender(OPERATOR.operating)
-
-
-def address_of(validator: Validator) -> bytes:
-    """Address of its validator key."""
-    point = point_of(validator)
-    return keccak(point)[12:]
-
-
-def point_of(validator: Validator) -> bytes:
-    """Its validator key, uncompressed."""
-    assert validator.keys.validator is not None
-    return coincurve.PublicKey(validator.keys.validator).format(compressed=False)[1:]
 
 
 def end_of(validator: Validator) -> int | None:
@@ -401,10 +388,10 @@ def test_validators_are_added_and_removed_while_the_network_runs(
         network.check_agreement()
 
     keys = [each.keys.validator for each in network.validators]
-    point = point_of(joined)
+    point = joined.point
     change("proposeAddition", joined.house.lei, point[:32], point[32:])
     check(set(keys))
-    change("proposeRemoval", address_of(leaving))
+    change("proposeRemoval", leaving.address)
     check({key for key in keys if key != leaving.keys.validator})
 
 
@@ -486,7 +473,7 @@ def test_a_validator_that_signs_twice_is_reported_and_the_chain_goes_on(
     await_that("every node reports it", is_reported)
     entry = network.validators[0].events("validator_misbehaved")[0]
     assert entry["kind"] == "duplicate_vote"
-    assert entry["validator"].removeprefix("0x") == address_of(signer).hex()
+    assert entry["validator"].removeprefix("0x") == signer.address.hex()
     metrics = httpx.get(network.validators[0].running.url + "/metrics", timeout=10).text
     counted = re.search(
         r'^corridor_validator_misbehaviour_total\{kind="duplicate_vote",process="core"\} ([1-9])',
@@ -495,6 +482,6 @@ def test_a_validator_that_signs_twice_is_reported_and_the_chain_goes_on(
     )
     assert counted is not None
     told = network.validators[1].running.rpc("corridor_getMisbehaviours")[-1]
-    assert (told["kind"], told["validator"]) == (entry["kind"], "0x" + address_of(signer).hex())
+    assert (told["kind"], told["validator"]) == (entry["kind"], "0x" + signer.address.hex())
     network.await_receipt(send(twin.running, alpha.next_raw()))
     network.check_agreement()

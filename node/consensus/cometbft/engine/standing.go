@@ -30,12 +30,8 @@ import (
 // or that more than two thirds have prevoted in one round. Of those fewer than a third of all may be faulty, so honest
 // validators accepted the block while its time was right.
 
-const (
-	// subscriber is what the engine's events call this process.
-	subscriber = name
-	// stepPropose is the step of a validator's record in which it has signed a proposal and no vote of the round yet.
-	stepPropose = 1
-)
+// stepPropose is the step of a validator's record in which it has signed a proposal and no vote of the round yet.
+const stepPropose = 1
 
 // loadValidators gives who validates at a height.
 type loadValidators func(height int64) (*types.ValidatorSet, error)
@@ -48,7 +44,13 @@ type standing struct {
 	signed signedBlock
 	mutex  sync.Mutex
 	height int64
-	voters map[string]map[int32]addresses // Of the height: who prevoted a block, by its hash and by round.
+	voters map[ballot]addresses // Of the height.
+}
+
+// ballot is what is voted on together: a block, by its hash, in a round.
+type ballot struct {
+	hash  string
+	round int32
 }
 
 // signedBlock is the block of a validator's last vote before it was started; no hash where there is none.
@@ -84,16 +86,13 @@ func (s *standing) add(vote *types.Vote) {
 		return
 	}
 	if vote.Height > s.height || s.voters == nil {
-		s.height, s.voters = vote.Height, map[string]map[int32]addresses{}
+		s.height, s.voters = vote.Height, map[ballot]addresses{}
 	}
-	hash := string(vote.BlockID.Hash)
-	if s.voters[hash] == nil {
-		s.voters[hash] = map[int32]addresses{}
+	on := ballot{string(vote.BlockID.Hash), vote.Round}
+	if s.voters[on] == nil {
+		s.voters[on] = addresses{}
 	}
-	if s.voters[hash][vote.Round] == nil {
-		s.voters[hash][vote.Round] = addresses{}
-	}
-	s.voters[hash][vote.Round][string(vote.ValidatorAddress)] = true
+	s.voters[on][string(vote.ValidatorAddress)] = true
 }
 
 // follow counts every vote that comes until its subscription ends. One that comes too late for a proposal counts for
@@ -119,8 +118,10 @@ func (s *standing) votersOf(height int64, hash []byte) []addresses {
 		return nil
 	}
 	var rounds []addresses
-	for _, voters := range s.voters[string(hash)] {
-		rounds = append(rounds, maps.Clone(voters))
+	for on, voters := range s.voters {
+		if on.hash == string(hash) {
+			rounds = append(rounds, maps.Clone(voters))
+		}
 	}
 	return rounds
 }

@@ -224,7 +224,7 @@ func TestEveryVoteOfTheEngineIsCounted(t *testing.T) {
 	if err := bus.Start(); err != nil {
 		t.Fatal(err)
 	}
-	votes, err := bus.SubscribeUnbuffered(context.Background(), subscriber, types.EventQueryVote)
+	votes, err := bus.SubscribeUnbuffered(context.Background(), name, types.EventQueryVote)
 	if err != nil {
 		t.Fatal(err)
 	}

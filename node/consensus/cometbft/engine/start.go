@@ -139,7 +139,7 @@ func newNode(config *cfg.Config, logger log.Logger) (*nm.Node, error) {
 		return nil, err
 	}
 	clients.load = environment.StateStore.LoadValidators
-	votes, err := node.EventBus().SubscribeUnbuffered(context.Background(), subscriber, types.EventQueryVote)
+	votes, err := node.EventBus().SubscribeUnbuffered(context.Background(), name, types.EventQueryVote)
 	if err != nil {
 		return nil, err
 	}
