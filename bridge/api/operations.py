@@ -65,20 +65,20 @@ def look_over(services: ServicesNeeded) -> dict[str, object]:
 @router.get("/ledger/accounts", response_model=LedgerAccountList)
 def list_ledger_accounts(services: ServicesNeeded) -> dict[str, object]:
     """Every account of the ledger with its balances, all read at one moment."""
-    described: list[dict[str, object]] = []
     with services.institution.store.reading() as work:
-        for account in work.ledger.accounts():
-            balance = work.ledger.balance(account.account_id)
-            described.append(
-                {
-                    "id": account.account_id,
-                    "type": account.account_type.value,
-                    "owner": account.owner,
-                    "ledger": describe_amount(balance.ledger),
-                    "available": describe_amount(balance.available),
-                }
-            )
-    return {"items": described}
+        balances = work.ledger.balances()
+    return {
+        "items": [
+            {
+                "id": balance.account.account_id,
+                "type": balance.account.account_type.value,
+                "owner": balance.account.owner,
+                "ledger": describe_amount(balance.ledger),
+                "available": describe_amount(balance.available),
+            }
+            for balance in balances
+        ]
+    }
 
 
 @router.get("/reconciliation", response_model=ReconciliationView)

@@ -96,9 +96,7 @@ class Attester:
         """
         with self.rtgs.reading() as work:
             number = work.chain_log.position().number
-            balances = [
-                work.ledger.balance(account.account_id) for account in work.ledger.accounts()
-            ]
+            balances = work.ledger.balances()
         statement = {
             balance.account.account_id: str(balance.ledger.minor_units) for balance in balances
         }

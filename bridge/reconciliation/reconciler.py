@@ -203,7 +203,7 @@ class Reconciler:
         line = work.account_statements.last_line(account)
         if line is None or self._is_gap_young(work, account):
             return
-        ledger = work.ledger.balance(self._account_id(comparand.scope, currency)).ledger
+        ledger = work.ledger.balance_anew(self._account_id(comparand.scope, currency)).ledger
         sums = work.reconciliation_items.sums(comparand)
         open_ledger, open_stated = sums.get(Side.LEDGER, 0), sums.get(Side.STATEMENT, 0)
         gap = (ledger.minor_units - open_ledger) - (line.balance - open_stated)

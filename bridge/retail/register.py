@@ -262,14 +262,12 @@ class Register:
         """What is in issue, and who keeps it, all read at one moment."""
         keepings = []
         with self._institution.store.reading() as work:
-            for account in work.ledger.accounts():
-                if account.owner is None or account.account_id != chart.retail_issued(
-                    account.owner
-                ):
+            for balance in work.ledger.balances():
+                owner = balance.account.owner
+                if owner is None or balance.account.account_id != chart.retail_issued(owner):
                     continue
-                held = work.ledger.balance(account.account_id).ledger
-                report = work.retail_register.last_report(account.owner)
-                keepings.append(Keeping(account.owner, held, report))
+                report = work.retail_register.last_report(owner)
+                keepings.append(Keeping(owner, balance.ledger, report))
             issued = work.retail_register.total(CustodyDirection.ISSUE)
             redeemed = work.retail_register.total(CustodyDirection.REDEEM)
         total = sum((keeping.in_custody for keeping in keepings), Amount.zero(self.currency))

@@ -27,8 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bridge.config import DatabasePlace
 from bridge.errors import DatabaseUnsafe, StatementRefused, StoreBusy
-from bridge.store import gathering
-from bridge.store.known_accounts import keep_accounts
+from bridge.store import gathering, known_balances
 
 BUSY_SECONDS_MAX: Final = 10
 """How long a statement waits for another process, and a reader for a free connection."""
@@ -86,7 +85,9 @@ _PLANNING: Final = (
 it must not be one that reads them through."""
 
 sqlite3.register_adapter(type(None), lambda _: None)
-"""The driver asks each None by three protocols whether it would rather be something else, which takes longer
+sqlite3.register_adapter(bool, int)
+sqlite3.register_adapter(bytes, lambda value: value)
+"""The driver asks each of these by three protocols whether it would rather be something else, which takes longer
 than to store it. It is told once."""
 
 _DURABLE: Final = {
@@ -106,7 +107,7 @@ def open_writer(place: DatabasePlace, *, busy_seconds: int, migrates: bool = Fal
         return _sqlite(place, busy_seconds=busy_seconds, with_references=not migrates)
     stalled_seconds = MIGRATION_STALLED_SECONDS_MAX if migrates else STALLED_SECONDS_MAX
     engine = create_engine(_url(place), pool_size=1, max_overflow=0, connect_args=_CONNECT)
-    keep_accounts(engine)
+    known_balances.keep_balances(engine)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: psycopg.Connection, _: ConnectionPoolEntry) -> None:
@@ -126,6 +127,7 @@ def open_writer(place: DatabasePlace, *, busy_seconds: int, migrates: bool = Fal
     def begin(connection: Connection) -> None:
         gathering.gather(connection)
         gathering.control(connection, "BEGIN", f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+        known_balances.begin(connection)
 
     @event.listens_for(engine, "before_cursor_execute")
     def settle(connection: Connection, *_: object) -> None:
@@ -142,7 +144,7 @@ def open_readers(place: DatabasePlace) -> Engine:
     """The engine that reads snapshots; the database refuses to write through it."""
     if isinstance(place, Path):
         return _sqlite(place, busy_seconds=BUSY_SECONDS_MAX, read_only=True)
-    engine = create_engine(
+    return create_engine(
         _url(place),
         isolation_level="REPEATABLE READ",
         pool_size=READERS_KEPT,
@@ -151,8 +153,6 @@ def open_readers(place: DatabasePlace) -> Engine:
         pool_use_lifo=True,
         connect_args={**_CONNECT, "options": "-c default_transaction_read_only=on"},
     )
-    keep_accounts(engine)
-    return engine
 
 
 def make_private(path: Path) -> None:
@@ -272,7 +272,8 @@ def _sqlite(
         pool_timeout=BUSY_SECONDS_MAX,
         pool_use_lifo=True,
     )
-    keep_accounts(engine)
+    if not read_only:
+        known_balances.keep_balances(engine)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
@@ -288,6 +289,10 @@ def _sqlite(
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        gathering.control(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if read_only:
+            gathering.control(connection, "BEGIN")
+        else:
+            gathering.control(connection, "BEGIN IMMEDIATE")
+            known_balances.begin(connection)
 
     return engine

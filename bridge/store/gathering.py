@@ -10,7 +10,7 @@ mode of PostgreSQL's protocol:
 SQLite needs none of it: a connection to it gathers nothing, and each statement is executed where it stands.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -18,6 +18,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bridge.store.pipeline import Answer, Command, Pipeline, StatementFailed, command
+
+WAITING_MAX: Final = 1_000
+"""Most changes that wait: when there are more they are sent, and the server knows that somebody is there."""
 
 _NAME: Final = "gathering"
 """Under this name a connection that gathers changes keeps them."""
@@ -69,6 +72,13 @@ def control(connection: Connection, *statements: str) -> None:
         return
     for statement in statements:
         execute_now(connection, statement)
+
+
+def add(connection: Connection, kept: Gathering, changes: Iterable[Change]) -> None:
+    """Have changes wait for what is executed next, or for the end of the unit of work."""
+    kept.waiting.extend(changes)
+    if len(kept.waiting) > WAITING_MAX:
+        _send(connection, kept)
 
 
 def settle(connection: Connection) -> None:

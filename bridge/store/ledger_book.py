@@ -6,7 +6,7 @@ anything else, a second use of an entry id or of an account's version, and a pos
 follow from the one before. The balance of an account is its newest posting.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, func, insert, select
@@ -27,20 +27,17 @@ from bridge.ledger import (
 )
 from bridge.money import Amount
 from bridge.store import tables
-from bridge.store.known_accounts import known_accounts
+from bridge.store.known_balances import known_balances
 from bridge.store.ledger_rows import (
     ADD_ENTRIES,
     ADD_POSTINGS,
     ADD_RESOLUTIONS,
     ENTRY,
-    NEWEST_OF,
     POSTINGS_OF,
     RESOLUTIONS_OF,
-    STANDING_OF,
     Row,
     asked_of,
     balance_of,
-    balance_on,
     booked_of,
     entry_row,
     newest,
@@ -54,7 +51,7 @@ class LedgerBook:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._known = known_accounts(connection)
+        self._known = known_balances(connection)
 
     # Accounts
 
@@ -69,7 +66,6 @@ class LedgerBook:
             if replace(found, credit_limit=account.credit_limit) != account:
                 raise RecordConflict("ledger account", account.account_id)
             return
-        self._known.open(account.account_id)
         self._connection.execute(
             insert(tables.accounts).values(
                 account_id=account.account_id,
@@ -124,8 +120,16 @@ class LedgerBook:
         """The balance of one account; raises `AccountUnknown`."""
         return self._balances({account_id})[account_id]
 
+    def balance_anew(self, account_id: str) -> Balance:
+        """The same, read from the database even where it is known: for whoever judges the books.
+
+        Raises `AccountUnknown`.
+        """
+        self._known.by_account.pop(account_id, None)
+        return self.balance(account_id)
+
     def balances(self, owner: str | None = None) -> tuple[Balance, ...]:
-        """The balance of every account, or of those kept for one owner, by account id."""
+        """The balance of every account, or of those kept for one owner, by account id; read anew."""
         query = newest(self._connection.dialect).order_by(tables.accounts.c.account_id)
         if owner is not None:
             query = query.where(tables.accounts.c.owner == owner)
@@ -157,7 +161,7 @@ class LedgerBook:
                 balances[movement.posting.account_id] = movement.after
                 postings.append(posting_row(entry.entry_id, 0, position, movement))
         self._add_entries(entries)
-        ADD_POSTINGS.add(self._connection, postings)
+        self._add_postings(postings, balances)
 
     def book_linked(
         self, link_id: str, entries: Sequence[JournalEntry], *, is_fact: bool = False
@@ -250,6 +254,7 @@ class LedgerBook:
         return tuple(self._connection.execute(query).scalars())
 
     def _add_credit_line(self, account_id: str, version: int, limit: int, at: int) -> None:
+        self._known.by_account.pop(account_id, None)
         self._connection.execute(
             insert(tables.credit_lines).values(
                 account_id=account_id, version=version, credit_limit=limit, set_at=at
@@ -293,26 +298,37 @@ class LedgerBook:
             posting_row(entry_id, number, position, movement)
             for position, movement in enumerate(step.movements)
         ]
-        ADD_POSTINGS.add(self._connection, rows)
+        self._add_postings(rows, {each.posting.account_id: each.after for each in step.movements})
+
+    def _add_postings(
+        self, rows: Sequence[Mapping[str, object]], balances: Mapping[str, Balance]
+    ) -> None:
+        """Add the rows of movements; `balances` are where they leave the accounts."""
+        try:
+            ADD_POSTINGS.add(self._connection, rows)
+        except BaseException:  # on SQLite some may be added
+            self._known.forget()
+            raise
+        self._known.by_account.update(balances)
 
     def _balances_of(self, booked: BookedEntry) -> dict[str, Balance]:
         return self._balances({posting.account_id for posting in booked.entry.postings})
 
     def _balances(self, account_ids: set[str]) -> dict[str, Balance]:
         found = self._find_balances(account_ids)
-        for account_id in sorted(account_ids - found.keys()):
-            raise AccountUnknown(account_id)
+        if len(found) < len(account_ids):
+            raise AccountUnknown(min(account_ids - found.keys()))
         return found
 
     def _find_balances(self, account_ids: set[str]) -> dict[str, Balance]:
-        found: dict[str, Balance] = {}
-        accounts = self._known.find(account_ids)
-        for statement, given in asked_of(STANDING_OF if accounts else NEWEST_OF, account_ids):
-            for row in statement.rows(self._connection, given):
-                balance = balance_on(accounts[row[0]], row[1:]) if accounts else balance_of(row)
-                self._known.keep(balance.account)
-                found[row[0]] = balance
-        return found
+        known = self._known.by_account
+        if account_ids.difference(known):
+            self._known.make_room()
+            for statement, given in asked_of(account_ids.difference(known)):
+                for row in statement.rows(self._connection, given):
+                    balance = balance_of(row)
+                    known[balance.account.account_id] = balance
+        return {each: known[each] for each in account_ids if each in known}
 
     def _booked(self, entry_id: str, row: Row) -> BookedEntry:
         given = {"entry_id": entry_id}

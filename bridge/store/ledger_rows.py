@@ -1,8 +1,7 @@
 """Rows of the ledger's tables: what is asked of them, and their way from and to the ledger's values."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     BindParameter,
@@ -73,35 +72,23 @@ _last = _latest(*(tables.postings.c[name] for name in ("version", "at", *BALANCE
 _to_last = tables.accounts.outerjoin(_last, true())
 
 
-class _Standing(NamedTuple):
-    """Columns of accounts and what each stands at; on PostgreSQL so that no plan can do anything but look
-    each of them up.
-    """
-
-    on_sqlite: Select[Any]
-    on_postgresql: Select[Any]
-
-
-def _standing(*of_account: Column[Any]) -> _Standing:
+def _standing(newest: FromClause, joined: FromClause) -> Select[Any]:
+    """Every account and what it stands at: rows for `balance_of`."""
     limit = _latest(tables.credit_lines.c.credit_limit).scalar_subquery().label("credit_limit")
-
-    def with_newest(newest: FromClause, joined: FromClause) -> Select[Any]:
-        columns = (newest.c[name] for name in ("version", "at", *BALANCE_COLUMNS))
-        return select(*of_account, limit, *columns).select_from(joined)
-
-    return _Standing(with_newest(_posting, _to_posting), with_newest(_last, _to_last))
+    columns = (newest.c[name] for name in ("version", "at", *BALANCE_COLUMNS))
+    return select(*tables.accounts.c, limit, *columns).select_from(joined)
 
 
-_NEWEST: Final = _standing(*tables.accounts.c)
+_ON_SQLITE: Final = _standing(_posting, _to_posting)
+
+_ON_POSTGRESQL: Final = _standing(_last, _to_last)
+"""So that no plan can do anything but look each of them up."""
 
 
 def newest(dialect: Dialect) -> Select[Any]:
     """What every account is and stands at, in the words of a database: rows for `balance_of`."""
-    return _NEWEST.on_postgresql if dialect.name == "postgresql" else _NEWEST.on_sqlite
+    return _ON_POSTGRESQL if dialect.name == "postgresql" else _ON_SQLITE
 
-
-_ACCOUNT_COLUMNS: Final = len(tables.accounts.columns)
-"""How many columns of `newest` are the account's."""
 
 _IDS_AT_ONCE: Final = (2, 4, 32, 500)
 """For how many account ids a statement stands ready: preparing one for each number costs more."""
@@ -111,33 +98,21 @@ def _among(size: int) -> ColumnElement[bool]:
     return tables.accounts.c.account_id.in_([bindparam(f"id_{number}") for number in range(size)])
 
 
-def _of_some(standing: _Standing) -> dict[int, Prepared]:
-    return {
-        size: Prepared(
-            standing.on_sqlite.where(_among(size)),
-            on_postgresql=standing.on_postgresql.where(_among(size)),
-        )
-        for size in _IDS_AT_ONCE
-    }
-
-
-NEWEST_OF: Final = _of_some(_NEWEST)
+NEWEST_OF: Final = {
+    size: Prepared(_ON_SQLITE.where(_among(size)), _ON_POSTGRESQL.where(_among(size)))
+    for size in _IDS_AT_ONCE
+}
 """What some accounts are and stand at, by their number: rows for `balance_of`."""
 
-STANDING_OF: Final = _of_some(_standing(tables.accounts.c.account_id))
-"""What accounts that are known stand at, by their number: their ids, and rows for `balance_on`."""
 
-
-def asked_of(
-    statements: Mapping[int, Prepared], account_ids: set[str]
-) -> Iterator[tuple[Prepared, dict[str, str]]]:
+def asked_of(account_ids: set[str]) -> Iterator[tuple[Prepared, dict[str, str]]]:
     """The statements that ask of these accounts; the last id fills what is left."""
     ordered = sorted(account_ids)
     for start in range(0, len(ordered), _IDS_AT_ONCE[-1]):
         chunk = ordered[start : start + _IDS_AT_ONCE[-1]]
         size = next(size for size in _IDS_AT_ONCE if size >= len(chunk))
         filled = chunk + chunk[-1:] * (size - len(chunk))
-        yield statements[size], {f"id_{number}": each for number, each in enumerate(filled)}
+        yield NEWEST_OF[size], {f"id_{number}": each for number, each in enumerate(filled)}
 
 
 _entry_id: Final[BindParameter[str]] = bindparam("entry_id")
@@ -203,35 +178,25 @@ def posting_row(entry_id: str, step: int, position: int, movement: Movement) -> 
 
 def balance_of(row: Row) -> Balance:
     """The balance of an account, from a row of `newest`."""
-    return balance_on(_account(row[:_ACCOUNT_COLUMNS]), row[_ACCOUNT_COLUMNS:])
-
-
-def balance_on(account: Account, standing: Row) -> Balance:
-    """The balance of an account, whatever credit limit it had, from its limit and newest posting."""
-    limit, version, at, pending_debits, pending_credits, posted_debits, posted_credits = standing
-    if account.credit_limit != (limit or 0):
-        account = replace(account, credit_limit=limit or 0)
-    if version is None:
-        return Balance(account)
-    return Balance(
-        account, pending_debits, pending_credits, posted_debits, posted_credits, version, at
-    )
-
-
-def _account(row: Row) -> Account:
-    """An account without a credit limit."""
-    account_id, name, account_type, code, decimals, is_money, issuer, *flags, owner = row
-    is_off_balance, exchanges, may_overdraw = map(bool, flags)
-    return Account(
+    account_id, name, account_type, code, decimals, is_money, issuer, *rest = row
+    is_off_balance, exchanges, may_overdraw, owner, limit, version, at, *sums = rest
+    pending_debits, pending_credits, posted_debits, posted_credits = sums
+    account = Account(
         account_id=account_id,
         name=name,
         account_type=AccountType(account_type),
         currency=currency_of(code, decimals, bool(is_money)),
-        may_overdraw=may_overdraw,
+        may_overdraw=bool(may_overdraw),
         owner=owner,
         issuer=issuer,
-        is_off_balance=is_off_balance,
-        exchanges=exchanges,
+        is_off_balance=bool(is_off_balance),
+        exchanges=bool(exchanges),
+        credit_limit=limit or 0,
+    )
+    if version is None:
+        return Balance(account)
+    return Balance(
+        account, pending_debits, pending_credits, posted_debits, posted_credits, version, at
     )
 
 

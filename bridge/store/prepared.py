@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bridge.store.gathering import Change, execute, execute_now, gathering, shown
+from bridge.store.gathering import Change, add, execute, execute_now, gathering, shown
 
 Given: TypeAlias = Mapping[str, Any]
 """Values by the names of a statement's parameters, of types that the driver takes as they are."""
@@ -84,7 +84,7 @@ class Prepared:
         if kept is None:
             then(execute_now(connection, text.text, parameters, refused).rowcount)
         else:
-            kept.waiting.append(Change(text.text, parameters, then, refused))
+            add(connection, kept, (Change(text.text, parameters, then, refused),))
 
     def add_unless_known(
         self,
@@ -154,8 +154,7 @@ class PreparedInsert:
         """
         kept = gathering(connection)
         if kept is not None:
-            changes = self._gathered(connection.dialect, rows, refused)
-            kept.waiting.extend(changes)
+            add(connection, kept, self._gathered(connection.dialect, rows, refused))
             return
         text = self._text(connection.dialect, 1)
         if len(rows) == 1:

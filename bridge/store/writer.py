@@ -24,6 +24,7 @@ from bridge.errors import UnitOfWorkNested
 from bridge.failpoint import Failpoint, visit
 from bridge.store import gathering
 from bridge.store.engines import check_intact
+from bridge.store.known_balances import known_balances
 
 GROUP_UNITS_MAX: Final = 64
 """Most units of work that share one commit."""
@@ -65,6 +66,7 @@ class _Group:
     def undo(self) -> None:
         """Take back what was done since the mark; for the first unit there is none."""
         if self._mark is not None:
+            known_balances(self.connection).forget()
             gathering.undo(self.connection, self._mark)
 
 

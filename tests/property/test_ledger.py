@@ -151,6 +151,8 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.databases = databases.anew()
         self.store: Store = open_store_at(self.databases.place())
+        self.other: Store = Store.open(self.databases.place())
+        """Another process on the same database, which knows what it has seen itself."""
         self.model = Model()
         self.pending: list[Pending] = []
         self.ended: list[tuple[Pending, Resolution]] = []
@@ -159,6 +161,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         assert verify_books(self.store) == ()
         self.store.close()
+        self.other.close()
         self.databases.close()
 
     def next_id(self) -> str:
@@ -341,6 +344,10 @@ class LedgerMachine(RuleBasedStateMachine):
             _ = 1 // 0
 
     @rule()
+    def another_process_writes_from_now_on(self) -> None:
+        self.store, self.other = self.other, self.store
+
+    @rule()
     def restart(self) -> None:
         self.store.close()
         self.store = open_store_at(self.databases.place())
@@ -353,6 +360,13 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert balance.ledger.minor_units == self.model.posted[account.account_id]
                 assert balance.available.minor_units == self.model.available(account)
                 assert balance.version == len(self.model.history[account.account_id])
+
+    @invariant()
+    def a_writer_knows_no_other_balances_than_the_database(self) -> None:
+        """STO-16."""
+        with self.store.unit_of_work() as work:
+            known = [work.ledger.balance(account.account_id) for account in ACCOUNTS]
+            assert set(known) == set(work.ledger.balances())
 
     @invariant()
     def debits_equal_credits(self) -> None:

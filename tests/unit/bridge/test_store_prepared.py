@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bridge.errors import RecordConflict
 from bridge.store import Remembered, Store, UnitOfWork, tables
-from bridge.store.gathering import control, settle, undo
+from bridge.store.gathering import WAITING_MAX, control, gathering, settle, undo
 from bridge.store.prepared import Prepared, PreparedInsert
 from support.bridge_records import CASH, DEPOSIT, effect, transfer
 from support.databases import Databases
@@ -39,6 +39,18 @@ def test_what_is_added_one_by_one_or_many_at_once_is_found(databases: Databases)
         found = [FIND.rows(work.connection, {"scope": scope}) for scope in ("a", "b", "c", "d")]
     assert found == [[(b"a",)], [(b"b",)], [(b"c",)], []]
     store.close()
+
+
+def test_what_waits_is_bounded(databases: Databases) -> None:
+    """Neither memory nor the server's patience are used up by a unit of work that asks for nothing."""
+    with opened(databases) as store, store.unit_of_work() as work:
+        kept = gathering(work.connection)
+        for number in range(2 * WAITING_MAX):
+            ADD.add(work.connection, [_row(str(number))])
+            assert kept is None or len(kept.waiting) <= WAITING_MAX
+        assert FIND.rows(work.connection, {"scope": "0"}) == [(b"0",)]
+        last = str(2 * WAITING_MAX - 1)
+        assert FIND.rows(work.connection, {"scope": last}) == [(last.encode(),)]
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 50])

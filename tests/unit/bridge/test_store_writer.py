@@ -112,6 +112,25 @@ def held(bench: Bench, body: Callable[[UnitOfWork], None]) -> Iterator[Caller]:
         leave.set()
 
 
+def one_behind_the_other(
+    bench: Bench, *bodies: Callable[[UnitOfWork], None]
+) -> list[BaseException | None]:
+    """What became of units of work of one group, in this order: inside each one waits the next."""
+    callers: list[Caller] = []
+
+    def start(bodies: tuple[Callable[[UnitOfWork], None], ...]) -> None:
+        def run(work: UnitOfWork) -> None:
+            if bodies[1:]:
+                start(bodies[1:])
+                bench.await_waiting(1)
+            bodies[0](work)
+
+        callers.append(Caller(bench.store, run))
+
+    start(bodies)
+    return [caller.result() for caller in callers]
+
+
 def add(key: str) -> Callable[[UnitOfWork], None]:
     return lambda work: work.effects.add(effect(key))
 
@@ -207,6 +226,28 @@ def test_a_commit_that_fails_fails_for_everybody_in_its_group(bench: Bench) -> N
     assert bench.committed("a")
 
 
+def test_the_balances_of_a_group_are_those_of_its_units_that_were_not_undone(bench: Bench) -> None:
+    """STO-16."""
+    seen: list[int] = []
+
+    def pay(name: str) -> Callable[[UnitOfWork], None]:
+        return lambda work: work.ledger.book(transfer(name, CASH, DEPOSIT, 100))
+
+    def pay_in_vain(work: UnitOfWork) -> None:
+        pay("in vain")(work)
+        raise OSError
+
+    def look(work: UnitOfWork) -> None:
+        seen.append(work.ledger.balance(DEPOSIT.account_id).posted_credits)
+
+    outcomes = one_behind_the_other(bench, pay("first"), pay_in_vain, pay("second"), look)
+    assert [type(outcome) for outcome in outcomes] == [type(None), OSError, *[type(None)] * 2]
+    assert (seen, bench.commits) == ([200], ["commit"])
+    with bench.store.unit_of_work() as work:
+        look(work)
+    assert seen == [200, 200]
+
+
 def test_an_account_of_a_group_whose_commit_failed_may_be_opened_as_another(bench: Bench) -> None:
     """STO-16: the unit behind the one that opened it had read it."""
     seen: list[Account] = []
@@ -232,13 +273,11 @@ def test_an_account_of_a_unit_undone_within_its_group_may_be_opened_as_another(
         assert work.ledger.account("deposit:bob") == OTHER
         raise OSError
 
-    with held(bench, add("a")) as first:
-        wrong = Caller(bench.store, open_in_vain)
-        bench.await_waiting(1)
-        third = Caller(bench.store, lambda work: work.ledger.open_account(OTHER_AGAIN))
-        bench.await_waiting(2)
-    assert (first.result(), third.result()) == (None, None)
-    assert isinstance(wrong.result(), OSError)
+    first, wrong, third = one_behind_the_other(
+        bench, add("a"), open_in_vain, lambda work: work.ledger.open_account(OTHER_AGAIN)
+    )
+    assert (first, third) == (None, None)
+    assert isinstance(wrong, OSError)
     assert bench.commits == ["commit"]
     assert opened_as(bench, "deposit:bob") == [OTHER_AGAIN] * 2
 
