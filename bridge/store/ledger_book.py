@@ -323,7 +323,7 @@ class LedgerBook:
     def _find_balances(self, account_ids: set[str]) -> dict[str, Balance]:
         known = self._known.by_account
         if account_ids.difference(known):
-            self._known.make_room()
+            self._known.make_room()  # by then more may be missing
             for statement, given in asked_of(account_ids.difference(known)):
                 for row in statement.rows(self._connection, given):
                     balance = balance_of(row)

@@ -116,19 +116,19 @@ def one_behind_the_other(
     bench: Bench, *bodies: Callable[[UnitOfWork], None]
 ) -> list[BaseException | None]:
     """What became of units of work of one group, in this order: inside each one waits the next."""
-    callers: list[Caller] = []
+    callers: dict[int, Caller] = {}
 
-    def start(bodies: tuple[Callable[[UnitOfWork], None], ...]) -> None:
+    def start(place: int) -> None:
         def run(work: UnitOfWork) -> None:
-            if bodies[1:]:
-                start(bodies[1:])
+            if place + 1 < len(bodies):
+                start(place + 1)
                 bench.await_waiting(1)
-            bodies[0](work)
+            bodies[place](work)
 
-        callers.append(Caller(bench.store, run))
+        callers[place] = Caller(bench.store, run)
 
-    start(bodies)
-    return [caller.result() for caller in callers]
+    start(0)
+    return [callers[place].result() for place in range(len(bodies))]
 
 
 def add(key: str) -> Callable[[UnitOfWork], None]:
